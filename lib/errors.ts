@@ -1,0 +1,52 @@
+/**
+ * Every failure of this package that a caller can act on. The code is stable; the message says what was
+ * found, what was expected and what to do.
+ */
+export type ErrorCode =
+  /** An option has the wrong type, range or name. */
+  | 'ERR_INVALID_OPTION'
+  /** A picture cannot be read: missing, truncated, of an unknown kind, of impossible size. */
+  | 'ERR_IMAGE'
+  /** A picture has more pixels than `maxPixels` allows. */
+  | 'ERR_IMAGE_TOO_LARGE'
+  /** No bundled model, pulled model or file answers to that name. */
+  | 'ERR_MODEL_NOT_FOUND'
+  /** A weights file is damaged, of an unknown kind, or does not fit any EfficientDet. */
+  | 'ERR_WEIGHTS'
+  /** The tensors fit more than one model and no option or file name decides. */
+  | 'ERR_WEIGHTS_AMBIGUOUS'
+  /** A pickle asks for a call that could act, such as `os.system`. */
+  | 'ERR_UNSAFE_PICKLE'
+  /** A label file does not fit the model. */
+  | 'ERR_LABELS'
+  /** The requested backend cannot run here. */
+  | 'ERR_BACKEND_UNAVAILABLE'
+  /** The network ran but gave something that cannot be used (NaN, wrong shape), or did not run. */
+  | 'ERR_INFERENCE'
+  /** The queue of the detector is full and it was asked not to wait. */
+  | 'ERR_QUEUE_FULL'
+  /** The detector was disposed. */
+  | 'ERR_DISPOSED'
+  /** A download failed or what arrived is not what was expected. */
+  | 'ERR_DOWNLOAD'
+  /** A folder or file of ours cannot be written. */
+  | 'ERR_OUTPUT'
+
+export interface ErrorOptions {
+  readonly cause?: unknown
+  /** Facts for programs, such as `{ missing: [...], unexpected: [...] }`. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** The one error class of this package. */
+export class EfficientDetError extends Error {
+  override readonly name = 'EfficientDetError'
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+  }
+}
