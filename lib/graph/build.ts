@@ -1,0 +1,62 @@
+import type { Size } from '../models/levels.js'
+import { countAnchors } from '../models/anchors.js'
+import type { Architecture } from '../models/spec.js'
+import { efficientDet } from '../network/efficientdet.js'
+import { VERSION } from '../version.js'
+import type { FloatType } from './builder.js'
+import { GraphBuilder } from './builder.js'
+import { elementTypeId, serializeModel } from './onnx.js'
+import type { Weights } from './onnx-layers.js'
+import { OnnxLayers } from './onnx-layers.js'
+
+/** The symbolic batch dimension's name. */
+const DYNAMIC_BATCH = 'N'
+
+export interface GraphOptions {
+  /** Input height and width, in pixels; any size from 1×1 on. */
+  readonly size: Size
+  /** Pictures per run, or `dynamic` for any number. */
+  readonly batch: number | 'dynamic'
+  /** Type of weights and activations; outputs are float32 either way. */
+  readonly precision: FloatType
+  /** Type of `images`. */
+  readonly input: FloatType
+}
+
+/**
+ * Writes the network as an ONNX file (opset 17).
+ *
+ * Input `images` N×3×H×W, normalised RGB. Outputs, float32: `box_regression` N×A×4 (ty, tx, th, tw) and
+ * `class_logits` N×A×classes (before the sigmoid), anchors in the order level → y → x → anchor.
+ *
+ * @param weights all tensors of the architecture, by effdet's names (see `inventory`)
+ * @throws EfficientDetError ERR_WEIGHTS when a weight does not fit into float16
+ */
+export function buildGraph(
+  architecture: Architecture,
+  weights: Weights,
+  { size, batch, precision, input }: GraphOptions,
+): Uint8Array<ArrayBuffer> {
+  const builder = new GraphBuilder(precision)
+  const images =
+    input === precision
+      ? 'images'
+      : builder.node('Cast', `images/${precision}`, ['images'], { to: elementTypeId(precision) })
+  efficientDet(
+    new OnnxLayers(builder, weights, precision),
+    { id: images, channels: 3, height: size.height, width: size.width },
+    architecture,
+  )
+  const n = batch === 'dynamic' ? DYNAMIC_BATCH : batch
+  const anchors = countAnchors(size, architecture.variant.maxLevel, architecture.anchorsPerCell)
+  const graph = builder.graph(
+    `efficientdet_${architecture.variant.name}`,
+    [{ name: 'images', type: input, dims: [n, 3, size.height, size.width] }],
+    [
+      { name: 'box_regression', type: 'float32', dims: [n, anchors, 4] },
+      { name: 'class_logits', type: 'float32', dims: [n, anchors, architecture.classes] },
+    ],
+    {},
+  )
+  return serializeModel(graph, VERSION)
+}

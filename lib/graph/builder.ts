@@ -1,0 +1,93 @@
+import { EfficientDetError } from '../errors.js'
+import { float32ToFloat16 } from '../float16.js'
+import type { Attribute, ElementType, Graph, Initializer, Node, ValueInfo } from './onnx.js'
+
+/** Floating-point type of a network's body. */
+export type FloatType = 'float32' | 'float16'
+
+/** Collects nodes and constants; names are unique, constants of one name are stored once. */
+export class GraphBuilder {
+  readonly #nodes: Node[] = []
+  readonly #names = new Set<string>()
+  readonly #initializers = new Map<string, Initializer>()
+  readonly #bodyType: FloatType
+
+  constructor(bodyType: FloatType) {
+    this.#bodyType = bodyType
+  }
+
+  /** Adds a node with one output; the output has the node's name. */
+  node(
+    op: string,
+    name: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    output?: string,
+  ): string {
+    const unique = this.#unique(name)
+    const result = output ?? unique
+    this.#nodes.push({ name: unique, op, inputs, outputs: [result], attributes })
+    return result
+  }
+
+  /** A floating-point constant in the body's type; `values` is called only if the name is new. */
+  constant(name: string, dims: readonly number[], values: () => Float32Array): string {
+    if (!this.#initializers.has(name)) {
+      this.#initializers.set(name, { name, dims, type: this.#bodyType, data: this.#encode(name, values()) })
+    }
+    return name
+  }
+
+  /** A scalar in the body's type. */
+  scalar(name: string, value: number): string {
+    return this.constant(name, [], () => Float32Array.of(value))
+  }
+
+  /** A float32 vector, whatever the body's type (Resize wants its scales so). */
+  scales(name: string, values: readonly number[]): string {
+    return this.#vector(name, 'float32', values.length, Float32Array.from(values))
+  }
+
+  shape(name: string, values: readonly number[]): string {
+    return this.#vector(name, 'int64', values.length, BigInt64Array.from(values.map(BigInt)))
+  }
+
+  graph(
+    name: string,
+    inputs: readonly ValueInfo[],
+    outputs: readonly ValueInfo[],
+    metadata: Readonly<Record<string, string>>,
+  ): Graph {
+    return { name, nodes: this.#nodes, initializers: [...this.#initializers.values()], inputs, outputs, metadata }
+  }
+
+  #vector(name: string, type: ElementType, length: number, values: Float32Array | BigInt64Array): string {
+    this.#initializers.set(name, { name, dims: [length], type, data: bytesOf(values) })
+    return name
+  }
+
+  #encode(name: string, values: Float32Array): Uint8Array {
+    if (this.#bodyType === 'float32') return bytesOf(values)
+    const halves = float32ToFloat16(values)
+    const overflow = halves.findIndex((bits) => (bits & 0x7fff) === 0x7c00)
+    if (overflow >= 0) {
+      throw new EfficientDetError(
+        'ERR_WEIGHTS',
+        `${name} holds ${values[overflow]} after BatchNorm was folded in, and float16 ends at 65504. ` +
+          'Use fp32 precision for these weights.',
+      )
+    }
+    return bytesOf(halves)
+  }
+
+  #unique(name: string): string {
+    let unique = name
+    for (let i = 1; this.#names.has(unique); i++) unique = `${name}_${i}`
+    this.#names.add(unique)
+    return unique
+  }
+}
+
+function bytesOf(values: Float32Array | Uint16Array | BigInt64Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+}

@@ -1,0 +1,111 @@
+import type { Message } from './protobuf.js'
+import { bytes, float, int, message, nested, serialize, string } from './protobuf.js'
+
+/**
+ * ONNX files: the messages of onnx.proto3 that our graphs use, by their field numbers there.
+ * Opset 17 is the newest that TensorRT 10.0 and onnxruntime 1.14 both read whole; IR version 8 goes with it.
+ */
+const IR_VERSION = 8
+const OPSET = 17
+
+export type ElementType = 'float32' | 'float16' | 'int64'
+
+const ELEMENT_TYPE: Readonly<Record<ElementType, number>> = { float32: 1, int64: 7, float16: 10 }
+
+/** TensorProto.DataType as the `to` attribute of Cast wants it. */
+export function elementTypeId(type: ElementType): number {
+  return ELEMENT_TYPE[type]
+}
+
+export type Attribute = number | string | readonly number[] | { readonly float: number } | { readonly floats: readonly number[] }
+
+export interface Node {
+  readonly name: string
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, Attribute>>
+}
+
+export interface Initializer {
+  readonly name: string
+  readonly type: ElementType
+  readonly dims: readonly number[]
+  /** Little-endian, row-major. */
+  readonly data: Uint8Array
+}
+
+/** A graph input or output; a string dimension is symbolic. */
+export interface ValueInfo {
+  readonly name: string
+  readonly type: ElementType
+  readonly dims: readonly (number | string)[]
+}
+
+export interface Graph {
+  readonly name: string
+  readonly nodes: readonly Node[]
+  readonly initializers: readonly Initializer[]
+  readonly inputs: readonly ValueInfo[]
+  readonly outputs: readonly ValueInfo[]
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+function attribute(name: string, value: Attribute): Message {
+  const [FLOAT, INT, STRING, FLOATS, INTS] = [1, 2, 3, 6, 7] as const
+  if (typeof value === 'number') return message(string(1, name), int(3, value), int(20, INT))
+  if (typeof value === 'string') return message(string(1, name), string(4, value), int(20, STRING))
+  if ('float' in value) return message(string(1, name), float(2, value.float), int(20, FLOAT))
+  if ('floats' in value) {
+    return message(string(1, name), ...value.floats.map((item) => float(7, item)), int(20, FLOATS))
+  }
+  return message(string(1, name), ...value.map((item) => int(8, item)), int(20, INTS))
+}
+
+function node({ name, op, inputs, outputs, attributes }: Node): Message {
+  return message(
+    ...inputs.map((input) => string(1, input)),
+    ...outputs.map((output) => string(2, output)),
+    string(3, name),
+    string(4, op),
+    ...Object.entries(attributes).map(([key, value]) => nested(5, attribute(key, value))),
+  )
+}
+
+function tensor({ name, type, dims, data }: Initializer): Message {
+  return message(
+    ...dims.map((dim) => int(1, dim)),
+    int(2, ELEMENT_TYPE[type]),
+    string(8, name),
+    bytes(9, data),
+  )
+}
+
+function valueInfo({ name, type, dims }: ValueInfo): Message {
+  const shape = dims.map((dim) => nested(1, typeof dim === 'number' ? int(1, dim) : string(2, dim)))
+  const tensorType = message(int(1, ELEMENT_TYPE[type]), nested(2, message(...shape)))
+  return message(string(1, name), nested(2, nested(1, tensorType)))
+}
+
+/** A ModelProto as a file's bytes. */
+export function serializeModel(graph: Graph, producerVersion: string): Uint8Array<ArrayBuffer> {
+  const graphProto = message(
+    ...graph.nodes.map((item) => nested(1, node(item))),
+    string(2, graph.name),
+    ...graph.initializers.map((item) => nested(5, tensor(item))),
+    ...graph.inputs.map((item) => nested(11, valueInfo(item))),
+    ...graph.outputs.map((item) => nested(12, valueInfo(item))),
+  )
+  return serialize(
+    message(
+      int(1, IR_VERSION),
+      string(2, 'efficientdet-trt'),
+      string(3, producerVersion),
+      nested(7, graphProto),
+      nested(8, message(string(1, ''), int(2, OPSET))),
+      ...Object.entries(graph.metadata).map(([key, value]) =>
+        nested(14, message(string(1, key), string(2, value))),
+      ),
+    ),
+  )
+}

@@ -1,0 +1,20 @@
+import type { Variant } from '../../models/variants.js'
+import type { WeightsOrigin } from '../../models/preprocessing.js'
+
+/** How a trainer names the tensors of an EfficientDet. */
+export interface Layout {
+  readonly origin: WeightsOrigin
+  /** One sentence for people. */
+  readonly description: string
+  /**
+   * Name of the stem convolution's weight. It is the same for every size, so a file is of this layout if some
+   * name ends with it; whatever stands before it is what wrappers added to all names.
+   */
+  readonly stem: string
+  /** Whether this layout, rather than another with the same stem, wrote these (unwrapped) names. */
+  fits(names: ReadonlySet<string>): boolean
+  /** The file's name of a tensor that `inventory` lists (effdet's repeat-first names). */
+  nameOf(tensor: string, variant: Variant): string
+  /** Tensors that trainers save although the network has no use for them. */
+  isUnused(name: string, variant: Variant): boolean
+}
