@@ -1,0 +1,242 @@
+import { EfficientDetError } from '../errors.js'
+import type { AnchorConfig } from '../models/anchors.js'
+import { anchorsPerCell, DEFAULT_RATIOS, DEFAULT_SCALES } from '../models/anchors.js'
+import { COCO_LABELS } from '../models/labels.js'
+import type { Normalization, Preprocessing } from '../models/preprocessing.js'
+import { preprocessingOf } from '../models/preprocessing.js'
+import type { ModelSpec, Padding } from '../models/spec.js'
+import type { Variant, VariantName } from '../models/variants.js'
+import { isVariantName } from '../models/variants.js'
+import type { Identified } from './identify.js'
+import type { StoredSpec } from './metadata.js'
+
+/** What a caller may say about weights, over everything that is stored or guessed. */
+export interface WeightsOptions {
+  /** The size, where tensors fit several (D6 and D7). */
+  readonly model?: VariantName
+  /** How the trainer normalised pictures. */
+  readonly preprocessing?: Normalization
+  readonly padding?: Partial<Padding>
+  readonly anchors?: Partial<AnchorConfig>
+  /** One name per class. */
+  readonly labels?: readonly string[]
+}
+
+/** Everything that is known of a model; with no questions left it is a whole `ModelSpec`. */
+export interface Decided {
+  readonly spec: ModelSpec | null
+  /** What was assumed, and why: for people to read. */
+  readonly notes: readonly string[]
+  /** What nothing decides, each with the option that does. */
+  readonly questions: readonly string[]
+}
+
+/** Hints lie in names: of the file, and of the architecture as timm's saver writes it. */
+interface Hint {
+  readonly text: string
+  readonly size: VariantName
+  /** The whole name of a configuration of effdet, not just a size. */
+  readonly configuration: boolean
+  readonly tensorflow: boolean
+  readonly advprop: boolean
+}
+
+function hintIn(text: string): Hint | null {
+  const match =
+    /(?<config>(?<tf>tf_)?efficientdet[-_ ]?)(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text) ??
+    /(?<![a-z0-9])(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text)
+  const size = match?.groups?.size?.toLowerCase()
+  if (match === null || size === undefined || !isVariantName(size)) return null
+  return {
+    text,
+    size,
+    configuration: match.groups?.config !== undefined,
+    tensorflow: match.groups?.tf !== undefined,
+    advprop: match.groups?.ap !== undefined,
+  }
+}
+
+/**
+ * Decides what the tensors leave open. Options come first, then what our own files store, then what the layout
+ * implies, then hints in names (said in the notes); the rest are questions.
+ *
+ * @param names the file's base name and, if the checkpoint tells it, the architecture's
+ * @throws EfficientDetError ERR_INVALID_OPTION for anchors that do not fit the heads, ERR_LABELS for a list of
+ *   labels of the wrong length
+ */
+export function decide(
+  identified: Identified,
+  names: readonly string[],
+  options: WeightsOptions,
+  stored: StoredSpec | null,
+): Decided {
+  const notes: string[] = []
+  const questions: string[] = []
+  const hint = names.map(hintIn).find((found) => found !== null) ?? null
+  const size = decideSize(identified, hint, options.model ?? stored?.model, notes, questions)
+  const anchors = decideAnchors(identified, size, options, stored, questions)
+  const preprocessing = decidePreprocessing(identified, hint, options, stored, notes, questions)
+  const padding = decidePadding(identified, size, hint, options, stored, notes)
+  const labels = decideLabels(identified, options, stored, notes)
+  const whole = anchors !== null && preprocessing !== null && questions.length === 0
+  const { classes, redundantBias } = identified
+  const architecture = {
+    variant: size,
+    classes,
+    anchorsPerCell: identified.anchorsPerCell,
+    redundantBias,
+    padding,
+  }
+  return { spec: whole ? { architecture, anchors, preprocessing, labels } : null, notes, questions }
+}
+
+/** The spec, or an error that asks every open question at once. */
+export function specOf(decided: Decided): ModelSpec {
+  if (decided.spec !== null) return decided.spec
+  throw new EfficientDetError('ERR_WEIGHTS_AMBIGUOUS', decided.questions.join(' '), {
+    details: { questions: decided.questions },
+  })
+}
+
+function decideSize(
+  { variants }: Identified,
+  hint: Hint | null,
+  told: VariantName | undefined,
+  notes: string[],
+  questions: string[],
+): Variant {
+  const [first] = variants
+  if (variants.length === 1) return first
+  const names = variants.map(({ name }) => name)
+  const toldVariant = variants.find(({ name }) => name === told)
+  if (toldVariant !== undefined) return toldVariant
+  const hinted = variants.find(({ name }) => name === hint?.size)
+  if (hinted !== undefined) {
+    notes.push(`${names.join(' and ')} have the same tensors; ${hinted.name} by the name "${hint!.text}".`)
+    return hinted
+  }
+  questions.push(
+    `The tensors fit ${names.join(' and ')}, which differ in input size and anchors: ` +
+      `say which (model: ${names.map((name) => `'${name}'`).join(' or ')}; --model on the command line).`,
+  )
+  return first
+}
+
+function decideAnchors(
+  identified: Identified,
+  size: Variant,
+  { anchors: told }: WeightsOptions,
+  stored: StoredSpec | null,
+  questions: string[],
+): AnchorConfig | null {
+  const perCell = identified.anchorsPerCell
+  const anchors: AnchorConfig = {
+    anchorScale: told?.anchorScale ?? stored?.anchors.anchorScale ?? size.anchorScale,
+    scales: told?.scales ?? stored?.anchors.scales ?? DEFAULT_SCALES,
+    ratios: told?.ratios ?? stored?.anchors.ratios ?? DEFAULT_RATIOS,
+  }
+  if (anchorsPerCell(anchors) === perCell) return anchors
+  const found = `${anchors.scales.length} scales × ${anchors.ratios.length} ratios`
+  if (told?.scales !== undefined || told?.ratios !== undefined) {
+    throw new EfficientDetError(
+      'ERR_INVALID_OPTION',
+      `The heads have ${perCell} anchors per cell, and ${found} make ${anchorsPerCell(anchors)}. ` +
+        'Give the scales and ratios that the weights were trained with.',
+    )
+  }
+  questions.push(
+    `The heads have ${perCell} anchors per cell, not the usual 9: give the scales and ratios they were trained ` +
+      "with (anchors: { scales, ratios }; --anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
+  )
+  return null
+}
+
+function decidePreprocessing(
+  { layout, variants: [first] }: Identified,
+  hint: Hint | null,
+  { preprocessing: told }: WeightsOptions,
+  stored: StoredSpec | null,
+  notes: string[],
+  questions: string[],
+): Preprocessing | null {
+  if (told !== undefined) return preprocessingOf(stored?.origin ?? layout.origin, told)
+  if (stored !== null) return stored.preprocessing
+  // AdvProp was trained for D0…D5 of TensorFlow alone, and only effdet carries its weights.
+  const couldBeAdvProp = layout.origin === 'effdet' && /^d[0-5]$/.test(first.name)
+  if (!couldBeAdvProp) return preprocessingOf(layout.origin, first.normalization)
+  if (hint?.configuration || hint?.advprop) {
+    const normalization: Normalization = hint.advprop ? 'advprop' : first.normalization
+    notes.push(`Preprocessing: ${normalization}, by the name "${hint.text}"; the tensors cannot tell.`)
+    return preprocessingOf(layout.origin, normalization)
+  }
+  questions.push(
+    `Ordinary and AdvProp weights of ${first.name} have the same tensors but want other pixels: say which ` +
+      "(preprocessing: 'imagenet' or 'advprop'; --preprocessing on the command line; own trainings are 'imagenet').",
+  )
+  return null
+}
+
+/** effdet model_config.py: these configurations pad the BiFPN symmetrically too, the others as TensorFlow. */
+const SYMMETRIC_FPN: ReadonlySet<VariantName> = new Set(['d0', 'd1', 'd2', 'd3'])
+
+function decidePadding(
+  { layout, redundantBias }: Identified,
+  size: Variant,
+  hint: Hint | null,
+  { padding: told }: WeightsOptions,
+  stored: StoredSpec | null,
+  notes: string[],
+): Padding {
+  if (stored !== null) return { ...stored.padding, ...told }
+  if (layout.origin === 'zylo') return { backbone: 'same', fpn: 'same', pool: 'zero', ...told }
+  const tensorflow: Padding = { backbone: 'same', fpn: 'same', pool: 'infinity' }
+  const native: Padding = {
+    backbone: 'symmetric',
+    fpn: SYMMETRIC_FPN.has(size.name) ? 'symmetric' : 'same',
+    pool: 'infinity',
+  }
+  const named = hint?.configuration === true
+  const assumed = (named ? hint.tensorflow : redundantBias) ? tensorflow : native
+  if (told?.backbone === undefined || told.fpn === undefined) {
+    const because = named
+      ? `by the name "${hint.text}"`
+      : `because the BiFPN's convolutions have ${redundantBias ? '' : 'no '}redundant biases, ` +
+        `as ${redundantBias ? "TensorFlow's" : "effdet's native"} weights`
+    notes.push(
+      `Padding: backbone ${told?.backbone ?? assumed.backbone}, BiFPN ${told?.fpn ?? assumed.fpn}, assumed ` +
+        `${because}. The tensors cannot tell: if results are poor, try others ` +
+        '(padding: { backbone, fpn }; --backbone-padding, --fpn-padding).',
+    )
+  }
+  return { ...assumed, ...told }
+}
+
+function decideLabels(
+  { classes }: Identified,
+  { labels: told }: WeightsOptions,
+  stored: StoredSpec | null,
+  notes: string[],
+): readonly string[] | null {
+  if (told !== undefined) return checkLabels(told, classes)
+  if (stored !== null) return stored.labels
+  if (classes !== COCO_LABELS.length) return null
+  notes.push("Labels: COCO's, assumed because there are 90 classes.")
+  return COCO_LABELS
+}
+
+/**
+ * Accepts a list of labels only if it names every class.
+ *
+ * @throws EfficientDetError ERR_LABELS with both numbers
+ */
+export function checkLabels(labels: readonly string[], classes: number): readonly string[] {
+  if (labels.length === classes) return labels
+  const coco = classes === 90 && labels.length === 80
+  throw new EfficientDetError(
+    'ERR_LABELS',
+    `There are ${labels.length} labels, and the model has ${classes} classes. ` +
+      (coco
+        ? "COCO's 80 names leave out ten unused ids among 90: use the 90 lines with gaps, or no labels for COCO's own."
+        : 'Give one label per class, in the order of the class ids, with no line for a background.'),
+  )
+}

@@ -1,0 +1,52 @@
+import { float16ToFloat32 } from '../float16.js'
+import type { DType } from './tensor.js'
+
+/**
+ * Little-endian elements as float32. The bytes must be a buffer of their own (offset 0), which is used as it
+ * is where the type is float32 already. float64 and integers beyond 2²⁴ are rounded to nearest.
+ */
+export function elementsToFloat32(bytes: Uint8Array, dtype: DType): Float32Array {
+  const { buffer } = bytes
+  switch (dtype) {
+    case 'float64':
+      return new Float32Array(new Float64Array(buffer))
+    case 'float32':
+      return new Float32Array(buffer)
+    case 'float16':
+      return float16ToFloat32(new Uint16Array(buffer))
+    case 'bfloat16':
+      return bfloat16ToFloat32(new Uint16Array(buffer))
+    case 'int64':
+      return Float32Array.from(new BigInt64Array(buffer), Number)
+    case 'int32':
+      return new Float32Array(new Int32Array(buffer))
+    case 'int16':
+      return new Float32Array(new Int16Array(buffer))
+    case 'int8':
+      return new Float32Array(new Int8Array(buffer))
+    case 'uint8':
+      return new Float32Array(bytes)
+    case 'bool':
+      return Float32Array.from(bytes, (value) => (value === 0 ? 0 : 1))
+  }
+}
+
+/** bfloat16 is the upper half of a float32. */
+function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
+  const widened = new Uint32Array(bits.length)
+  for (let i = 0; i < bits.length; i++) widened[i] = bits[i] << 16
+  return new Float32Array(widened.buffer)
+}
+
+/**
+ * The number of elements of a shape (1 for a scalar), or undefined where a dimension is not a whole number
+ * ≥ 0 or the product is too large to count exactly.
+ */
+export function elementCount(shape: readonly unknown[]): number | undefined {
+  let count = 1
+  for (const size of shape) {
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined
+    count *= size
+  }
+  return Number.isSafeInteger(count) ? count : undefined
+}

@@ -1,0 +1,207 @@
+import { EfficientDetError } from '../errors.js'
+import type { Architecture } from '../models/spec.js'
+import { officialArchitecture } from '../models/spec.js'
+import type { Variant, VariantName } from '../models/variants.js'
+import { VARIANTS, variant } from '../models/variants.js'
+import { inventory } from '../network/parameters.js'
+import { foreignFamily } from './foreign.js'
+import { effdet, effdetLevelFirst } from './layouts/effdet.js'
+import type { Layout } from './layouts/layout.js'
+import { zylo } from './layouts/zylo.js'
+import type { StoredTensor } from './tensor.js'
+
+const LAYOUTS: readonly Layout[] = [effdet, effdetLevelFirst, zylo]
+
+/** How many tensor names an error message shows of each kind; `details` has all. */
+const SHOWN_NAMES = 10
+
+/** What the tensors of a file decide by themselves. */
+export interface Identified {
+  readonly layout: Layout
+  /** What wrappers put before every name, such as `module.`; often empty. */
+  readonly prefix: string
+  /** The sizes whose tensors these are: one, or several that differ in nothing that is stored (D6 and D7). */
+  readonly variants: readonly [Variant, ...Variant[]]
+  readonly classes: number
+  readonly anchorsPerCell: number
+  readonly redundantBias: boolean
+  /** The file's tensor for each name that `inventory` lists. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  readonly notes: readonly string[]
+}
+
+type Tensors = ReadonlyMap<string, StoredTensor>
+
+/**
+ * Finds out which layout, size, class count and anchor count a file's tensors are.
+ *
+ * @param wanted accept only this size
+ * @throws EfficientDetError ERR_WEIGHTS naming every missing, unexpected and mis-shaped tensor
+ *   (`details.missing`, `.unexpected`, `.misshaped`; the message shows the first ten of each)
+ */
+export function identify(all: Tensors, wanted?: VariantName): Identified {
+  const { layout, prefix, tensors, notes } = findLayout(all)
+  checkStem(layout, prefix, tensors)
+  const { classes, anchorsPerCell } = headSizes(layout, prefix, tensors)
+  const candidates = wanted === undefined ? [...VARIANTS.values()] : [variant(wanted)]
+  const fits = candidates.map((candidate) => {
+    const bias = layout.nameOf('fpn.cell.0.fnode.0.after_combine.conv.conv_pw.bias', candidate)
+    const architecture: Architecture = {
+      ...officialArchitecture(candidate, classes),
+      anchorsPerCell,
+      redundantBias: tensors.has(bias),
+    }
+    return { architecture, ...compare(layout, tensors, architecture) }
+  })
+  const best = Math.min(...fits.map(({ faults }) => faults))
+  const [first, ...others] = fits.filter(({ faults }) => faults === best)
+  if (first === undefined || best > 0) throw misfit(layout, first!, wanted)
+  return {
+    layout,
+    prefix,
+    variants: [first.architecture.variant, ...others.map((fit) => fit.architecture.variant)],
+    classes,
+    anchorsPerCell,
+    redundantBias: first.architecture.redundantBias,
+    tensors: first.found,
+    notes,
+  }
+}
+
+/** Recognises the layout by its stem, takes wrappers' prefixes off and leaves out what is not this network. */
+function findLayout(all: Tensors): { layout: Layout; prefix: string; tensors: Tensors; notes: string[] } {
+  for (const layout of LAYOUTS) {
+    const prefixes = [...all.keys()]
+      .filter((name) => name === layout.stem || name.endsWith(`.${layout.stem}`))
+      .map((name) => name.slice(0, -layout.stem.length))
+    if (prefixes.length === 0) continue
+    const prefix = choosePrefix(prefixes)
+    const others = prefixes.filter((other) => other !== prefix)
+    const tensors = new Map<string, StoredTensor>()
+    for (const [name, tensor] of all) {
+      const ofOther = others.some((other) => other.length > prefix.length && name.startsWith(other))
+      const inside = name.startsWith(prefix) && !ofOther
+      if (inside) tensors.set(name.slice(prefix.length), tensor)
+      // A name that lacks the wrappers' prefix is kept as it is, to be reported unless it is known as unused.
+      else if (!others.some((other) => name.startsWith(other))) tensors.set(name, tensor)
+    }
+    if (!layout.fits(new Set(tensors.keys()))) continue
+    const notes: string[] = []
+    if (prefix !== '') notes.push(`Names begin with "${prefix}", which was taken off.`)
+    if (others.length > 0) {
+      const ignored = others.map((other) => `"${other}"`).join(', ')
+      notes.push(`The file holds several networks; "${prefix}" (EMA) was used and ${ignored} ignored.`)
+    }
+    return { layout, prefix, tensors, notes }
+  }
+  const family = foreignFamily(all.keys())
+  const names = [...all.keys()]
+  throw new EfficientDetError(
+    'ERR_WEIGHTS',
+    family !== null
+      ? `These are weights of ${family}, whose network differs from EfficientDet's paper; ` +
+          'weights of effdet and zylo are read.'
+      : `None of the ${names.length} tensors is the stem of an EfficientDet (${names.slice(0, 3).join(', ')}` +
+          `${names.length > 3 ? ', …' : ''}). Expected effdet's ${effdet.stem} or zylo's ${zylo.stem}.`,
+    { details: { names } },
+  )
+}
+
+function choosePrefix(prefixes: readonly string[]): string {
+  if (prefixes.length === 1) return prefixes[0]!
+  const ema = prefixes.filter((prefix) => /(^|[._])ema([._]|$)/i.test(prefix))
+  if (ema.length === 1) return ema[0]!
+  throw new EfficientDetError(
+    'ERR_WEIGHTS',
+    `The file holds ${prefixes.length} networks (names begin with ` +
+      `${prefixes.map((prefix) => `"${prefix}"`).join(', ')}). Save the state dict of one of them.`,
+  )
+}
+
+function checkStem(layout: Layout, prefix: string, tensors: Tensors): void {
+  const { shape } = tensors.get(layout.stem)!
+  if (shape[1] === 3) return
+  throw new EfficientDetError(
+    'ERR_WEIGHTS',
+    `The stem ${prefix}${layout.stem} has shape [${shape.join(', ')}]: it takes ${shape[1]} channels, ` +
+      'and pictures here are RGB. Networks with another number of input channels are not supported.',
+  )
+}
+
+function headSizes(
+  layout: Layout,
+  prefix: string,
+  tensors: Tensors,
+): { classes: number; anchorsPerCell: number } {
+  // Heads have the same names in every size.
+  const rows = (head: string) => {
+    const name = layout.nameOf(`${head}.predict.conv_pw.weight`, variant('d0'))
+    const count = tensors.get(name)?.shape[0]
+    if (count !== undefined && count > 0) return { name, count }
+    throw new EfficientDetError(
+      'ERR_WEIGHTS',
+      `${prefix}${name} is missing, so this is a backbone or a part of a detector. A whole EfficientDet is needed.`,
+      { details: { missing: [prefix + name] } },
+    )
+  }
+  const box = rows('box_net')
+  const classes = rows('class_net')
+  const anchorsPerCell = box.count / 4
+  if (!Number.isInteger(anchorsPerCell)) {
+    throw new EfficientDetError(
+      'ERR_WEIGHTS',
+      `${prefix}${box.name} has ${box.count} outputs; expected 4 for every anchor of a cell.`,
+    )
+  }
+  if (!Number.isInteger(classes.count / anchorsPerCell)) {
+    throw new EfficientDetError(
+      'ERR_WEIGHTS',
+      `${prefix}${classes.name} has ${classes.count} outputs, which the ${anchorsPerCell} anchors of the box ` +
+        'head do not divide.',
+    )
+  }
+  return { classes: classes.count / anchorsPerCell, anchorsPerCell }
+}
+
+interface Fit {
+  readonly architecture: Architecture
+  readonly missing: readonly string[]
+  readonly unexpected: readonly string[]
+  readonly misshaped: readonly string[]
+}
+
+function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
+  const { variant: size } = architecture
+  const expected = inventory(architecture, { height: size.inputSize, width: size.inputSize }).tensors
+  const found = new Map<string, StoredTensor>()
+  const used = new Set<string>()
+  const missing: string[] = []
+  const misshaped: string[] = []
+  for (const [canonical, shape] of expected) {
+    const name = layout.nameOf(canonical, size)
+    const tensor = tensors.get(name)
+    used.add(name)
+    if (tensor === undefined) missing.push(name)
+    else if (tensor.shape.join() !== shape.join()) {
+      misshaped.push(`${name} [${tensor.shape.join(', ')}] instead of [${shape.join(', ')}]`)
+    } else found.set(canonical, tensor)
+  }
+  const unexpected = [...tensors.keys()].filter((name) => !used.has(name) && !layout.isUnused(name, size))
+  return { found, missing, unexpected, misshaped, faults: missing.length + unexpected.length + misshaped.length }
+}
+
+function misfit(layout: Layout, fit: Fit, wanted: VariantName | undefined): EfficientDetError {
+  const { missing, unexpected, misshaped } = fit
+  const list = (kind: string, names: readonly string[]) => {
+    if (names.length === 0) return []
+    const rest = names.length - SHOWN_NAMES
+    return [`${kind}: ${names.slice(0, SHOWN_NAMES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`]
+  }
+  const size = fit.architecture.variant.name
+  return new EfficientDetError(
+    'ERR_WEIGHTS',
+    `The tensors (${layout.description}) do not fit ${wanted === undefined ? 'any EfficientDet; nearest is ' : ''}` +
+      `${size}. ${[...list('Missing', missing), ...list('Unexpected', unexpected), ...list('Mis-shaped', misshaped)].join('. ')}.`,
+    { details: { nearest: size, missing, unexpected, misshaped } },
+  )
+}

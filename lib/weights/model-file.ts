@@ -1,0 +1,101 @@
+import { basename } from 'node:path'
+import { EfficientDetError } from '../errors.js'
+import type { Weights } from '../graph/onnx-layers.js'
+import type { WeightsOrigin } from '../models/preprocessing.js'
+import type { ModelSpec } from '../models/spec.js'
+import { openCheckpoint } from './checkpoint.js'
+import type { Decided, WeightsOptions } from './decide.js'
+import { checkLabels, decide, specOf } from './decide.js'
+import type { Identified } from './identify.js'
+import { identify } from './identify.js'
+import { fromMetadata } from './metadata.js'
+import type { Checkpoint } from './tensor.js'
+
+/** A model whose weights are in memory. */
+export interface Model {
+  readonly spec: ModelSpec
+  readonly weights: Weights
+  readonly origin: WeightsOrigin
+  /** What was assumed or ignored: for people to read. */
+  readonly notes: readonly string[]
+}
+
+/** What can be said of a file without reading a single weight. */
+export interface Inspection {
+  readonly format: Checkpoint['format']
+  readonly layout: string
+  readonly decided: Decided
+  readonly identified: Omit<Identified, 'tensors' | 'layout' | 'notes'>
+  readonly notes: readonly string[]
+}
+
+/** Opens a file, finds out what it is, hands it on, and closes it. */
+async function withFile<T>(
+  path: string,
+  options: WeightsOptions,
+  use: (checkpoint: Checkpoint, identified: Identified, decided: Decided) => Promise<T>,
+): Promise<T> {
+  const checkpoint = await openCheckpoint(path)
+  try {
+    const stored = fromMetadata(checkpoint.metadata)
+    const identified = identify(checkpoint.tensors, options.model)
+    if (stored?.labels) checkLabels(stored.labels, identified.classes)
+    const names = checkpoint.arch === undefined ? [basename(path)] : [basename(path), checkpoint.arch]
+    return await use(checkpoint, identified, decide(identified, names, options, stored))
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** Reads the header of a weights file: layout, size, classes, what is assumed and what is open. */
+export function inspectModelFile(path: string, options: WeightsOptions = {}): Promise<Inspection> {
+  return withFile(path, options, async (checkpoint, identified, decided) => {
+    const { prefix, variants, classes, anchorsPerCell, redundantBias } = identified
+    return {
+      format: checkpoint.format,
+      layout: identified.layout.description,
+      decided,
+      identified: { prefix, variants, classes, anchorsPerCell, redundantBias },
+      notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
+    }
+  })
+}
+
+/**
+ * Reads a whole weights file of any known kind.
+ *
+ * @throws EfficientDetError ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS, ERR_UNSAFE_PICKLE, ERR_LABELS,
+ *   ERR_MODEL_NOT_FOUND, ERR_INVALID_OPTION
+ */
+export function readModelFile(path: string, options: WeightsOptions = {}): Promise<Model> {
+  return withFile(path, options, async (checkpoint, identified, decided) => {
+    const spec = specOf(decided)
+    const weights = new Map<string, Float32Array>()
+    for (const [name, tensor] of identified.tensors) {
+      const values = await tensor.read()
+      checkValues(identified.prefix + identified.layout.nameOf(name, spec.architecture.variant), name, values)
+      weights.set(name, values)
+    }
+    return {
+      spec,
+      weights,
+      origin: fromMetadata(checkpoint.metadata)?.origin ?? identified.layout.origin,
+      notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
+    }
+  })
+}
+
+/** Weights that would make every output NaN are refused here, where the tensor can still be named. */
+function checkValues(fileName: string, name: string, values: Float32Array): void {
+  const variance = name.endsWith('.running_var')
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (!Number.isFinite(value) || (variance && value < 0)) {
+      throw new EfficientDetError(
+        'ERR_WEIGHTS',
+        `${fileName} holds ${value} at position ${i}; expected ${variance ? 'variances of 0 or more' : 'finite numbers'}. ` +
+          'The training diverged or the file is damaged: use an earlier checkpoint.',
+      )
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { readSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+
+import { EfficientDetError } from '../errors.js'
+
+/** An open file of weights and its size when it was opened, against which every claim in it is checked. */
+export interface WeightsFile {
+  readonly path: string
+  readonly handle: FileHandle
+  /** Bytes. */
+  readonly size: number
+}
+
+/** The error for a file that is damaged or of the wrong kind; `problem` is a sentence without the path. */
+export function weightsError(file: { readonly path: string }, problem: string, cause?: unknown) {
+  return new EfficientDetError('ERR_WEIGHTS', `${file.path}: ${problem}`, { cause })
+}
+
+/**
+ * Reads exactly `length` bytes into memory of their own, so that a view of any element type fits.
+ *
+ * @throws ERR_WEIGHTS when the file has no such bytes (any more) or was closed.
+ */
+export async function readBytes(file: WeightsFile, position: number, length: number): Promise<Uint8Array> {
+  if (position < 0 || length < 0 || position + length > file.size) {
+    throw weightsError(
+      file,
+      `bytes ${position} to ${position + length} are needed, but the file has ${file.size}. It is damaged or was not copied completely.`,
+    )
+  }
+  const bytes = new Uint8Array(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await file.handle
+      .read(bytes, filled, Math.min(length - filled, MAX_READ), position + filled)
+      .catch((cause: unknown) => {
+        throw weightsError(file, 'cannot be read (was the checkpoint closed?)', cause)
+      })
+    if (bytesRead === 0) throw weightsError(file, 'became shorter while it was being read.')
+    filled += bytesRead
+  }
+  return bytes
+}
+
+/** The system refuses to read 2 GiB at once. */
+const MAX_READ = 1 << 30
+
+/** A sequential reader with a fixed end, for formats whose length shows only while they are read. */
+export interface ByteReader {
+  /** Offset of the next byte from the start of the file. */
+  readonly position: number
+  readonly end: number
+  /** The next bytes, valid until the next call; undefined when fewer are left. */
+  take(length: number): Uint8Array | undefined
+  /** The bytes before the next line feed, which is skipped; undefined when there is none. */
+  takeLine(): Uint8Array | undefined
+}
+
+/**
+ * Reads a part of a file through a small window. It reads synchronously: a pickle is some hundred kilobytes
+ * of one-byte instructions, and awaiting each would cost far more than these few reads.
+ */
+export function fileReader(file: WeightsFile, start: number, end: number): ByteReader {
+  return windowedReader(start, end, (position, length) => {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      const count = readSync(file.handle.fd, bytes, filled, length - filled, position + filled)
+      if (count === 0) throw weightsError(file, 'became shorter while it was being read.')
+      filled += count
+    }
+    return bytes
+  })
+}
+
+export function memoryReader(bytes: Uint8Array): ByteReader {
+  return windowedReader(0, bytes.length, (position, length) => bytes.subarray(position, position + length))
+}
+
+const WINDOW = 64 * 1024
+
+function windowedReader(
+  start: number,
+  end: number,
+  read: (position: number, length: number) => Uint8Array,
+): ByteReader {
+  let window = new Uint8Array()
+  let windowStart = start
+  let offset = 0
+
+  /** Makes at least `length` bytes available after `offset`; false when fewer are left. */
+  function fill(length: number): boolean {
+    if (offset + length <= window.length) return true
+    const position = windowStart + offset
+    if (length > end - position) return false
+    window = read(position, Math.min(Math.max(length, WINDOW), end - position))
+    windowStart = position
+    offset = 0
+    return true
+  }
+
+  return {
+    get position() {
+      return windowStart + offset
+    },
+    end,
+    take(length) {
+      if (!fill(length)) return undefined
+      offset += length
+      return window.subarray(offset - length, offset)
+    },
+    takeLine() {
+      let length = WINDOW
+      for (;;) {
+        const available = Math.min(length, end - windowStart - offset)
+        fill(available)
+        const feed = window.subarray(offset, offset + available).indexOf(0x0a)
+        if (feed >= 0) {
+          offset += feed + 1
+          return window.subarray(offset - feed - 1, offset - 1)
+        }
+        if (available < length) return undefined
+        length *= 2
+      }
+    },
+  }
+}
