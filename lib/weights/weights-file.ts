@@ -84,7 +84,7 @@ function windowedReader(
   end: number,
   read: (position: number, length: number) => Uint8Array,
 ): ByteReader {
-  let window = new Uint8Array()
+  let window: Uint8Array = new Uint8Array()
   let windowStart = start
   let offset = 0
 
