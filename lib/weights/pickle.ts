@@ -1,64 +1,20 @@
 import { EfficientDetError } from '../errors.js'
 import { couldAct } from './pickle-globals.js'
+import {
+  Damage,
+  damaged,
+  floatOf,
+  integerOf,
+  longOf,
+  MAX_INTEGER,
+  memoIndex,
+  rawUnicode,
+  unescaped,
+  unquote,
+  utf8,
+} from './pickle-scalars.js'
+import { isKind, type PickleBytes, type PickleObject, type PickleValue } from './pickle-values.js'
 import type { ByteReader } from './weights-file.js'
-
-/**
- * What a pickle describes, as plain data. Classes and functions stay names, and objects made by them stay
- * notes of what would have been called: nothing is imported, called or looked up.
- */
-export type PickleValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | PickleBytes
-  | PickleSequence
-  | PickleDict
-  | PickleGlobal
-  | PickleObject
-  | PicklePersistent
-
-export interface PickleBytes {
-  readonly kind: 'bytes'
-  readonly bytes: Uint8Array
-}
-
-export interface PickleSequence {
-  readonly kind: 'list' | 'tuple' | 'set'
-  readonly items: PickleValue[]
-}
-
-export interface PickleDict {
-  readonly kind: 'dict'
-  /** In the order of writing; a later entry replaces an earlier one with the same key. */
-  readonly entries: [PickleValue, PickleValue][]
-}
-
-/** A class or function by its name, `module.name`. */
-export interface PickleGlobal {
-  readonly kind: 'global'
-  readonly name: string
-}
-
-/** What a class or function would have made of its arguments. */
-export interface PickleObject {
-  readonly kind: 'object'
-  readonly class: string
-  readonly args: readonly PickleValue[]
-  /** What `__setstate__` or `__dict__` would have received. */
-  state: PickleValue
-  /** What would have been appended, for subclasses of list, set or deque. */
-  readonly items: PickleValue[]
-  /** What would have been set by key, for subclasses of dict such as `collections.OrderedDict`. */
-  readonly entries: [PickleValue, PickleValue][]
-}
-
-/** A reference to something outside the pickle, such as PyTorch's storages. */
-export interface PicklePersistent {
-  readonly kind: 'persistent'
-  readonly id: PickleValue
-}
 
 export interface UnpickleOptions {
   /** For error messages: which file and part of it this is. */
@@ -71,15 +27,6 @@ export interface UnpickleOptions {
 const MAX_VALUES = 4_000_000
 /** Pickles hold structure, not weights; those of PyTorch are below 1 MB, trainers' lists of results included. */
 const MAX_BYTES = 256 * 2 ** 20
-/** Digits in text or bytes in binary of one integer, since converting it takes time that grows faster. */
-const MAX_INTEGER = 1024
-
-/** Thrown inside with the problem alone; `unpickle` adds the place. */
-class Damage extends Error {}
-
-function damaged(problem: string): never {
-  throw new Damage(problem)
-}
 
 /**
  * Reads one pickle, of any protocol from 0 to 5, up to its STOP. The reader is left behind it.
@@ -166,9 +113,9 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
 
   function pushGlobal(module: PickleValue, attribute: PickleValue): void {
     if (typeof module !== 'string' || typeof attribute !== 'string') {
-      return damaged('names a class by something that is not text')
+      damaged('names a class by something that is not text')
     }
-    if (module.length > 500 || attribute.length > 500) return damaged('names a class of over 500 letters')
+    if (module.length > 500 || attribute.length > 500) damaged('names a class of over 500 letters')
     if (couldAct(module, attribute)) {
       throw new EfficientDetError(
         'ERR_UNSAFE_PICKLE',
@@ -181,7 +128,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
   }
 
   function construct(callee: PickleValue, args: readonly PickleValue[]): void {
-    if (!isKind(callee, 'global')) return damaged('calls something that is neither class nor function')
+    if (!isKind(callee, 'global')) damaged('calls something that is neither class nor function')
     push(objectOf(callee.name, args))
   }
 
@@ -189,12 +136,12 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
   function listItems(): PickleValue[] {
     const target = top()
     if (isKind(target, 'list') || isKind(target, 'set') || isKind(target, 'object')) return target.items
-    return damaged('appends to something that is no list')
+    damaged('appends to something that is no list')
   }
 
   function setItems(pairs: readonly PickleValue[]): void {
     const target = top()
-    if (!isKind(target, 'dict') && !isKind(target, 'object')) return damaged('sets keys of what is no dict')
+    if (!isKind(target, 'dict') && !isKind(target, 'object')) damaged('sets keys of what is no dict')
     addPairs(target.entries, pairs)
   }
 
@@ -300,7 +247,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
 
       // Text and bytes; a `str` of Python 2 is text, as torch.load has it.
       case 0x53: // STRING
-        push(unescape(unquote(line())))
+        push(unescaped(unquote(line())))
         break
       case 0x55: // SHORT_BINSTRING
       case 0x8c: // SHORT_BINUNICODE
@@ -408,7 +355,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
       case 0x81: {
         // NEWOBJ
         const args = pop()
-        if (!isKind(args, 'tuple')) return damaged('calls a class with what is no tuple')
+        if (!isKind(args, 'tuple')) damaged('calls a class with what is no tuple')
         construct(pop(), args.items)
         break
       }
@@ -416,7 +363,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
         // NEWOBJ_EX; keyword arguments say nothing about weights
         pop()
         const args = pop()
-        if (!isKind(args, 'tuple')) return damaged('calls a class with what is no tuple')
+        if (!isKind(args, 'tuple')) damaged('calls a class with what is no tuple')
         construct(pop(), args.items)
         break
       }
@@ -438,7 +385,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
         // BUILD
         const state = pop()
         const target = top()
-        if (!isKind(target, 'object')) return damaged('gives a state to what is no object')
+        if (!isKind(target, 'object')) damaged('gives a state to what is no object')
         target.state = state
         break
       }
@@ -460,41 +407,6 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
       default:
         return damaged(`has the unknown opcode 0x${opcode.toString(16).padStart(2, '0')}`)
     }
-  }
-}
-
-type PickleStructure = Extract<PickleValue, { kind: string }>
-
-/** Narrows to one of the structures. */
-export function isKind<K extends PickleStructure['kind']>(
-  value: PickleValue | undefined,
-  kind: K,
-): value is PickleStructure & { kind: K } {
-  return typeof value === 'object' && value !== null && value.kind === kind
-}
-
-/** The class of a value as Python names it, for messages. */
-export function className(value: PickleValue): string {
-  if (value === null) return 'None'
-  switch (typeof value) {
-    case 'boolean':
-      return 'bool'
-    case 'number':
-      return Number.isInteger(value) ? 'int' : 'float'
-    case 'bigint':
-      return 'int'
-    case 'string':
-      return 'str'
-  }
-  switch (value.kind) {
-    case 'object':
-      return value.class
-    case 'global':
-      return value.name
-    case 'persistent':
-      return 'storage'
-    default:
-      return value.kind
   }
 }
 
@@ -528,74 +440,4 @@ function viewOf(bytes: Uint8Array): DataView {
 /** A copy: the reader's bytes do not last. */
 function bytesOf(bytes: Uint8Array): PickleBytes {
   return { kind: 'bytes', bytes: bytes.slice() }
-}
-
-/** Invalid sequences (lone surrogates, which Python may write) become U+FFFD. */
-function utf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-}
-
-/** Little-endian two's complement of any length. */
-function longOf(bytes: Uint8Array): number | bigint {
-  if (bytes.length === 0) return 0
-  const magnitude = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
-  return smallest(BigInt.asIntN(bytes.length * 8, magnitude))
-}
-
-function integerOf(text: string): number | bigint {
-  if (text.length > MAX_INTEGER || !/^[+-]?\d+$/.test(text)) return damaged('has a malformed integer')
-  return smallest(BigInt(text.replace(/^\+/, '')))
-}
-
-function smallest(value: bigint): number | bigint {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value
-}
-
-function memoIndex(text: string): number {
-  return /^\d{1,10}$/.test(text) ? Number(text) : damaged('has a malformed memo index')
-}
-
-function floatOf(text: string): number {
-  const special = { inf: Infinity, '+inf': Infinity, '-inf': -Infinity, nan: NaN, '-nan': NaN }
-  const known = Object.entries(special).find(([name]) => name === text)
-  if (known) return known[1]
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : damaged('has a malformed number')
-}
-
-function unquote(text: string): string {
-  return /^(['"]).*\1$/s.test(text) && text.length >= 2
-    ? text.slice(1, -1)
-    : damaged('has text without quotes')
-}
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-}
-
-/** The escapes that `repr` of Python 2 writes. */
-function unescape(text: string): string {
-  return text.replace(/\\(?:x([0-9a-fA-F]{2})|(.))/g, (_, code: string | undefined, letter: string) =>
-    code === undefined ? (ESCAPES[letter] ?? letter) : fromCode(code),
-  )
-}
-
-/** Python's "raw unicode escape": Latin-1 but for `\uXXXX` and `\UXXXXXXXX`. */
-function rawUnicode(bytes: Uint8Array): string {
-  return Buffer.from(bytes)
-    .toString('latin1')
-    .replace(
-      /\\(?:u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4}))/g,
-      (_, short: string | undefined, long: string) => fromCode(short ?? long),
-    )
-}
-
-function fromCode(hexadecimal: string): string {
-  return String.fromCodePoint(Number.parseInt(hexadecimal, 16))
 }

@@ -1,4 +1,5 @@
-import { isKind, type PickleValue, unpickle } from './pickle.js'
+import { unpickle } from './pickle.js'
+import { isKind, type PickleValue } from './pickle-values.js'
 import { type StoredBytes, storageElementBytes, storageFrom } from './pytorch-tensor.js'
 import type { PyTorchFile } from './pytorch-zip.js'
 import { fileReader, readBytes, type WeightsFile, weightsError } from './weights-file.js'

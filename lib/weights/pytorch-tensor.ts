@@ -1,5 +1,5 @@
 import { elementCount, elementsToFloat32 } from './elements.js'
-import { isKind, type PickleObject, type PickleValue } from './pickle.js'
+import { isKind, type PickleObject, type PickleValue } from './pickle-values.js'
 import { BYTES_PER_ELEMENT, type DType, type StoredTensor } from './tensor.js'
 import { type WeightsFile, weightsError } from './weights-file.js'
 

@@ -1,4 +1,5 @@
-import { type PickleValue, unpickle } from './pickle.js'
+import { unpickle } from './pickle.js'
+import type { PickleValue } from './pickle-values.js'
 import type { StoredBytes } from './pytorch-tensor.js'
 import { fileReader, readBytes, type WeightsFile, weightsError } from './weights-file.js'
 import { readZipDirectory, type ZipEntry } from './zip.js'

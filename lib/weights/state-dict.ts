@@ -1,5 +1,5 @@
 import { listing } from './listing.js'
-import { className, isKind, type PickleValue } from './pickle.js'
+import { className, isKind, type PickleValue } from './pickle-values.js'
 import { isTensor } from './pytorch-tensor.js'
 
 /** The tensors that were chosen from a saved object, and in sentences what was chosen and what was not. */
