@@ -117,10 +117,11 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
     }
     if (module.length > 500 || attribute.length > 500) damaged('names a class of over 500 letters')
     if (couldAct(module, attribute)) {
+      const asked = `${module.replace(/^(posix|nt)$/, 'os').replace(/^__builtin__$/, 'builtins')}.${attribute}`
       throw new EfficientDetError(
         'ERR_UNSAFE_PICKLE',
-        `${name}: the pickle asks for ${module}.${attribute}, which could act on the computer of whoever loads it with Python. ` +
-          'Weights need no such thing. Nothing was run; do not open this file with torch.load either, and get the weights from a source you trust, as safetensors if possible.',
+        `${name}: the pickle asks for ${asked}, which could act on the computer of whoever loads it with Python. ` +
+          'Nothing of it was run. Weights need no such thing: do not open this file with torch.load either, and get them from a source you trust.',
         { details: { global: `${module}.${attribute}` } },
       )
     }
