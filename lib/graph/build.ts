@@ -1,5 +1,5 @@
-import type { Size } from '../models/levels.js'
 import { countAnchors } from '../models/anchors.js'
+import type { Size } from '../models/levels.js'
 import type { Architecture } from '../models/spec.js'
 import { efficientDet } from '../network/efficientdet.js'
 import { VERSION } from '../version.js'

@@ -58,7 +58,14 @@ export class GraphBuilder {
     outputs: readonly ValueInfo[],
     metadata: Readonly<Record<string, string>>,
   ): Graph {
-    return { name, nodes: this.#nodes, initializers: [...this.#initializers.values()], inputs, outputs, metadata }
+    return {
+      name,
+      nodes: this.#nodes,
+      initializers: [...this.#initializers.values()],
+      inputs,
+      outputs,
+      metadata,
+    }
   }
 
   #vector(name: string, type: ElementType, length: number, values: Float32Array | BigInt64Array): string {

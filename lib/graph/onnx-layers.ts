@@ -123,7 +123,10 @@ export class OnnxLayers implements Layers<Value> {
   fuse(inputs: readonly Value[], weightsName: string | null): Value {
     const first = inputs[0]!
     const terms = weightsName === null ? inputs.map(({ id }) => id) : this.#weighted(inputs, weightsName)
-    return { ...first, id: terms.reduce((sum, term) => this.#graph.node('Add', `${first.id}/fuse`, [sum, term])) }
+    return {
+      ...first,
+      id: terms.reduce((sum, term) => this.#graph.node('Add', `${first.id}/fuse`, [sum, term])),
+    }
   }
 
   output(levels: readonly Value[], { name, output, anchors, values }: HeadOutput): void {

@@ -17,7 +17,12 @@ export function elementTypeId(type: ElementType): number {
   return ELEMENT_TYPE[type]
 }
 
-export type Attribute = number | string | readonly number[] | { readonly float: number } | { readonly floats: readonly number[] }
+export type Attribute =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
 
 export interface Node {
   readonly name: string

@@ -1,8 +1,6 @@
 /** EfficientNet and EfficientNet-lite: the block list of each size (arXiv:1905.11946, table 1). */
 
-export type BackboneName =
-  | `b${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7}`
-  | `lite${0 | 1 | 2 | 3 | 4}`
+export type BackboneName = `b${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7}` | `lite${0 | 1 | 2 | 3 | 4}`
 
 /** Consecutive inverted-bottleneck blocks of one width; only the first of them has the stride. */
 export interface Stage {

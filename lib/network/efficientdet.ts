@@ -12,12 +12,6 @@ export function efficientDet<T extends FeatureMap>(
   architecture: Architecture,
 ): void {
   const { variant, padding } = architecture
-  const taps = efficientNet(
-    layers,
-    images,
-    backbone(variant.backbone),
-    variant.activation,
-    padding.backbone,
-  )
+  const taps = efficientNet(layers, images, backbone(variant.backbone), variant.activation, padding.backbone)
   heads(layers, biFpn(layers, images, taps, architecture), architecture)
 }

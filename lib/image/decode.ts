@@ -1,0 +1,78 @@
+import type { Metadata, Sharp, SharpConstructor } from 'sharp'
+import { EfficientDetError } from '../errors.js'
+import type { Frame } from './frame.js'
+import { checkPixels, imageError } from './refusals.js'
+
+/**
+ * Decodes a compressed picture, its first page if there are several, into RGB.
+ *
+ * Colour profiles of RGB pictures are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
+ * Alpha is dropped, and 16-bit samples are divided by 257. A file that ends early or is damaged is refused
+ * rather than completed with invented pixels.
+ *
+ * @param name how messages call the picture
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE
+ */
+export async function decode(
+  source: Uint8Array | Sharp,
+  name: string,
+  maxPixels: number,
+): Promise<{ frame: Frame; pages: number }> {
+  const sharp = await loadSharp()
+  try {
+    const probe = source instanceof Uint8Array ? sharp(source, { limitInputPixels: false }) : source
+    const metadata = await probe.metadata()
+    checkPixels(name, metadata.width, metadata.pageHeight ?? metadata.height, maxPixels)
+    const ignoreIcc = metadata.space !== 'cmyk'
+    const pipeline =
+      source instanceof Uint8Array
+        ? sharp(source, { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc })
+        : source.clone()
+    return { frame: await pixelsOf(pipeline, metadata, name), pages: metadata.pages ?? 1 }
+  } catch (error) {
+    if (error instanceof EfficientDetError) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    throw imageError(name, `cannot be decoded (${message.trim().replace(/\s*\n\s*/g, '; ')}).`, error)
+  }
+}
+
+async function pixelsOf(pipeline: Sharp, metadata: Metadata, name: string): Promise<Frame> {
+  const deep = metadata.depth === 'ushort'
+  const upright = pipeline.autoOrient().removeAlpha()
+  const { data, info } = await (deep
+    ? upright.toColourspace('rgb16').raw({ depth: 'ushort' })
+    : upright.toColourspace('srgb').raw({ depth: 'uchar' })
+  ).toBuffer({ resolveWithObject: true })
+  const { width, channels } = info
+  // A pipeline that was told to read all pages stacks them from top to bottom.
+  const height = info.pageHeight ?? info.height
+  if (channels !== 3 && channels !== 1)
+    throw imageError(name, `has ${channels} colour channels; expected 1 or 3.`)
+  const samples = width * height * channels
+  return {
+    data: deep ? toBytes(new Uint16Array(data.buffer, data.byteOffset, samples)) : data.subarray(0, samples),
+    format: channels === 3 ? 'rgb' : 'grey',
+    width,
+    height,
+  }
+}
+
+/** 0…65535 to 0…255, rounded to nearest. */
+function toBytes(samples: Uint16Array): Uint8Array {
+  const bytes = new Uint8Array(samples.length)
+  for (let i = 0; i < samples.length; i++) bytes[i] = (samples[i] / 257 + 0.5) | 0
+  return bytes
+}
+
+/** Loaded on first use, so that a program that only has raw frames needs no decoder. */
+async function loadSharp(): Promise<SharpConstructor> {
+  try {
+    return (await import('sharp')).default
+  } catch (cause) {
+    throw new EfficientDetError(
+      'ERR_IMAGE',
+      'Compressed pictures need the package sharp, which cannot be loaded here. Install it (npm install sharp) or give raw frames.',
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,97 @@
+import { readFile, stat } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { Sharp } from 'sharp'
+import { EfficientDetError } from '../errors.js'
+import { decode } from './decode.js'
+import type { Frame } from './frame.js'
+import { planesOf } from './frame.js'
+import { checkPixels, imageError } from './refusals.js'
+
+/**
+ * Anything that holds a picture: the path or file URL of a file, the bytes of one, a sharp pipeline, or
+ * uncompressed pixels.
+ */
+export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame
+
+/** A frame that belongs to us: nobody changes its bytes after the call. */
+export interface ReadSource {
+  readonly frame: Frame
+  /** How the caller can recognise it: the path or URL, or null for anything in memory. */
+  readonly name: string | null
+  /** Pictures in the file; the first one was taken. */
+  readonly pages: number
+}
+
+export interface ReadOptions {
+  /** Refuse pictures of more pixels. */
+  readonly maxPixels: number
+}
+
+/**
+ * Reads any source. Decoding runs on libuv's threads; EXIF orientation is applied, so that width, height and
+ * boxes are those of the picture as a viewer shows it.
+ *
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind)
+ */
+export async function readSource(source: Source, { maxPixels }: ReadOptions): Promise<ReadSource> {
+  if (typeof source === 'string' || source instanceof URL) {
+    const name = String(source)
+    const path = source instanceof URL ? pathOf(source) : source
+    return { name, ...(await decode(await readPicture(path, name), name, maxPixels)) }
+  }
+  if (source instanceof Uint8Array) return { name: null, ...(await decode(source, 'The picture', maxPixels)) }
+  if (source instanceof ArrayBuffer) {
+    return { name: null, ...(await decode(new Uint8Array(source), 'The picture', maxPixels)) }
+  }
+  if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
+  if (isFrame(source)) return { name: null, pages: 1, frame: ownedCopy(source, maxPixels) }
+  throw new EfficientDetError(
+    'ERR_INVALID_OPTION',
+    `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
+  )
+}
+
+function pathOf(url: URL): string {
+  if (url.protocol === 'file:') return fileURLToPath(url)
+  throw new EfficientDetError(
+    'ERR_IMAGE',
+    `${url.href}: pictures are not fetched from the network. Download it and give its path or bytes.`,
+  )
+}
+
+async function readPicture(path: string, name: string): Promise<Uint8Array> {
+  try {
+    const stats = await stat(path)
+    if (stats.isDirectory()) throw imageError(name, 'is a folder, not a picture.')
+    if (!stats.isFile()) throw imageError(name, 'is a device or pipe, not a file.')
+    if (stats.size === 0) throw imageError(name, 'is empty. The download or copy did not finish.')
+    return await readFile(path)
+  } catch (error) {
+    if (error instanceof EfficientDetError) throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    const missing = code === 'ENOENT' || code === 'ENOTDIR'
+    throw imageError(name, missing ? 'there is no such file.' : `cannot be read (${message}).`, error)
+  }
+}
+
+/** By its methods, for the caller's sharp need not be the copy that this package would load. */
+function isSharp(source: object): source is Sharp {
+  return (
+    'metadata' in source && 'toBuffer' in source && 'clone' in source && typeof source.clone === 'function'
+  )
+}
+
+function isFrame(source: object | null | undefined): source is Frame {
+  return typeof source === 'object' && source !== null && 'data' in source && 'format' in source
+}
+
+function ownedCopy(frame: Frame, maxPixels: number): Frame {
+  planesOf(frame)
+  checkPixels('The frame', frame.width, frame.height, maxPixels)
+  return { ...frame, data: Uint8Array.from(frame.data) }
+}
+
+function describe(source: unknown): string {
+  if (source === null || typeof source !== 'object') return String(source)
+  return `an object of class ${source.constructor?.name ?? 'null'}`
+}

@@ -1,0 +1,63 @@
+import { EfficientDetError } from '../errors.js'
+
+/** Class scores that passed the threshold, best first. */
+export interface Candidates {
+  /** anchor × classes + class of each. */
+  readonly indices: Uint32Array
+  /** Logits in the same order. */
+  readonly logits: Float32Array
+  /** Whether there were more than the limit allowed. */
+  readonly capped: boolean
+}
+
+/**
+ * Selects the best class scores, exactly: all above the threshold are found, sorted by score, ties by their
+ * index (lower anchor first, then lower class), and cut at the limit.
+ *
+ * @param logits A×classes, before the sigmoid
+ * @param threshold score in 0…1; a score must be above it
+ * @param allowed one flag per class, or null for all
+ * @throws EfficientDetError ERR_INFERENCE for a NaN, which no comparison would show
+ */
+export function selectCandidates(
+  logits: Float32Array,
+  classes: number,
+  threshold: number,
+  limit: number,
+  allowed: readonly boolean[] | null,
+): Candidates {
+  // The sigmoid rises strictly, so logits are compared and only the survivors' sigmoids computed.
+  const least = Math.log(threshold / (1 - threshold))
+  const found: number[] = []
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i]
+    // Written so that NaN, too, gets in.
+    if (!(logit <= least)) {
+      if (Number.isNaN(logit)) throw notANumber(i)
+      if (allowed === null || allowed[i % classes]) found.push(i)
+    }
+  }
+  const best = found.length > limit ? bestOf(found, logits, limit) : found
+  best.sort((a, b) => logits[b] - logits[a] || a - b)
+  return {
+    indices: Uint32Array.from(best),
+    logits: Float32Array.from(best, (index) => logits[index]),
+    capped: found.length > limit,
+  }
+}
+
+/** The `limit` best of more, in no order; of equal ones at the limit, those that come first. */
+function bestOf(found: readonly number[], logits: Float32Array, limit: number): number[] {
+  const ascending = Float32Array.from(found, (index) => logits[index]).sort()
+  const least = ascending[ascending.length - limit]
+  const above = found.filter((index) => logits[index] > least)
+  const equal = found.filter((index) => logits[index] === least)
+  return [...above, ...equal.slice(0, limit - above.length)]
+}
+
+function notANumber(index: number): EfficientDetError {
+  return new EfficientDetError(
+    'ERR_INFERENCE',
+    `The network answered NaN (class_logits, position ${index}). Its weights are damaged or overflow in float16.`,
+  )
+}

@@ -1,0 +1,87 @@
+import { EfficientDetError } from '../errors.js'
+import { decodeBoxes, toSourcePixels } from './boxes.js'
+import { selectCandidates } from './candidates.js'
+import { type NmsKind, suppress } from './nms.js'
+
+/** What a caller can choose about detections. */
+export interface Selection {
+  /** 0…1; scores must be above it. */
+  readonly scoreThreshold: number
+  /** 0…1; of two boxes that overlap more, the worse is dropped. */
+  readonly iouThreshold: number
+  readonly maxDetections: number
+  /** Best class scores that enter NMS; the trainers use 5000. */
+  readonly maxCandidates: number
+  readonly nms: NmsKind
+  /** One flag per class, or null for all. */
+  readonly allowed: readonly boolean[] | null
+}
+
+/** Detections as columns, best first; equal scores keep the order of anchors. */
+export interface PackedDetections {
+  /** x1, y1, x2, y2 of each, in source pixels within the picture. */
+  readonly boxes: Float32Array
+  /** 0…1. */
+  readonly scores: Float32Array
+  /** Zero-based output of the class head. */
+  readonly classIds: Uint32Array
+  /** Which limits left something out. */
+  readonly capped: { readonly candidates: boolean; readonly detections: boolean }
+}
+
+/** Raw outputs of the network for one picture, and how to read them. */
+export interface NetworkOutput {
+  /** A×4: ty, tx, th, tw. */
+  readonly boxRegression: Float32Array
+  /** A×classes. */
+  readonly classLogits: Float32Array
+  /** A×4: centre y, centre x, height, width, in input pixels. */
+  readonly anchors: Float32Array
+  readonly classes: number
+}
+
+/** The picture that the input was made from, in pixels, and its letterbox's scale. */
+export interface SourceGeometry {
+  readonly width: number
+  readonly height: number
+  readonly scale: number
+}
+
+/**
+ * From raw outputs to detections, as effdet does it: threshold, the best `maxCandidates` anchor-class pairs,
+ * boxes decoded, hard NMS, boxes clipped. This is the oracle of the CUDA kernels.
+ *
+ * @throws EfficientDetError ERR_INFERENCE when the network answered NaN
+ */
+export function selectDetections(
+  { boxRegression, classLogits, anchors, classes }: NetworkOutput,
+  { scoreThreshold, iouThreshold, maxDetections, maxCandidates, nms, allowed }: Selection,
+  { scale, width, height }: SourceGeometry,
+): PackedDetections {
+  const candidates = selectCandidates(classLogits, classes, scoreThreshold, maxCandidates, allowed)
+  const anchorIndices = candidates.indices.map((index) => Math.floor(index / classes))
+  const classIds = candidates.indices.map((index) => index % classes)
+  const boxes = decodeBoxes(boxRegression, anchors, anchorIndices)
+  if (boxes.some(Number.isNaN)) {
+    throw new EfficientDetError(
+      'ERR_INFERENCE',
+      'The network answered boxes that are not numbers. Its weights are damaged or overflow in float16.',
+    )
+  }
+  const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
+  // Clipping comes last, as the trainers have it: boxes that reach out of the picture compete with their
+  // whole areas.
+  const result = {
+    boxes: new Float32Array(kept.length * 4),
+    scores: new Float32Array(kept.length),
+    classIds: new Uint32Array(kept.length),
+    capped: { candidates: candidates.capped, detections: capped },
+  }
+  kept.forEach((from, to) => {
+    result.boxes.set(boxes.subarray(from * 4, from * 4 + 4), to * 4)
+    result.scores[to] = 1 / (1 + Math.exp(-candidates.logits[from]))
+    result.classIds[to] = classIds[from]
+  })
+  toSourcePixels(result.boxes, scale, width, height)
+  return result
+}
