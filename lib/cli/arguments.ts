@@ -1,0 +1,80 @@
+import { InvalidArgumentError } from 'commander'
+import type { Size } from '../models/levels.js'
+
+/** Parsers of command-line values; commander prints the option with their messages. */
+
+export function parseNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('Expected a number.')
+  return value
+}
+
+export function parseInteger(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
+  return Number(text)
+}
+
+/** `384x640` is 384 high and 640 wide; one number is both. */
+export function parseSize(text: string): Size {
+  const match = /^(\d{1,5})(?:[x×](\d{1,5}))?$/i.exec(text)
+  if (match === null) throw new InvalidArgumentError('Expected HEIGHTxWIDTH, such as 384x640, or one number.')
+  const height = Number(match[1])
+  return { height, width: match[2] === undefined ? height : Number(match[2]) }
+}
+
+export function parseBatch(text: string): number | 'dynamic' {
+  return text === 'dynamic' ? text : parseInteger(text)
+}
+
+/** `1,1.26,1.59`, or as zylo's project files write it: `[2 ** 0, 2 ** (1.0 / 3.0), 2 ** (2.0 / 3.0)]`. */
+export function parseScales(text: string): number[] {
+  const items = unbracketed(text)
+    .split(',')
+    .map((item) => scaleOf(item.trim()))
+  if (items.some((item) => !(item > 0))) {
+    throw new InvalidArgumentError('Expected numbers such as 1,1.26,1.59 or [2 ** 0, 2 ** (1.0 / 3.0)].')
+  }
+  return items
+}
+
+const NUMBER = '\\d+(?:\\.\\d*)?|\\.\\d+'
+const POWER = new RegExp(`^(${NUMBER})\\s*\\*\\*\\s*\\(?\\s*(${NUMBER})\\s*(?:/\\s*(${NUMBER})\\s*)?\\)?$`)
+
+function scaleOf(text: string): number {
+  const power = POWER.exec(text)
+  if (power !== null) return Number(power[1]) ** (Number(power[2]) / Number(power[3] ?? 1))
+  return new RegExp(`^(?:${NUMBER})$`).test(text) ? Number(text) : Number.NaN
+}
+
+/**
+ * Pairs of width and height are taken as they are: `1:1,1.4:0.7` or zylo's `[(1.0, 1.0), (1.4, 0.7)]`. A single
+ * number r is width over height of a box of the same area: √r and 1/√r.
+ */
+export function parseRatios(text: string): [number, number][] {
+  const refuse = () =>
+    new InvalidArgumentError(
+      'Expected width:height pairs such as 1:1,1.4:0.7,0.7:1.4, or single ratios such as 1,2,0.5.',
+    )
+  const number = `(${NUMBER})`
+  const pair = new RegExp(
+    `^\\s*(?:\\(\\s*${number}\\s*,\\s*${number}\\s*\\)|${number}\\s*:\\s*${number}|${number})\\s*(?:,|$)`,
+  )
+  const ratios: [number, number][] = []
+  let rest = unbracketed(text)
+  while (rest.trim() !== '') {
+    const match = pair.exec(rest)
+    if (match === null) throw refuse()
+    const single = match[5] === undefined ? null : Math.sqrt(Number(match[5]))
+    const [width, height] =
+      single === null ? [match[1] ?? match[3], match[2] ?? match[4]].map(Number) : [single, 1 / single]
+    if (!(width > 0 && height > 0)) throw refuse()
+    ratios.push([width, height])
+    rest = rest.slice(match[0].length)
+  }
+  if (ratios.length === 0) throw refuse()
+  return ratios
+}
+
+function unbracketed(text: string): string {
+  return text.trim().replace(/^\[(.*)\]$/s, '$1')
+}

@@ -1,0 +1,41 @@
+import { type Command, Option } from 'commander'
+import { exportOnnx } from '../files.js'
+import type { Size } from '../models/levels.js'
+import { PRECISIONS, type Precision } from '../options/graph.js'
+import { parseBatch, parseSize } from './arguments.js'
+import { say, sayNotes } from './output.js'
+import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+
+interface ExportFlags extends WeightsFlags {
+  readonly precision: Precision
+  readonly input: Precision
+  readonly size?: Size
+  readonly batch: number | 'dynamic'
+}
+
+export function addExportCommand(program: Command): void {
+  const command = program
+    .command('export')
+    .description('write the ONNX file of a model, for TensorRT, onnxruntime and others')
+    .argument('<model>', 'person, a pulled name such as d0, or a weights file')
+    .argument('<output>', 'the ONNX file to write')
+    .addOption(
+      new Option('--precision <type>', 'of weights and activations').choices(PRECISIONS).default('fp32'),
+    )
+    .addOption(new Option('--input <type>', 'of the input `images`').choices(PRECISIONS).default('fp32'))
+    .option('--size <HxW>', "height and width of the input (default: the model's own)", parseSize)
+    .option('--batch <n>', 'pictures per run, or dynamic', parseBatch, 'dynamic')
+  addWeightsOptions(command).action(async (model: string, output: string, flags: ExportFlags) => {
+    const { precision, input, size, batch } = flags
+    const exported = await exportOnnx(model, output, {
+      ...weightsOptionsOf(flags),
+      ...defined({ precision, input, size, batch }),
+    })
+    sayNotes(exported.notes)
+    const { height, width } = exported.size
+    say(
+      `${output}: EfficientDet-${exported.model}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +
+        `${(exported.bytes / 1e6).toFixed(1)} MB.`,
+    )
+  })
+}

@@ -1,0 +1,43 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EfficientDetError } from '../errors.js'
+import { closest } from '../options/checks.js'
+import { BUNDLED_MODELS, bundledPath } from './bundled.js'
+import { cacheFolder } from './cache.js'
+import { OFFICIAL_MODELS, officialModel } from './official.js'
+
+/**
+ * The weights file that a name stands for: a bundled model, an official one after `pull`, or the path of a
+ * file. Names win over files; `./person` is always a file.
+ *
+ * @throws EfficientDetError ERR_MODEL_NOT_FOUND
+ */
+export async function resolveModel(name: string): Promise<string> {
+  if ((BUNDLED_MODELS as readonly string[]).includes(name)) {
+    return bundledPath(`${name}/${name}.safetensors`)
+  }
+  const official = officialModel(name)
+  if (official !== undefined) {
+    const path = join(cacheFolder(), official.file)
+    if (await exists(path)) return path
+    throw new EfficientDetError(
+      'ERR_MODEL_NOT_FOUND',
+      `The official weights of ${name} are not in ${cacheFolder()}. Run: efficientdet pull ${name}`,
+    )
+  }
+  if (await exists(name)) return name
+  const names = [...BUNDLED_MODELS, ...OFFICIAL_MODELS.map((model) => model.name)]
+  const similar = closest(name, names)
+  throw new EfficientDetError(
+    'ERR_MODEL_NOT_FOUND',
+    `${name}: there is no such file, nor a model of this name. ` +
+      (similar === null ? `Models: ${names.join(', ')}.` : `Did you mean ${similar}?`),
+  )
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,88 @@
+import { closest as closestOf, distance } from 'fastest-levenshtein'
+import { EfficientDetError } from '../errors.js'
+import type { Size } from '../models/levels.js'
+
+/** Checks of options, for callers without types and for values that come from outside. */
+
+export function invalidOption(name: string, found: unknown, expected: string): EfficientDetError {
+  return new EfficientDetError('ERR_INVALID_OPTION', `${name} is ${show(found)}; expected ${expected}.`)
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'function') return 'a function'
+  return String(value)
+}
+
+/** The candidate that a misspelt word was probably meant to be, or null. */
+export function closest(word: string, candidates: readonly string[]): string | null {
+  const best = closestOf(word.slice(0, 100), candidates)
+  return distance(word, best) <= Math.max(1, Math.floor(best.length / 3)) ? best : null
+}
+
+/** Accepts an object with none but the known names; undefined is an empty one. */
+export function checkNames(what: string, options: unknown, names: readonly string[]): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidOption(what, options, 'an object')
+  }
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue
+    const similar = closest(name, names)
+    throw new EfficientDetError(
+      'ERR_INVALID_OPTION',
+      `There is no option "${name}" in ${what}. ` +
+        (similar === null ? `Options: ${names.join(', ')}.` : `Did you mean ${similar}?`),
+    )
+  }
+}
+
+export function checkInteger(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw invalidOption(name, value, `a whole number from ${min} to ${max}`)
+}
+
+export function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value
+  throw invalidOption(name, value, `a number from ${min} to ${max}`)
+}
+
+export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  const found = allowed.find((candidate) => candidate === value)
+  if (found !== undefined) return found
+  const similar = typeof value === 'string' ? closest(value, allowed) : null
+  const list = allowed.map((candidate) => `'${candidate}'`).join(', ')
+  throw invalidOption(
+    name,
+    value,
+    similar === null ? `one of ${list}` : `one of ${list} (did you mean '${similar}'?)`,
+  )
+}
+
+/** Largest side of a network input: D7x has 1536, and a graph needs memory in proportion to the area. */
+const MAX_SIDE = 8192
+
+/** Height and width, or one number for both. */
+export type SizeOption = number | Size
+
+export function checkSize(name: string, value: unknown): Size {
+  if (typeof value === 'number') {
+    const side = checkInteger(name, value, 1, MAX_SIDE)
+    return { height: side, width: side }
+  }
+  if (typeof value !== 'object' || value === null) {
+    throw invalidOption(name, value, 'a number of pixels or { height, width }')
+  }
+  const { height, width } = value as Partial<Size>
+  return {
+    height: checkInteger(`${name}.height`, height, 1, MAX_SIDE),
+    width: checkInteger(`${name}.width`, width, 1, MAX_SIDE),
+  }
+}
+
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalidOption('signal', signal, 'an AbortSignal')
+}

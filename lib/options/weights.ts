@@ -1,0 +1,68 @@
+import { EfficientDetError } from '../errors.js'
+import { NORMALIZATIONS } from '../models/preprocessing.js'
+import { VARIANT_NAMES } from '../models/variants.js'
+import type { WeightsOptions } from '../weights/decide.js'
+import { checkNames, checkNumber, checkOneOf, invalidOption } from './checks.js'
+
+export const WEIGHTS_OPTION_NAMES = ['model', 'preprocessing', 'padding', 'anchors', 'labels'] as const
+
+/** More anchors per cell than anyone trains with; keeps nonsense from asking for memory. */
+const MAX_SCALES = 100
+
+/**
+ * Checks what a caller says about weights, so that the rest can rely on the types.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION
+ */
+export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
+  const { model, preprocessing, padding, anchors, labels } = options
+  if (model !== undefined) checkOneOf('model', model, VARIANT_NAMES)
+  if (preprocessing !== undefined) checkOneOf('preprocessing', preprocessing, NORMALIZATIONS)
+  if (padding !== undefined) {
+    checkNames('padding', padding, ['backbone', 'fpn', 'pool'])
+    if (padding.backbone !== undefined)
+      checkOneOf('padding.backbone', padding.backbone, ['same', 'symmetric'])
+    if (padding.fpn !== undefined) checkOneOf('padding.fpn', padding.fpn, ['same', 'symmetric'])
+    if (padding.pool !== undefined) checkOneOf('padding.pool', padding.pool, ['infinity', 'zero'])
+  }
+  if (anchors !== undefined) {
+    checkNames('anchors', anchors, ['anchorScale', 'scales', 'ratios'])
+    if (anchors.anchorScale !== undefined) checkPositive('anchors.anchorScale', anchors.anchorScale)
+    if (anchors.scales !== undefined) {
+      checkList('anchors.scales', anchors.scales, 'a list of numbers such as [1, 1.26, 1.59]')
+      for (const scale of anchors.scales) checkPositive('a scale in anchors.scales', scale)
+    }
+    if (anchors.ratios !== undefined) {
+      const expected = 'a list of [width, height] pairs such as [[1, 1], [1.4, 0.7], [0.7, 1.4]]'
+      checkList('anchors.ratios', anchors.ratios, expected)
+      for (const ratio of anchors.ratios) {
+        if (!Array.isArray(ratio) || ratio.length !== 2)
+          throw invalidOption('anchors.ratios', anchors.ratios, expected)
+        for (const side of ratio) checkPositive('a side in anchors.ratios', side)
+      }
+    }
+  }
+  if (
+    labels !== undefined &&
+    !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))
+  ) {
+    throw new EfficientDetError('ERR_LABELS', 'labels are not a list of texts; give one name per class.')
+  }
+  return {
+    ...(model !== undefined && { model }),
+    ...(preprocessing !== undefined && { preprocessing }),
+    ...(padding !== undefined && { padding }),
+    ...(anchors !== undefined && { anchors }),
+    ...(labels !== undefined && { labels }),
+  }
+}
+
+function checkPositive(name: string, value: unknown): void {
+  checkNumber(name, value, 1e-3, 1e3)
+}
+
+function checkList(name: string, value: unknown, expected: string): void {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_SCALES) {
+    throw invalidOption(name, value, expected)
+  }
+}
