@@ -16,6 +16,8 @@ export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame
 /** A frame that belongs to us: nobody changes its bytes after the call. */
 export interface ReadSource {
   readonly frame: Frame
+  /** Buffers of the frame that nobody else uses and another thread may take away. */
+  readonly transfer: readonly ArrayBuffer[]
   /** How the caller can recognise it: the path or URL, or null for anything in memory. */
   readonly name: string | null
   /** Pictures in the file; the first one was taken. */
@@ -44,7 +46,7 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
     return { name: null, ...(await decode(new Uint8Array(source), 'The picture', maxPixels)) }
   }
   if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
-  if (isFrame(source)) return { name: null, pages: 1, frame: ownedCopy(source, maxPixels) }
+  if (isFrame(source)) return { name: null, pages: 1, ...ownedCopy(source, maxPixels) }
   throw new EfficientDetError(
     'ERR_INVALID_OPTION',
     `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
@@ -85,10 +87,15 @@ function isFrame(source: object | null | undefined): source is Frame {
   return typeof source === 'object' && source !== null && 'data' in source && 'format' in source
 }
 
-function ownedCopy(frame: Frame, maxPixels: number): Frame {
+function ownedCopy(frame: Frame, maxPixels: number): Pick<ReadSource, 'frame' | 'transfer'> {
   planesOf(frame)
   checkPixels('The frame', frame.width, frame.height, maxPixels)
-  return { ...frame, data: Uint8Array.from(frame.data) }
+  const { format, width, height, stride } = frame
+  const data = new Uint8Array(frame.data)
+  return {
+    frame: { data, format, width, height, ...(stride !== undefined && { stride }) },
+    transfer: [data.buffer],
+  }
 }
 
 function describe(source: unknown): string {

@@ -1,0 +1,81 @@
+import type { Frame } from '../image/frame.js'
+import type { Size } from '../models/levels.js'
+import type { ModelSpec } from '../models/spec.js'
+import type { PackedDetections, Selection } from '../postprocess/detections.js'
+import type { WeightsOptions } from '../weights/decide.js'
+
+export const BACKEND_NAMES = ['tensorrt', 'cpu'] as const
+export type BackendName = (typeof BACKEND_NAMES)[number]
+
+/** Whether a backend can run here. */
+export type Probe =
+  | { readonly usable: true; readonly description: string }
+  /** What was looked for and found, and the command or step that mends it. */
+  | { readonly usable: false; readonly reason: string; readonly remedy: string }
+
+/** Steps of loading a model, in order. */
+export type LoadStage = 'weights' | 'graph' | 'engine'
+
+export interface OpenRequest {
+  /** The weights file. */
+  readonly path: string
+  readonly weights: WeightsOptions
+  /** Network input; null for the model's native one. */
+  readonly size: Size | null
+  /** Threads of computation on the CPU. */
+  readonly threads: number
+  readonly signal: AbortSignal | undefined
+  readonly onStage: (stage: LoadStage) => void
+}
+
+/** What runs networks. */
+export interface Backend {
+  readonly name: BackendName
+  probe(): Promise<Probe>
+  /**
+   * Reads a model and makes it ready to run.
+   *
+   * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE with `details.reason` and `details.remedy` where it cannot
+   *   run here; otherwise what is wrong with the model; the signal's reason
+   */
+  open(request: OpenRequest): Promise<Engine>
+}
+
+/** A model that is ready to run. */
+export interface Engine {
+  readonly spec: ModelSpec
+  /** Network input. */
+  readonly size: Size
+  /** What was assumed about the weights. */
+  readonly notes: readonly string[]
+  /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
+  readonly description: string
+  /**
+   * Finds objects in a frame. Calls may overlap; each is answered on its own.
+   *
+   * @param transfer buffers of the frame that the engine may take away
+   * @throws EfficientDetError ERR_INFERENCE; the signal's reason, at once
+   */
+  detect(
+    frame: Frame,
+    transfer: readonly ArrayBuffer[],
+    selection: Selection,
+    signal?: AbortSignal,
+  ): Promise<EngineResult>
+  /** Waits for calls in flight, then frees everything. */
+  close(): Promise<void>
+}
+
+export interface EngineResult {
+  readonly detections: PackedDetections
+  readonly timings: EngineTimings
+}
+
+/** Milliseconds. */
+export interface EngineTimings {
+  /** Waiting for the engine. */
+  readonly queue: number
+  readonly preprocess: number
+  readonly network: number
+  readonly postprocess: number
+}

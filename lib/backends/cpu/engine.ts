@@ -1,0 +1,161 @@
+import { Worker } from 'node:worker_threads'
+import { EfficientDetError } from '../../errors.js'
+import type { Frame } from '../../image/frame.js'
+import type { Selection } from '../../postprocess/detections.js'
+import { withResolvers } from '../../threads/job.js'
+import { fromWire } from '../../threads/wire-error.js'
+import type { Engine, EngineResult, OpenRequest } from '../backend.js'
+import type { Ready, Reply, Request, ThreadData } from './protocol.js'
+
+/** A call that waits for its answer. */
+interface Job {
+  readonly request: Request
+  readonly transfer: readonly ArrayBuffer[]
+  readonly submitted: number
+  readonly resolve: (result: EngineResult) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/**
+ * The caller's side of the engine's thread. The thread has one frame at a time; the others wait here, where an
+ * abort can still take them out. The thread keeps the process alive only while a call is pending.
+ */
+export class CpuEngine implements Engine {
+  readonly spec: Ready['spec']
+  readonly size: Ready['size']
+  readonly notes: Ready['notes']
+  readonly description: string
+  readonly #worker: Worker
+  readonly #queue: Job[] = []
+  #running: Job | null = null
+  #started = 0
+  /** Why no more calls are taken. */
+  #ended: EfficientDetError | null = null
+  #closing: Promise<void> | null = null
+  /** Called whenever the last pending call has been answered. */
+  #onIdle: (() => void) | null = null
+
+  private constructor(worker: Worker, ready: Ready) {
+    this.#worker = worker
+    this.spec = ready.spec
+    this.size = ready.size
+    this.notes = ready.notes
+    this.description = ready.description
+    worker.on('message', (reply: Reply) => this.#settle(reply))
+    worker.on('error', (error) => this.#end(`failed: ${error.message}`, error))
+    worker.on('exit', () => this.#end('was ended from outside'))
+    worker.unref()
+  }
+
+  static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
+    signal?.throwIfAborted()
+    const workerData: ThreadData = { path, weights, size, threads }
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData })
+    const { promise, resolve, reject } = withResolvers<Ready>()
+    const onMessage = (reply: Reply) => {
+      if ('stage' in reply) onStage(reply.stage)
+      else if ('ready' in reply) resolve(reply.ready)
+      else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
+    }
+    const onError = (cause: Error) => reject(new EfficientDetError('ERR_INFERENCE', cause.message, { cause }))
+    const onAbort = () => reject(signal!.reason)
+    worker.on('message', onMessage).on('error', onError)
+    signal?.addEventListener('abort', onAbort)
+    try {
+      return new CpuEngine(worker, await promise)
+    } catch (error) {
+      await worker.terminate()
+      throw error
+    } finally {
+      worker.off('message', onMessage).off('error', onError)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async detect(
+    frame: Frame,
+    transfer: readonly ArrayBuffer[],
+    selection: Selection,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
+    signal?.throwIfAborted()
+    if (this.#ended !== null) throw this.#ended
+    const { promise, resolve, reject } = withResolvers<EngineResult>()
+    const job: Job = {
+      request: { frame, selection },
+      transfer,
+      submitted: performance.now(),
+      resolve,
+      reject,
+    }
+    const onAbort = () => {
+      const place = this.#queue.indexOf(job)
+      // A running one cannot be stopped: its answer is dropped when it comes.
+      if (place >= 0) this.#queue.splice(place, 1)
+      reject(signal!.reason)
+    }
+    signal?.addEventListener('abort', onAbort)
+    this.#queue.push(job)
+    this.#next()
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  #next(): void {
+    if (this.#running !== null) return
+    const job = this.#queue.shift()
+    if (job === undefined) {
+      this.#worker.unref()
+      this.#onIdle?.()
+      return
+    }
+    this.#running = job
+    this.#started = performance.now()
+    this.#worker.ref()
+    this.#worker.postMessage(job.request, [...job.transfer])
+  }
+
+  #settle(reply: Reply): void {
+    const job = this.#running
+    if (job === null) return
+    this.#running = null
+    if ('result' in reply) {
+      const { detections, timings } = reply.result
+      job.resolve({ detections, timings: { ...timings, queue: this.#started - job.submitted } })
+    } else if ('failed' in reply) {
+      job.reject(fromWire(reply.failed, 'ERR_INFERENCE'))
+    }
+    this.#next()
+  }
+
+  #end(how: string, cause?: unknown): void {
+    if (this.#ended !== null) return
+    this.#ended = new EfficientDetError(
+      'ERR_INFERENCE',
+      `The CPU backend's thread ${how}. Load the model again.`,
+      { cause },
+    )
+    this.#running?.reject(this.#ended)
+    for (const job of this.#queue.splice(0)) job.reject(this.#ended)
+    this.#running = null
+    this.#onIdle?.()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#running !== null) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    if (this.#ended !== null) return
+    this.#ended = new EfficientDetError('ERR_DISPOSED', 'The engine was closed.')
+    this.#worker.ref()
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
+    this.#worker.postMessage('close' satisfies Request)
+    await exited
+  }
+}

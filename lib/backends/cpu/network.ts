@@ -1,0 +1,96 @@
+import type { InferenceSession } from 'onnxruntime-node'
+import { EfficientDetError } from '../../errors.js'
+import { buildGraph } from '../../graph/build.js'
+import { toPicture } from '../../image/colour.js'
+import type { Frame } from '../../image/frame.js'
+import { preprocess } from '../../image/preprocess.js'
+import { anchorBoxes } from '../../models/anchors.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import { type Selection, selectDetections } from '../../postprocess/detections.js'
+import { readModelFile } from '../../weights/model-file.js'
+import type { EngineResult, LoadStage } from '../backend.js'
+import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
+import type { Ready, ThreadData } from './protocol.js'
+
+/** A network in onnxruntime, with everything before and after it. Runs in a thread of its own, which it blocks. */
+export class CpuNetwork {
+  readonly ready: Ready
+  readonly #runtime: OnnxRuntime
+  readonly #session: InferenceSession
+  readonly #spec: ModelSpec
+  readonly #size: Size
+  readonly #anchors: Float32Array
+
+  private constructor(runtime: OnnxRuntime, session: InferenceSession, ready: Ready) {
+    this.#runtime = runtime
+    this.#session = session
+    this.ready = ready
+    this.#spec = ready.spec
+    this.#size = ready.size
+    this.#anchors = anchorBoxes(ready.size, ready.spec.architecture.variant.maxLevel, ready.spec.anchors)
+  }
+
+  static async open(
+    { path, weights: options, size: wanted, threads }: ThreadData,
+    onStage: (stage: LoadStage) => void,
+  ): Promise<CpuNetwork> {
+    const runtime = await loadOnnxruntime()
+    onStage('weights')
+    const { spec, weights, notes } = await readModelFile(path, options)
+    onStage('graph')
+    const { inputSize } = spec.architecture.variant
+    const size = wanted ?? { height: inputSize, width: inputSize }
+    const graph = buildGraph(spec.architecture, weights, {
+      size,
+      batch: 1,
+      precision: 'float32',
+      input: 'float32',
+    })
+    onStage('engine')
+    const session = await runtime.InferenceSession.create(graph, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+    })
+    const description = `onnxruntime ${onnxruntimeVersion()}, ${threads} thread${threads === 1 ? '' : 's'}`
+    return new CpuNetwork(runtime, session, { spec, size, notes, description })
+  }
+
+  async detect(frame: Frame, selection: Selection): Promise<EngineResult> {
+    const start = performance.now()
+    const picture = toPicture(frame)
+    const { tensor, letterbox } = preprocess(picture, this.#size, this.#spec.preprocessing)
+    const preprocessed = performance.now()
+    const images = new this.#runtime.Tensor('float32', tensor, [1, 3, this.#size.height, this.#size.width])
+    const outputs = await this.#session.run({ images })
+    const answered = performance.now()
+    const detections = selectDetections(
+      {
+        boxRegression: float32(outputs, 'box_regression'),
+        classLogits: float32(outputs, 'class_logits'),
+        anchors: this.#anchors,
+        classes: this.#spec.architecture.classes,
+      },
+      selection,
+      { width: picture.width, height: picture.height, scale: letterbox.scale },
+    )
+    const end = performance.now()
+    const timings = {
+      queue: 0,
+      preprocess: preprocessed - start,
+      network: answered - preprocessed,
+      postprocess: end - answered,
+    }
+    return { detections, timings }
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release()
+  }
+}
+
+function float32(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
+  const { data } = outputs[name]
+  if (data instanceof Float32Array) return data
+  throw new EfficientDetError('ERR_INFERENCE', `onnxruntime answered ${name} in another type than float32.`)
+}

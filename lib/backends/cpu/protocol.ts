@@ -1,0 +1,26 @@
+import type { Frame } from '../../image/frame.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import type { Selection } from '../../postprocess/detections.js'
+import type { WireError } from '../../threads/wire-error.js'
+import type { EngineResult, LoadStage, OpenRequest } from '../backend.js'
+
+/** What the engine's thread is started with. */
+export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads'>
+
+/** To the thread. */
+export type Request = { readonly frame: Frame; readonly selection: Selection } | 'close'
+
+export interface Ready {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+}
+
+/** From the thread: stages and `ready` or `failed` while it loads, then one `result` or `failed` per frame. */
+export type Reply =
+  | { readonly stage: LoadStage }
+  | { readonly ready: Ready }
+  | { readonly result: EngineResult }
+  | { readonly failed: WireError }

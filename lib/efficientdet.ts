@@ -1,0 +1,238 @@
+import type { BackendName, Engine } from './backends/backend.js'
+import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
+import { EfficientDetError } from './errors.js'
+import { resolveModel } from './hub/resolve.js'
+import { readSource, type Source } from './image/source.js'
+import type { AnchorConfig } from './models/anchors.js'
+import type { Size } from './models/levels.js'
+import type { Preprocessing } from './models/preprocessing.js'
+import type { Padding } from './models/spec.js'
+import type { VariantName } from './models/variants.js'
+import { checkInteger, checkNames, checkSignal, invalidOption } from './options/checks.js'
+import { checkDetectOptions, DETECT_OPTION_NAMES, type DetectOptions } from './options/detect.js'
+import { checkLoadOptions, type LoadOptions, type LoadSettings } from './options/load.js'
+import type { Selection } from './postprocess/detections.js'
+import { DetectionResult } from './result.js'
+import { streamInOrder } from './stream.js'
+import { Semaphore } from './threads/semaphore.js'
+
+export interface StreamOptions extends DetectOptions {
+  /** Pictures that are read or worked on at the same time; 1…1000. Defaults to 4. */
+  readonly maxInFlight?: number
+  /** Called for a picture that failed, which the stream then skips; without it the stream throws the error. */
+  readonly onError?: (error: EfficientDetError, source: Source) => void
+}
+
+/** What runs the network, and why nothing else does. */
+export interface BackendReport {
+  readonly name: BackendName
+  /** Such as `onnxruntime 1.30.0, 2 threads`. */
+  readonly description: string
+  /** Faster backends that were tried first. */
+  readonly unavailable: readonly Unavailable[]
+}
+
+/** The network that was loaded. */
+export interface ModelInfo {
+  readonly variant: VariantName
+  readonly classes: number
+  /** One name per class, or null where nobody told them. */
+  readonly labels: readonly string[] | null
+  /** Network input, in pixels. */
+  readonly size: Size
+  readonly preprocessing: Preprocessing
+  readonly padding: Padding
+  readonly anchors: AnchorConfig
+  /** What was assumed about the weights, and why. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * An EfficientDet that is ready to find objects.
+ *
+ * ```ts
+ * await using detector = await EfficientDet.load('person')
+ * const { detections } = await detector.detect('street.jpg')
+ * ```
+ */
+export class EfficientDet implements AsyncDisposable {
+  readonly backend: BackendReport
+  readonly model: ModelInfo
+  readonly #engine: Engine
+  readonly #settings: LoadSettings
+  readonly #slots: Semaphore
+  readonly #pending = new Set<Promise<unknown>>()
+  #disposal: Promise<void> | null = null
+
+  private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
+    const { architecture, labels, preprocessing, anchors } = engine.spec
+    this.backend = { name, description: engine.description, unavailable }
+    this.model = {
+      variant: architecture.variant.name,
+      classes: architecture.classes,
+      labels,
+      size: engine.size,
+      preprocessing,
+      padding: architecture.padding,
+      anchors,
+      notes: engine.notes,
+    }
+    this.#engine = engine
+    this.#settings = settings
+    this.#slots = new Semaphore(settings.maxPending)
+  }
+
+  /**
+   * Loads a model, in a thread of its own. Size, class count and all else come from the weights; options tell
+   * what tensors cannot.
+   *
+   * @param model a bundled name (`person`), an official one after `efficientdet pull` (`d0`), or the path of a
+   *   weights file
+   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
+   *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE; the signal's reason
+   */
+  static async load(model: string, options: LoadOptions = {}): Promise<EfficientDet> {
+    if (typeof model !== 'string') throw invalidOption('model', model, 'a name or path')
+    const settings = checkLoadOptions(options)
+    settings.signal?.throwIfAborted()
+    const { backend, weights, size, threads, signal } = settings
+    const path = await resolveModel(model)
+    const onStage: Parameters<typeof openEngine>[1]['onStage'] = (stage) => settings.onProgress({ stage })
+    return new EfficientDet(
+      await openEngine(backend, { path, weights, size, threads, signal, onStage }),
+      settings,
+    )
+  }
+
+  /**
+   * Finds objects in a picture. Raw frames are copied when the call is made; files are read when their turn comes.
+   *
+   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INFERENCE, ERR_QUEUE_FULL,
+   *   ERR_DISPOSED; the signal's reason
+   */
+  async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
+    const selection = this.#selection(options)
+    return this.#detect(source, selection, checkSignal(options.signal), this.#settings.whenFull)
+  }
+
+  /**
+   * Finds objects in many pictures. A picture that fails does not stop the others: its place holds the error.
+   * Waits for room whatever `whenFull` says.
+   *
+   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_DISPOSED; the signal's reason
+   */
+  async detectBatch(
+    sources: readonly Source[],
+    options: DetectOptions = {},
+  ): Promise<(DetectionResult | EfficientDetError)[]> {
+    const selection = this.#selection(options)
+    const signal = checkSignal(options.signal)
+    return Promise.all(
+      sources.map(async (source) => {
+        try {
+          return await this.#detect(source, selection, signal, 'wait')
+        } catch (error) {
+          if (error instanceof EfficientDetError && !signal?.aborted) return error
+          throw error
+        }
+      }),
+    )
+  }
+
+  /**
+   * Finds objects in one picture after another and yields results in their order, working ahead on
+   * `maxInFlight` of them. Leaving the loop early cancels what is under way.
+   *
+   * @param sources pictures, which are taken no faster than they are worked on
+   * @throws EfficientDetError as `detect` does, for the first picture that fails if there is no `onError`
+   */
+  async *stream(
+    sources: Iterable<Source> | AsyncIterable<Source>,
+    options: StreamOptions = {},
+  ): AsyncGenerator<DetectionResult, void, undefined> {
+    checkNames('the stream options', options, [...DETECT_OPTION_NAMES, 'maxInFlight', 'onError'])
+    const { maxInFlight, onError, ...detectOptions } = options
+    if (onError !== undefined && typeof onError !== 'function')
+      throw invalidOption('onError', onError, 'a function')
+    const selection = this.#selection(detectOptions)
+    yield* streamInOrder(sources, {
+      maxInFlight: checkInteger('maxInFlight', maxInFlight ?? 4, 1, 1000),
+      onError,
+      signal: checkSignal(options.signal),
+      detect: (source, signal) => this.#detect(source, selection, signal, 'wait'),
+    })
+  }
+
+  /** Takes no more calls, waits for those in flight, and frees the network. May be called again. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= Promise.allSettled(this.#pending).then(() => this.#engine.close())
+    return this.#disposal
+  }
+
+  #selection(options: DetectOptions): Selection {
+    this.#throwIfDisposed()
+    return checkDetectOptions(options, this.#engine.spec)
+  }
+
+  #throwIfDisposed(): void {
+    if (this.#disposal === null) return
+    throw new EfficientDetError('ERR_DISPOSED', 'The detector was disposed. Load the model again.')
+  }
+
+  /** Keeps account of a call, for disposal waits for it. */
+  #detect(
+    source: Source,
+    selection: Selection,
+    signal: AbortSignal | undefined,
+    whenFull: 'wait' | 'reject',
+  ): Promise<DetectionResult> {
+    const call = this.#run(source, selection, signal, whenFull)
+    this.#pending.add(call)
+    const forget = () => this.#pending.delete(call)
+    call.then(forget, forget)
+    return call
+  }
+
+  async #run(
+    source: Source,
+    selection: Selection,
+    signal: AbortSignal | undefined,
+    whenFull: 'wait' | 'reject',
+  ): Promise<DetectionResult> {
+    const start = performance.now()
+    this.#throwIfDisposed()
+    signal?.throwIfAborted()
+    if (whenFull === 'wait') await this.#slots.acquire(signal)
+    else if (!this.#slots.tryAcquire()) throw this.#full()
+    try {
+      const { maxPixels } = this.#settings
+      const begun = performance.now()
+      const { frame, transfer, name, pages } = await readSource(source, { maxPixels })
+      const decode = performance.now() - begun
+      const { detections, timings } = await this.#engine.detect(frame, transfer, selection, signal)
+      const total = performance.now() - start
+      const queue = timings.queue + begun - start
+      return new DetectionResult(
+        {
+          source: name,
+          width: frame.width,
+          height: frame.height,
+          pages,
+          packed: detections,
+          timings: { decode, ...timings, queue, total },
+          backend: this.backend.name,
+        },
+        this.model.labels,
+      )
+    } finally {
+      this.#slots.release()
+    }
+  }
+
+  #full(): EfficientDetError {
+    return new EfficientDetError(
+      'ERR_QUEUE_FULL',
+      `${this.#settings.maxPending} calls are pending already. Wait for one, raise maxPending, or load with whenFull: 'wait'.`,
+    )
+  }
+}

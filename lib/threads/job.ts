@@ -1,0 +1,56 @@
+import { Worker } from 'node:worker_threads'
+import { EfficientDetError, type ErrorCode } from '../errors.js'
+import type { Answer } from './answer.js'
+import { fromWire } from './wire-error.js'
+
+export interface JobOptions {
+  readonly signal?: AbortSignal | undefined
+  /** The code of failures that bring none of their own. */
+  readonly fallback: ErrorCode
+}
+
+/**
+ * Runs a worker file that answers once (see `answer`) and ends its thread, at the latest when the signal aborts.
+ *
+ * @throws the job's error; the signal's reason
+ */
+export async function runJob<Result>(
+  url: URL,
+  workerData: unknown,
+  { signal, fallback }: JobOptions,
+): Promise<Result> {
+  signal?.throwIfAborted()
+  const worker = new Worker(url, { workerData })
+  const { promise, resolve, reject } = withResolvers<Result>()
+  const onAbort = () => reject(signal!.reason)
+  signal?.addEventListener('abort', onAbort)
+  worker.on('message', (answer: Answer<Result>) => {
+    if ('error' in answer) reject(fromWire(answer.error, fallback))
+    else resolve(answer.result)
+  })
+  worker.on('error', (cause) => reject(new EfficientDetError(fallback, cause.message, { cause })))
+  worker.on('exit', (code) =>
+    reject(new EfficientDetError(fallback, `A thread ended early (exit code ${code}).`)),
+  )
+  try {
+    return await promise
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    await worker.terminate()
+  }
+}
+
+/** A promise with its ends (Promise.withResolvers, which Node 20 lacks). */
+export function withResolvers<T>(): {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (reason: unknown) => void
+} {
+  let resolve!: (value: T) => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}
