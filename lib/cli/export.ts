@@ -3,7 +3,7 @@ import { exportOnnx } from '../files.js'
 import type { Size } from '../models/levels.js'
 import { PRECISIONS, type Precision } from '../options/graph.js'
 import { parseBatch, parseSize } from './arguments.js'
-import { say, sayNotes } from './output.js'
+import { say, tellNotes } from './output.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ExportFlags extends WeightsFlags {
@@ -31,7 +31,7 @@ export function addExportCommand(program: Command): void {
       ...weightsOptionsOf(flags),
       ...defined({ precision, input, size, batch }),
     })
-    sayNotes(exported.notes)
+    tellNotes(exported.notes)
     const { height, width } = exported.size
     say(
       `${output}: EfficientDet-${exported.model}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +

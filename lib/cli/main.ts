@@ -2,15 +2,27 @@
 import { Command } from 'commander'
 import { EfficientDetError } from '../errors.js'
 import { VERSION } from '../version.js'
+import { addConvertCommand } from './convert.js'
+import { addDemoCommand } from './demo.js'
+import { addDetectCommand } from './detect.js'
+import { addDoctorCommand } from './doctor.js'
 import { addExportCommand } from './export.js'
+import { addInfoCommand } from './info.js'
 import { tell } from './output.js'
+import { addPullCommand } from './pull.js'
 
 const program = new Command('efficientdet')
   .description('EfficientDet object detection: from a checkpoint to boxes, with no Python')
   .version(VERSION)
   .showHelpAfterError('(--help shows the options)')
   .showSuggestionAfterError()
+addDetectCommand(program)
+addDemoCommand(program)
+addInfoCommand(program)
+addConvertCommand(program)
 addExportCommand(program)
+addPullCommand(program)
+addDoctorCommand(program)
 
 try {
   await program.parseAsync()

@@ -8,6 +8,6 @@ export function tell(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-export function sayNotes(notes: readonly string[]): void {
+export function tellNotes(notes: readonly string[]): void {
   for (const note of notes) tell(`note: ${note}`)
 }

@@ -1,0 +1,116 @@
+import { mkdir } from 'node:fs/promises'
+import { basename, extname, join } from 'node:path'
+import sharp from 'sharp'
+import { EfficientDetError } from '../errors.js'
+import type { Detection, DetectionResult } from '../result.js'
+
+/** Colours that differ in hue and lightness, and stand out from photographs. */
+const COLOURS = [
+  '#ff3b30',
+  '#34c759',
+  '#0a84ff',
+  '#ffd60a',
+  '#bf5af2',
+  '#ff9f0a',
+  '#64d2ff',
+  '#ff375f',
+  '#a2ff00',
+  '#00ffd0',
+]
+
+/** Writes pictures with their detections drawn in, into one folder, none over another. */
+export class Annotator {
+  readonly #folder: string
+  readonly #taken = new Set<string>()
+  readonly #withText: boolean
+
+  private constructor(folder: string, withText: boolean) {
+    this.#folder = folder
+    this.#withText = withText
+  }
+
+  /** @throws EfficientDetError ERR_OUTPUT when the folder cannot be made */
+  static async open(folder: string): Promise<Annotator> {
+    try {
+      await mkdir(folder, { recursive: true })
+    } catch (cause) {
+      throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${(cause as Error).message}).`, {
+        cause,
+      })
+    }
+    return new Annotator(folder, await hasFonts())
+  }
+
+  /** Whether labels are drawn: a machine without fonts cannot. */
+  get withText(): boolean {
+    return this.#withText
+  }
+
+  /**
+   * Draws into the picture as a viewer shows it (upright, its first page).
+   *
+   * @returns the path of the written file: a PNG for a PNG, a JPEG for all else
+   */
+  async write(source: string, { width, height, detections }: DetectionResult): Promise<string> {
+    const path = this.#pathFor(source)
+    try {
+      await sharp(source)
+        .autoOrient()
+        .toColourspace('srgb')
+        .composite([{ input: overlay(width, height, detections, this.#withText) }])
+        .toFile(path)
+    } catch (cause) {
+      throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${(cause as Error).message}).`, {
+        cause,
+      })
+    }
+    return path
+  }
+
+  #pathFor(source: string): string {
+    const extension = extname(source)
+    const stem = basename(source, extension)
+    const written = /^\.png$/i.test(extension) ? '.png' : '.jpg'
+    let name = `${stem}.detected${written}`
+    for (let i = 2; this.#taken.has(name); i++) name = `${stem}.detected-${i}${written}`
+    this.#taken.add(name)
+    return join(this.#folder, name)
+  }
+}
+
+function overlay(width: number, height: number, detections: readonly Detection[], withText: boolean): Buffer {
+  const stroke = Math.max(2, Math.round(Math.min(width, height) / 200))
+  const font = Math.max(12, Math.round(Math.min(width, height) / 28))
+  const shapes = detections.map(({ label, classId, score, box: [x1, y1, x2, y2] }) => {
+    const colour = COLOURS[classId % COLOURS.length]
+    const frame = `<rect x="${x1}" y="${y1}" width="${x2 - x1}" height="${y2 - y1}" fill="none" stroke="${colour}" stroke-width="${stroke}"/>`
+    if (!withText) return frame
+    const text = escaped(`${label} ${score.toFixed(2)}`)
+    // Above the box where there is room, else inside of it; never past the right edge.
+    const top = y1 >= font * 1.3 ? y1 - font * 1.3 : y1
+    const textWidth = text.length * font * 0.58 + font * 0.4
+    const left = Math.max(0, Math.min(x1, width - textWidth))
+    return (
+      `${frame}<rect x="${left}" y="${top}" width="${textWidth}" height="${font * 1.3}" fill="${colour}"/>` +
+      `<text x="${left + font * 0.2}" y="${top + font}" font-family="DejaVu Sans, sans-serif" font-size="${font}" fill="#000">${text}</text>`
+    )
+  })
+  return Buffer.from(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${shapes.join('')}</svg>`,
+  )
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+}
+
+/** Where there is no font, every letter is drawn as the same empty rectangle. */
+async function hasFonts(): Promise<boolean> {
+  const [narrow, wide] = await Promise.all(
+    ['l', 'W'].map((letter) => {
+      const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32"><text y="24" font-size="24">${letter}</text></svg>`
+      return sharp(Buffer.from(svg)).raw().toBuffer()
+    }),
+  )
+  return !narrow.equals(wide)
+}

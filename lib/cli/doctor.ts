@@ -1,0 +1,103 @@
+import { access, constants, mkdir } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { probeBackends } from '../backends/registry.js'
+import { cacheFolder } from '../hub/cache.js'
+import { libc } from '../libc.js'
+import { VERSION } from '../version.js'
+import { say } from './output.js'
+
+interface Finding {
+  readonly name: string
+  readonly good: boolean
+  readonly text: string
+  /** The command or step that mends it. */
+  readonly remedy?: string
+}
+
+/** The oldest Node that has all this package uses. */
+const OLDEST_NODE = [20, 17] as const
+
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .description('tell what of this machine can be used, and how to mend the rest')
+    .option('--json', 'as JSON', false)
+    .action(async ({ json }: { json: boolean }) => {
+      const backends = await probeBackends()
+      const findings: Finding[] = [
+        { name: 'efficientdet-trt', good: true, text: VERSION },
+        node(),
+        {
+          name: 'system',
+          good: true,
+          text: [process.platform, process.arch, libc()].filter(Boolean).join(' '),
+        },
+        await decoder(),
+        await cache(),
+        ...backends.map((probe) =>
+          probe.usable
+            ? { name: `backend ${probe.name}`, good: true, text: probe.description }
+            : { name: `backend ${probe.name}`, good: false, text: probe.reason, remedy: probe.remedy },
+        ),
+      ]
+      const usable = backends.some((probe) => probe.usable)
+      if (json) say(JSON.stringify({ usable, findings }, null, 2))
+      else sayFindings(findings, usable)
+      if (!usable) process.exitCode = 1
+    })
+}
+
+function sayFindings(findings: readonly Finding[], usable: boolean): void {
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  for (const { name, good, text, remedy } of findings) {
+    say(`${good ? '✓' : '✗'} ${name.padEnd(width)}  ${text}`)
+    if (remedy !== undefined) say(`  ${' '.repeat(width)}  → ${remedy}`)
+  }
+  say(
+    usable ? 'Detection runs here.' : 'No backend runs here: info, convert and export work, detect does not.',
+  )
+}
+
+function node(): Finding {
+  const { node: version } = process.versions
+  const [major, minor] = version.split('.').map(Number)
+  const [oldMajor, oldMinor] = OLDEST_NODE
+  const good = major > oldMajor || (major === oldMajor && minor >= oldMinor)
+  return {
+    name: 'Node',
+    good,
+    text: version,
+    ...(!good && { remedy: `install Node ${OLDEST_NODE.join('.')} or newer` }),
+  }
+}
+
+async function decoder(): Promise<Finding> {
+  try {
+    const { default: sharp } = await import('sharp')
+    return {
+      name: 'decoder',
+      good: true,
+      text: `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`,
+    }
+  } catch (error) {
+    const text = `sharp cannot be loaded (${(error as Error).message.trim().split('\n', 1)[0]})`
+    return {
+      name: 'decoder',
+      good: false,
+      text,
+      remedy: `npm install --os=${process.platform} --cpu=${process.arch} sharp`,
+    }
+  }
+}
+
+async function cache(): Promise<Finding> {
+  const folder = cacheFolder()
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.W_OK)
+    return { name: 'model cache', good: true, text: folder }
+  } catch (error) {
+    const text = `${folder} cannot be written (${(error as NodeJS.ErrnoException).code})`
+    return { name: 'model cache', good: false, text, remedy: 'set EFFICIENTDET_CACHE to a folder that can' }
+  }
+}

@@ -1,0 +1,186 @@
+import type { Command } from 'commander'
+import { inspectWeights } from '../files.js'
+import { countAnchors } from '../models/anchors.js'
+import type { Size } from '../models/levels.js'
+import { levelSizes } from '../models/levels.js'
+import { officialArchitecture } from '../models/spec.js'
+import { isVariantName, VARIANT_NAMES, type VariantName, variant } from '../models/variants.js'
+import { inventory } from '../network/parameters.js'
+import { checkSize } from '../options/checks.js'
+import type { Inspection } from '../weights/model-file.js'
+import { parseInteger, parseSize } from './arguments.js'
+import { say } from './output.js'
+import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+
+interface InfoFlags extends WeightsFlags {
+  readonly classes: number
+  readonly size?: Size
+  readonly json: boolean
+}
+
+export function addInfoCommand(program: Command): void {
+  const command = program
+    .command('info')
+    .description('tell about the sizes of EfficientDet, or about a weights file')
+    .argument('[model]', 'a size such as d0, the bundled person, or a weights file; all sizes if left out')
+    .option('--classes <n>', 'classes, for a size', parseInteger, 90)
+    .option('--size <HxW>', 'network input, for a size (default: its own)', parseSize)
+    .option('--json', 'as JSON', false)
+  addWeightsOptions(command).action(async (model: string | undefined, flags: InfoFlags) => {
+    if (model === undefined) return sayAll(flags)
+    const name = model.toLowerCase()
+    if (isVariantName(name)) return sayOne(describe(name, flags), flags.json)
+    const inspection = await inspectWeights(model, weightsOptionsOf(flags))
+    sayFile(model, inspection, flags.json)
+  })
+}
+
+interface Description {
+  readonly model: VariantName
+  readonly input: Size
+  readonly backbone: string
+  readonly fpn: { readonly channels: number; readonly cells: number; readonly fusion: string }
+  readonly headRepeats: number
+  readonly activation: string
+  readonly preprocessing: string
+  readonly anchorScale: number
+  readonly classes: number
+  readonly levels: readonly ({ readonly level: string } & Size)[]
+  readonly anchors: number
+  readonly parameters: number
+  /** Of one picture. */
+  readonly multiplyAdds: number
+}
+
+function describe(name: VariantName, { classes, size }: Pick<InfoFlags, 'classes' | 'size'>): Description {
+  const architecture = officialArchitecture(variant(name), classes)
+  const { inputSize, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats, activation } =
+    architecture.variant
+  const input = size === undefined ? { height: inputSize, width: inputSize } : checkSize('--size', size)
+  const { parameters, multiplyAdds } = inventory(architecture, input)
+  return {
+    model: name,
+    input,
+    backbone: `efficientnet-${backbone}`,
+    fpn: { channels: fpnChannels, cells: fpnCells, fusion },
+    headRepeats,
+    activation,
+    preprocessing: architecture.variant.normalization,
+    anchorScale: architecture.variant.anchorScale,
+    classes,
+    levels: levelSizes(input, maxLevel).map((level, i) => ({ level: `P${i + 3}`, ...level })),
+    anchors: countAnchors(input, maxLevel, architecture.anchorsPerCell),
+    parameters,
+    multiplyAdds,
+  }
+}
+
+function sayAll(flags: InfoFlags): void {
+  const all = VARIANT_NAMES.map((name) => describe(name, flags))
+  if (flags.json) {
+    say(JSON.stringify(all, null, 2))
+    return
+  }
+  const header = ['model', 'input', 'backbone', 'levels', 'anchors', 'parameters', 'multiply-adds']
+  const rows = all.map(({ model, input, backbone, levels, anchors, parameters, multiplyAdds }) => [
+    model,
+    `${input.height}×${input.width}`,
+    backbone,
+    `${levels[0].level}–${levels.at(-1)!.level}`,
+    grouped(anchors),
+    grouped(parameters),
+    billions(multiplyAdds),
+  ])
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)))
+  for (const row of [header, ...rows]) {
+    say(row.map((cell, i) => (i >= 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  '))
+  }
+}
+
+function sayOne(one: Description, json: boolean): void {
+  if (json) {
+    say(JSON.stringify(one, null, 2))
+    return
+  }
+  sayFacts(`EfficientDet-${one.model}`, {
+    input: `${one.input.height} high × ${one.input.width} wide, RGB, ${one.preprocessing} preprocessing`,
+    backbone: `${one.backbone}, ${one.activation}`,
+    BiFPN: `${one.fpn.cells} cells of ${one.fpn.channels} channels, ${one.fpn.fusion} fusion`,
+    heads: `${one.headRepeats} repeats, ${one.classes} class${one.classes === 1 ? '' : 'es'}`,
+    levels: one.levels.map(({ level, height, width }) => `${level} ${height}×${width}`).join(', '),
+    anchors: `${grouped(one.anchors)}, of ${one.anchorScale} strides`,
+    parameters: grouped(one.parameters),
+    'multiply-adds': billions(one.multiplyAdds),
+  })
+}
+
+function sayFile(path: string, inspection: Inspection, json: boolean): void {
+  const { format, layout, identified, decided, notes } = inspection
+  const sizes = identified.variants.map(({ name }) => name)
+  const size = decided.spec?.architecture.variant.name ?? (sizes.length === 1 ? sizes[0] : null)
+  if (json) {
+    const { prefix, classes, anchorsPerCell } = identified
+    const { spec, questions } = decided
+    say(
+      JSON.stringify(
+        {
+          file: path,
+          format,
+          layout,
+          prefix,
+          model: size,
+          candidates: sizes,
+          classes,
+          anchorsPerCell,
+          preprocessing: spec?.preprocessing ?? null,
+          padding: spec?.architecture.padding ?? null,
+          anchors: spec?.anchors ?? null,
+          labels: spec?.labels ?? null,
+          architecture: size === null ? null : describe(size, { classes }),
+          notes,
+          questions,
+        },
+        null,
+        2,
+      ),
+    )
+    return
+  }
+  const { spec } = decided
+  const labels = spec?.labels
+  sayFacts(path, {
+    format: `${format}, ${layout}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
+    model: sizes.map((name) => `EfficientDet-${name}`).join(' or '),
+    classes: String(identified.classes) + (labels ? ` (${abridged(labels)})` : ''),
+    'anchors per cell': String(identified.anchorsPerCell),
+    ...(spec !== null && {
+      preprocessing: `${spec.preprocessing.resize} resize, mean ${spec.preprocessing.mean.join(' ')}, std ${spec.preprocessing.std.join(' ')}, fill ${spec.preprocessing.fill.join(' ')}`,
+      padding: `backbone ${spec.architecture.padding.backbone}, BiFPN ${spec.architecture.padding.fpn}, max-pool ${spec.architecture.padding.pool}`,
+    }),
+    ...(size !== null && {
+      input: `${variant(size).inputSize} × ${variant(size).inputSize}`,
+      parameters: grouped(describe(size, { classes: identified.classes }).parameters),
+    }),
+  })
+  for (const note of notes) say(`  note: ${note}`)
+  for (const question of decided.questions) say(`  open: ${question}`)
+}
+
+function sayFacts(title: string, facts: Readonly<Record<string, string>>): void {
+  say(title)
+  const width = Math.max(...Object.keys(facts).map((name) => name.length))
+  for (const [name, fact] of Object.entries(facts)) say(`  ${name.padEnd(width)}  ${fact}`)
+}
+
+function abridged(labels: readonly string[]): string {
+  const named = labels.filter((label) => label !== '')
+  return named.length <= 5 ? named.join(', ') : `${named.slice(0, 3).join(', ')} … ${named.at(-1)}`
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en')
+}
+
+function billions(count: number): string {
+  return `${(count / 1e9).toFixed(2)} G`
+}

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import { EfficientDetError } from '../errors.js'
+import { OFFICIAL_MODELS, officialModel } from '../hub/official.js'
+import { pullModel } from '../hub/pull.js'
+import { closest } from '../options/checks.js'
+import { say } from './output.js'
+import { ProgressBar } from './progress.js'
+
+export function addPullCommand(program: Command): void {
+  const names = OFFICIAL_MODELS.map(({ name }) => name)
+  program
+    .command('pull')
+    .description('download official COCO weights into the cache folder')
+    .argument('<model...>', names.join(', '))
+    .option('--mirror <url>', "a server's folder that has effdet's release files")
+    .action(async (models: string[], { mirror }: { mirror?: string }) => {
+      for (const name of models) await pull(name, mirror)
+    })
+}
+
+async function pull(name: string, mirror: string | undefined): Promise<void> {
+  const model = officialModel(name)
+  if (model === undefined) {
+    const names = OFFICIAL_MODELS.map((official) => official.name)
+    const similar = closest(name, names)
+    throw new EfficientDetError(
+      'ERR_MODEL_NOT_FOUND',
+      `There are no official weights called "${name}". ` +
+        (similar === null ? `There are ${names.join(', ')}.` : `Did you mean ${similar}?`),
+    )
+  }
+  let bar: ProgressBar | null = null
+  let shown = 0
+  const { path, cached } = await pullModel(model, {
+    mirror,
+    onProgress: (received, total) => {
+      const megabytes = Math.floor(received / 1e6)
+      if (total !== null) bar ??= new ProgressBar(Math.ceil(total / 1e6), 'MB')
+      bar?.step(megabytes - shown)
+      shown = megabytes
+    },
+  })
+  ;(bar as ProgressBar | null)?.end()
+  say(`${name}: ${path}${cached ? ' (there already, verified)' : ''}`)
+}

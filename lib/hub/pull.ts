@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream } from 'node:stream/web'
+import { EfficientDetError } from '../errors.js'
+import { cacheFolder } from './cache.js'
+import { downloadUrl, type OfficialModel } from './official.js'
+
+export interface PullOptions {
+  /** A folder on a server that has the files under their own names, instead of effdet's release. */
+  readonly mirror?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Bytes so far, and of the whole file where the server tells. */
+  readonly onProgress?: (received: number, total: number | null) => void
+}
+
+export interface Pulled {
+  readonly path: string
+  /** Whether it was there already. */
+  readonly cached: boolean
+}
+
+/**
+ * Brings official weights into the cache folder: continues an interrupted download, verifies the SHA-256, and
+ * only then gives the file its name. Several processes may do so at once; each has its own unfinished file.
+ *
+ * @throws EfficientDetError ERR_DOWNLOAD, ERR_OUTPUT; the signal's reason
+ */
+export async function pullModel(
+  model: OfficialModel,
+  { mirror, signal, onProgress = () => {} }: PullOptions = {},
+): Promise<Pulled> {
+  signal?.throwIfAborted()
+  const folder = cacheFolder()
+  const path = join(folder, model.file)
+  const partial = `${path}.partial-${process.pid}`
+  try {
+    await mkdir(folder, { recursive: true })
+    if (await verifies(path, model)) return { path, cached: true }
+    await adopt(folder, model.file, partial)
+  } catch (cause) {
+    throw outputError(folder, cause)
+  }
+  const url = downloadUrl(model, mirror)
+  await download(url, partial, path, signal, onProgress)
+  if (!(await verifies(partial, model))) {
+    // What was continued may not have been a part of this file: once more from its beginning.
+    await rm(partial, { force: true })
+    await download(url, partial, path, signal, onProgress)
+  }
+  if (!(await verifies(partial, model))) {
+    const found = await sha256(partial)
+    await rm(partial, { force: true })
+    throw new EfficientDetError(
+      'ERR_DOWNLOAD',
+      `${url} gave a file with SHA-256 ${found}; expected ${model.sha256}${model.sha256.length < 64 ? '…' : ''}. Nothing was kept; try again.`,
+    )
+  }
+  try {
+    await rename(partial, path)
+  } catch (cause) {
+    throw outputError(folder, cause)
+  }
+  return { path, cached: false }
+}
+
+/** Takes over an unfinished file: one whose process has ended, or a damaged one under the final name. */
+async function adopt(folder: string, file: string, partial: string): Promise<void> {
+  const names = await readdir(folder)
+  const abandoned = names.find((name) => {
+    const pid = name.startsWith(`${file}.partial-`) ? Number(name.split('-').at(-1)) : Number.NaN
+    return Number.isInteger(pid) && !isAlive(pid)
+  })
+  const source = names.includes(file) ? file : abandoned
+  // Another process may be quicker; then this one begins anew.
+  if (source !== undefined) await rename(join(folder, source), partial).catch(() => {})
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+async function download(
+  url: string,
+  partial: string,
+  path: string,
+  signal: AbortSignal | undefined,
+  onProgress: (received: number, total: number | null) => void,
+): Promise<void> {
+  const begun = await sizeOf(partial)
+  try {
+    const response = await fetch(url, {
+      signal: signal ?? null,
+      headers: begun > 0 ? { Range: `bytes=${begun}-` } : {},
+    })
+    // The server has nothing beyond what is here: the sum will tell whether that is all.
+    if (response.status === 416) return
+    if (!response.ok || response.body === null)
+      throw new Error(`the server answered ${response.status} ${response.statusText}`)
+    const continued = response.status === 206
+    let received = continued ? begun : 0
+    const length = Number(response.headers.get('content-length'))
+    const total = length > 0 ? received + length : null
+    const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>)
+    body.on('data', (chunk: Uint8Array) => {
+      received += chunk.length
+      onProgress(received, total)
+    })
+    await pipeline(body, createWriteStream(partial, { flags: continued ? 'a' : 'w' }))
+  } catch (cause) {
+    signal?.throwIfAborted()
+    const reason = [cause, (cause as Error).cause]
+      .map((error) => (error as Error | undefined)?.message)
+      .filter(Boolean)
+    throw new EfficientDetError(
+      'ERR_DOWNLOAD',
+      `${url} cannot be downloaded (${reason.join(': ')}). What arrived is kept, and the next try continues it. ` +
+        `By hand: download it on another machine and put it at ${path}.`,
+      { cause },
+    )
+  }
+}
+
+async function verifies(path: string, model: OfficialModel): Promise<boolean> {
+  return (await sizeOf(path)) > 0 && (await sha256(path)).startsWith(model.sha256)
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
+function outputError(folder: string, cause: unknown): EfficientDetError {
+  const { message } = cause as Error
+  return new EfficientDetError(
+    'ERR_OUTPUT',
+    `The model cache ${folder} cannot be used (${message}). Set EFFICIENTDET_CACHE to a folder that can be written.`,
+    { cause },
+  )
+}
