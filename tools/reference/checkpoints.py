@@ -123,7 +123,6 @@ class SystemCall:
 
 
 def training_checkpoint(folder: Folder, network: nn.Module) -> None:
-    options = {"preprocessing": "imagenet"}
     trained = copy.deepcopy(network)
     # Adam is given the heads alone, as when a backbone stays frozen; its state is as large as they are, twice.
     heads = [*trained.class_net.parameters(), *trained.box_net.parameters()]
@@ -144,11 +143,11 @@ def training_checkpoint(folder: Folder, network: nn.Module) -> None:
     folder.save(
         "timm-saver",
         2,
-        "a timm CheckpointSaver's file: averaged weights to be preferred, beside arguments, optimizer and metric",
+        "a timm CheckpointSaver's file: `arch` tells the preprocessing, averaged weights are to be preferred",
         checkpoint,
         file="model_best.pth.tar",
-        outcome="ambiguous",
-        options=options,
+        outcome="loads",
+        preprocessing="imagenet",
         foreign=["argparse.Namespace", "numpy._core.multiarray.scalar", "numpy.dtype"],
         expected=folder.expect("timm-saver", network),
     )

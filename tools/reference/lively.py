@@ -16,9 +16,10 @@ from torch import nn
 # effdet scripts a loss at import, which newer PyTorch releases deprecate; nothing here uses it.
 warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
-# Statistics hardly depend on the picture's size, so even D7x is calibrated at a small one.
-CALIBRATION_SIZE = 512
-CALIBRATION_BATCH = 2
+# Statistics of few positions are those of no other picture: small shapes are calibrated with several at once.
+CALIBRATION_PIXELS = 2 * 512 * 512
+# Of a layer's mean square: no channel that hardly varies in calibration is blown up when it does in another picture.
+LEAST_VARIANCE = 0.1
 LOGIT_STD = 2.0
 LOGIT_MEAN = -2.0
 REGRESSION_STD = 0.5
@@ -26,21 +27,17 @@ REGRESSION_STD = 0.5
 
 def effdet_network(name: str, seed: int, size: tuple[int, int] | None = None, **options) -> nn.Module:
     """effdet's network `name` in evaluation mode, for `size` (height, width; default its own)."""
-    create = lambda image_size: effdet.create_model(  # noqa: E731
-        name, bench_task="", pretrained=False, pretrained_backbone=False, image_size=image_size, **options
+    network = effdet.create_model(
+        name, bench_task="", pretrained=False, pretrained_backbone=False, image_size=size, **options
     )
-    network = create((CALIBRATION_SIZE, CALIBRATION_SIZE))
-    randomise(network, seed, network.class_net.predict, network.box_net.predict)
-    if size == (CALIBRATION_SIZE, CALIBRATION_SIZE):
-        return network
-    # Sizes of upsampled maps are fixed when effdet builds a network.
-    resized = create(size)
-    resized.load_state_dict(network.state_dict())
-    return resized.eval()
+    randomise(network, seed, network.config.image_size, network.class_net.predict, network.box_net.predict)
+    return network
 
 
-def zylo_network(clone: Path, coefficient: int, seed: int, classes: int = 90) -> nn.Module:
+def zylo_network(clone: Path, coefficient: int, seed: int, size: tuple[int, int]) -> nn.Module:
     """Network D`coefficient` (8 is D7x) of a clone of zylo117/Yet-Another-EfficientDet-Pytorch, in evaluation mode.
+
+    Its weights are made lively at `size` (height, width).
 
     That code is LGPL: it is imported from the clone, and nothing of it is part of this repository.
     """
@@ -51,8 +48,8 @@ def zylo_network(clone: Path, coefficient: int, seed: int, classes: int = 90) ->
         from backbone import EfficientDetBackbone
     finally:
         sys.path.remove(str(clone))
-    network = EfficientDetBackbone(num_classes=classes, compound_coef=coefficient, load_weights=False)
-    randomise(network, seed, network.classifier.header, network.regressor.header)
+    network = EfficientDetBackbone(num_classes=90, compound_coef=coefficient, load_weights=False)
+    randomise(network, seed, size, network.classifier.header, network.regressor.header)
     return network
 
 
@@ -79,7 +76,25 @@ def join_levels(levels: list[torch.Tensor], values: int) -> torch.Tensor:
     return torch.cat([level.permute(0, 2, 3, 1).reshape(level.shape[0], -1, values) for level in levels], dim=1)
 
 
-def randomise(network: nn.Module, seed: int, class_predict: nn.Module, box_predict: nn.Module) -> None:
+def pictures(count: int, size: tuple[int, int], random: torch.Generator) -> torch.Tensor:
+    """Normalised noise with as much structure at coarse scales as at fine ones, count×3×H×W.
+
+    To a coarse pyramid level white noise looks the same everywhere: BatchNorm would divide by next to nothing
+    there, and blow up whatever differs, rounding errors too.
+    """
+    octaves = (1, 4, 16, 64, 256)
+    total = torch.zeros(count, 3, *size)
+    for cell in octaves:
+        grid = [-(-side // cell) + 1 for side in size]
+        coarse = torch.randn(count, 3, *grid, generator=random)
+        fine = nn.functional.interpolate(coarse, scale_factor=cell, mode="nearest")
+        total += fine[:, :, : size[0], : size[1]]
+    return total / len(octaves) ** 0.5
+
+
+def randomise(
+    network: nn.Module, seed: int, size: tuple[int, int], class_predict: nn.Module, box_predict: nn.Module
+) -> None:
     """Fills a network as told at the top of this file and leaves it in evaluation mode."""
     random = torch.Generator().manual_seed(seed)
     uniform = lambda like, low, high: torch.rand(like.shape, generator=random) * (high - low) + low  # noqa: E731
@@ -88,7 +103,10 @@ def randomise(network: nn.Module, seed: int, class_predict: nn.Module, box_predi
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 fan_in = module.weight[0].numel()
-                module.weight.copy_(normal(module.weight, (2 / fan_in) ** 0.5))
+                weight = normal(module.weight, (2 / fan_in) ** 0.5)
+                if module.in_channels > module.groups:
+                    weight -= weight.mean(dim=(1, 2, 3), keepdim=True)
+                module.weight.copy_(weight)
                 if module.bias is not None:
                     module.bias.copy_(normal(module.bias, 0.1))
             elif isinstance(module, nn.BatchNorm2d):
@@ -99,29 +117,32 @@ def randomise(network: nn.Module, seed: int, class_predict: nn.Module, box_predi
                 for weights in module.parameters(recurse=False):
                     steps = torch.randperm(len(weights), generator=random)
                     weights.copy_(0.3 + 0.6 * steps + uniform(weights, 0, 0.5))
-        images = torch.randn(CALIBRATION_BATCH, 3, CALIBRATION_SIZE, CALIBRATION_SIZE, generator=random)
+        batch = -(-CALIBRATION_PIXELS // (size[0] * size[1]))
+        images = pictures(batch, size, random)
         _calibrate(network, images, class_predict, box_predict)
 
 
 def _calibrate(network: nn.Module, images: torch.Tensor, class_predict: nn.Module, box_predict: nn.Module) -> None:
     network.eval()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        # Only BatchNorm trains (drop-path stays off), and the pass replaces its statistics.
-        norm.train()
-        norm.momentum = 1.0
+    hooks = [norm.register_forward_pre_hook(_measure) for norm in norms]
     classes, boxes = _recorded(class_predict), _recorded(box_predict)
     try:
         network(images)
     finally:
-        classes.hook.remove()
-        boxes.hook.remove()
+        for hook in (*hooks, classes.hook, boxes.hook):
+            hook.remove()
     _scale_last(class_predict, classes.outputs, LOGIT_STD, LOGIT_MEAN)
     _scale_last(box_predict, boxes.outputs, REGRESSION_STD, 0.0)
-    for norm, momentum in zip(norms, momenta):
-        norm.momentum = momentum
-    network.eval()
+
+
+def _measure(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+    """Sets a BatchNorm's statistics to its input's, before it uses them."""
+    (x,) = inputs
+    variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+    power = (variance + mean.square()).mean()
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance.clamp(min=LEAST_VARIANCE * power))
 
 
 def _scale_last(predict: nn.Module, outputs: list[torch.Tensor], std: float, mean: float) -> None:
