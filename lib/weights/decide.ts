@@ -43,8 +43,9 @@ interface Hint {
 
 function hintIn(text: string): Hint | null {
   const match =
-    /(?<config>(?<tf>tf_)?efficientdet[-_ ]?)(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text) ??
-    /(?<![a-z0-9])(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text)
+    /(?<config>(?<tf>tf_)?efficientdet[-_ ]?)(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(
+      text,
+    ) ?? /(?<![a-z0-9])(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text)
   const size = match?.groups?.size?.toLowerCase()
   if (match === null || size === undefined || !isVariantName(size)) return null
   return {

@@ -187,7 +187,13 @@ function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
     } else found.set(canonical, tensor)
   }
   const unexpected = [...tensors.keys()].filter((name) => !used.has(name) && !layout.isUnused(name, size))
-  return { found, missing, unexpected, misshaped, faults: missing.length + unexpected.length + misshaped.length }
+  return {
+    found,
+    missing,
+    unexpected,
+    misshaped,
+    faults: missing.length + unexpected.length + misshaped.length,
+  }
 }
 
 function misfit(layout: Layout, fit: Fit, wanted: VariantName | undefined): EfficientDetError {

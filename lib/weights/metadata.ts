@@ -65,7 +65,11 @@ function damaged(why: string): EfficientDetError {
   )
 }
 
-function parse<T>(metadata: Readonly<Record<string, string>>, key: string, is: (value: unknown) => value is T): T {
+function parse<T>(
+  metadata: Readonly<Record<string, string>>,
+  key: string,
+  is: (value: unknown) => value is T,
+): T {
   let value: unknown
   try {
     value = JSON.parse(metadata[key] ?? '')

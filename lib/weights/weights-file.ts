@@ -17,11 +17,24 @@ export function weightsError(file: { readonly path: string }, problem: string, c
 }
 
 /**
+ * To be asked before every read from an open checkpoint: the number of a closed file may already be that of
+ * another one.
+ *
+ * @throws ERR_WEIGHTS when the file was closed.
+ */
+export function checkOpen(file: WeightsFile): void {
+  if (file.handle.fd < 0) {
+    throw weightsError(file, 'was closed; its tensors must be read before close().')
+  }
+}
+
+/**
  * Reads exactly `length` bytes into memory of their own, so that a view of any element type fits.
  *
  * @throws ERR_WEIGHTS when the file has no such bytes (any more) or was closed.
  */
 export async function readBytes(file: WeightsFile, position: number, length: number): Promise<Uint8Array> {
+  checkOpen(file)
   if (position < 0 || length < 0 || position + length > file.size) {
     throw weightsError(
       file,
@@ -34,7 +47,7 @@ export async function readBytes(file: WeightsFile, position: number, length: num
     const { bytesRead } = await file.handle
       .read(bytes, filled, Math.min(length - filled, MAX_READ), position + filled)
       .catch((cause: unknown) => {
-        throw weightsError(file, 'cannot be read (was the checkpoint closed?)', cause)
+        throw weightsError(file, `cannot be read (${String(cause)}).`, cause)
       })
     if (bytesRead === 0) throw weightsError(file, 'became shorter while it was being read.')
     filled += bytesRead

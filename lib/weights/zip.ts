@@ -1,6 +1,6 @@
 import { type Entry, fromFd, type ZipFile } from 'yauzl'
 
-import { type WeightsFile, weightsError } from './weights-file.js'
+import { checkOpen, type WeightsFile, weightsError } from './weights-file.js'
 
 /** A file inside of a zip archive that lies there uncompressed, as everything in PyTorch's archives does. */
 export interface ZipEntry {
@@ -55,7 +55,8 @@ function openZip(file: WeightsFile): Promise<ZipFile> {
   })
 }
 
-function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> {
+async function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> {
+  checkOpen(file)
   if (entry.compressionMethod !== 0 || !entry.canDecodeFileData()) {
     throw weightsError(
       file,

@@ -18,6 +18,5 @@ export const effdetLevelFirst: Layout = {
   ...effdet,
   description: 'rwightman/efficientdet-pytorch (effdet), head BatchNorms level first',
   fits: (names) => names.has('class_net.bn_rep.0.0.weight'),
-  nameOf: (tensor) =>
-    tensor.replace(/^(class_net|box_net)\.bn_rep\.(\d+)\.(\d+)\.bn\./, '$1.bn_rep.$3.$2.'),
+  nameOf: (tensor) => tensor.replace(/^(class_net|box_net)\.bn_rep\.(\d+)\.(\d+)\.bn\./, '$1.bn_rep.$3.$2.'),
 }

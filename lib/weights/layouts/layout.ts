@@ -1,5 +1,5 @@
-import type { Variant } from '../../models/variants.js'
 import type { WeightsOrigin } from '../../models/preprocessing.js'
+import type { Variant } from '../../models/variants.js'
 
 /** How a trainer names the tensors of an EfficientDet. */
 export interface Layout {
