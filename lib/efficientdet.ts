@@ -164,9 +164,14 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /** Takes no more calls, waits for those in flight, and frees the network. May be called again. */
-  [Symbol.asyncDispose](): Promise<void> {
+  dispose(): Promise<void> {
     this.#disposal ??= Promise.allSettled(this.#pending).then(() => this.#engine.close())
     return this.#disposal
+  }
+
+  /** `dispose`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
   }
 
   #selection(options: DetectOptions): Selection {

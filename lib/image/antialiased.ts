@@ -41,9 +41,9 @@ function resizeRows(picture: Picture, width: number): Picture {
       let blue = HALF
       for (let i = x * stride; i < end; i++) {
         const weight = weights[i]
-        red += weight * source[from]
-        green += weight * source[from + 1]
-        blue += weight * source[from + 2]
+        red += Math.imul(weight, source[from])
+        green += Math.imul(weight, source[from + 1])
+        blue += Math.imul(weight, source[from + 2])
         from += 3
       }
       // Weights are not negative and sum to 1 within rounding, so no sample leaves 0…255.
@@ -68,7 +68,7 @@ function resizeColumns(picture: Picture, height: number): Picture {
     for (let i = 0; i < count[y]; i++) {
       const weight = weights[y * stride + i]
       const from = (first[y] + i) * rowBytes
-      for (let x = 0; x < rowBytes; x++) sums[x] += weight * source[from + x]
+      for (let x = 0; x < rowBytes; x++) sums[x] += Math.imul(weight, source[from + x])
     }
     const to = y * rowBytes
     for (let x = 0; x < rowBytes; x++) data[to + x] = sums[x] >> FRACTION_BITS

@@ -27,24 +27,37 @@ export function selectCandidates(
   allowed: readonly boolean[] | null,
 ): Candidates {
   // The sigmoid rises strictly, so logits are compared and only the survivors' sigmoids computed.
-  const least = Math.log(threshold / (1 - threshold))
-  const found: number[] = []
+  let least = Math.log(threshold / (1 - threshold))
+  let found: number[] = []
+  let capped = false
   for (let i = 0; i < logits.length; i++) {
     const logit = logits[i]
     // Written so that NaN, too, gets in.
     if (!(logit <= least)) {
       if (Number.isNaN(logit)) throw notANumber(i)
       if (allowed === null || allowed[i % classes]) found.push(i)
+      if (found.length > POOL * limit) {
+        // Of what follows, only better ones matter: equal ones would come after these.
+        found = bestOf(found, logits, limit)
+        least = found.reduce((worst, index) => Math.min(worst, logits[index]), Infinity)
+        capped = true
+      }
     }
   }
-  const best = found.length > limit ? bestOf(found, logits, limit) : found
-  best.sort((a, b) => logits[b] - logits[a] || a - b)
+  if (found.length > limit) {
+    found = bestOf(found, logits, limit)
+    capped = true
+  }
+  found.sort((a, b) => logits[b] - logits[a] || a - b)
   return {
-    indices: Uint32Array.from(best),
-    logits: Float32Array.from(best, (index) => logits[index]),
-    capped: found.length > limit,
+    indices: Uint32Array.from(found),
+    logits: Float32Array.from(found, (index) => logits[index]),
+    capped,
   }
 }
+
+/** How many times the limit are collected before the best are chosen: it bounds memory, and time for low thresholds. */
+const POOL = 4
 
 /** The `limit` best of more, in no order; of equal ones at the limit, those that come first. */
 function bestOf(found: readonly number[], logits: Float32Array, limit: number): number[] {

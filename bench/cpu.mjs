@@ -1,0 +1,111 @@
+// Prints what the CPU backend costs: our graph against effdet's own ONNX export, a whole detect() against the bare
+// network, and how long the event loop waits meanwhile. Run by `npm run bench`; the machine should be idle.
+//
+// The first table needs effdet's files, which tools/reference/effdet_onnx.py makes; the others need a D0, for which
+// those files or ../shared's golden one do.
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import ort from 'onnxruntime-node'
+import { buildGraph } from '#lib/graph/build.js'
+import { EfficientDet } from '#lib/index.js'
+import { readModelFile } from '#lib/weights/model-file.js'
+import { measurePairs, median, percentile } from './pairs.mjs'
+
+const REPETITIONS = 40
+const SIZE = { height: 512, width: 512 }
+
+const folder = new URL('../.cache/reference/effdet/', import.meta.url)
+const effdetWeights = new URL('tf_efficientdet_d0.pth', folder).pathname
+const effdetOnnx = new URL('tf_efficientdet_d0.onnx', folder).pathname
+const golden = new URL('../../shared/data/golden-d0/zylo-d0.pth', import.meta.url).pathname
+const photograph = new URL('../models/person/person.jpg', import.meta.url).pathname
+
+const weights = [effdetWeights, golden].find(existsSync)
+if (weights === undefined) {
+  console.error(
+    'No D0 here: run tools/reference/setup.sh and tools/reference/effdet_onnx.py, or put ../shared beside.',
+  )
+  process.exit(1)
+}
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ${cpus().length} cores, Node ${process.versions.node}`,
+)
+console.log(`D0 at 512×512 with ${weights}; ${REPETITIONS} paired runs, medians\n`)
+
+const ours = await session(await ourGraph(weights))
+if (existsSync(effdetOnnx)) {
+  const theirs = await session(await readFile(effdetOnnx))
+  const [a, b] = await measurePairs(
+    REPETITIONS,
+    () => run(ours),
+    () => run(theirs),
+  )
+  console.log(`our graph            ${ms(median(a))}`)
+  console.log(`effdet's own export  ${ms(median(b))}`)
+  console.log(
+    `ratio                ${median(a.map((time, i) => time / b[i])).toFixed(3)} (median of pairs)\n`,
+  )
+  await theirs.release()
+} else console.log(`effdet's export: skipped, there is no ${effdetOnnx}\n`)
+
+const detector = await EfficientDet.load(weights)
+const jpeg = await readFile(photograph)
+const delay = monitorEventLoopDelay({ resolution: 1 })
+const [bare, whole] = await measurePairs(
+  REPETITIONS,
+  () => run(ours),
+  // Only here does the main thread have nothing else to do, so only here is its delay that of detect().
+  async () => {
+    delay.enable()
+    await detector.detect(jpeg)
+    delay.disable()
+  },
+)
+console.log(`bare network         ${ms(median(bare))}`)
+console.log(`detect() of a JPEG   ${ms(median(whole))} (640×424)`)
+console.log(
+  `ratio                ${median(whole.map((time, i) => time / bare[i])).toFixed(3)} (median of pairs)\n`,
+)
+
+const { timings } = await detector.detect(jpeg)
+console.log(
+  `stages of one call   ${Object.entries(timings)
+    .map(([name, time]) => `${name} ${time.toFixed(1)}`)
+    .join(', ')} ms`,
+)
+console.log(
+  `event loop, p99      ${ms(delay.percentile(99) / 1e6)} beyond its 1 ms timer: ${ms(Math.max(0, delay.percentile(99) / 1e6 - 1))}`,
+)
+console.log(`slowest detect()     ${ms(percentile(whole, 1))}`)
+await ours.release()
+await detector.dispose()
+
+async function ourGraph(path) {
+  const { spec, weights: tensors } = await readModelFile(path)
+  return buildGraph(spec.architecture, tensors, {
+    size: SIZE,
+    batch: 1,
+    precision: 'float32',
+    input: 'float32',
+  })
+}
+
+function session(model) {
+  return ort.InferenceSession.create(model, { executionProviders: ['cpu'], intraOpNumThreads: cpus().length })
+}
+
+function run(network) {
+  const images = new ort.Tensor('float32', new Float32Array(3 * SIZE.height * SIZE.width).fill(0.1), [
+    1,
+    3,
+    SIZE.height,
+    SIZE.width,
+  ])
+  return network.run({ images })
+}
+
+function ms(time) {
+  return `${time.toFixed(1)} ms`
+}
