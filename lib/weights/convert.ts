@@ -4,7 +4,7 @@ import type { WeightsOptions } from './decide.js'
 import { toMetadata } from './metadata.js'
 import type { Model } from './model-file.js'
 import { readModelFile } from './model-file.js'
-import { writeSafetensors } from './safetensors.js'
+import { type WritableTensor, writeSafetensors } from './safetensors.js'
 
 export interface ConvertOptions extends WeightsOptions {
   /** Store convolution weights as float16. Defaults to false. */
@@ -16,7 +16,10 @@ export interface ConvertOptions extends WeightsOptions {
  * about it in its metadata.
  *
  * With `half`, only tensors of two or more dimensions become float16: the vectors (BatchNorm, biases, fusion
- * weights) are a few per cent of the bytes, and their rounding would cost more accuracy than all the rest.
+ * weights) are a few per cent of the bytes, and their rounding would cost more accuracy than all the rest. A
+ * tensor with a value beyond float16 stays float32 as well.
+ *
+ * @throws EfficientDetError what `readModelFile` and `writeSafetensors` throw
  */
 export async function convertModelFile(
   input: string,
@@ -26,12 +29,16 @@ export async function convertModelFile(
   const { weights, ...model } = await readModelFile(input, options)
   const { architecture } = model.spec
   const size = { height: architecture.variant.inputSize, width: architecture.variant.inputSize }
-  const tensors = [...inventory(architecture, size).tensors].map(([name, shape]) => ({
-    name,
-    shape,
-    dtype: options.half && shape.length > 1 ? ('float16' as const) : ('float32' as const),
-    data: weights.get(name)!,
-  }))
+  const tensors = [...inventory(architecture, size).tensors].map(([name, shape]): WritableTensor => {
+    const data = weights.get(name)!
+    const narrow = options.half === true && shape.length > 1 && data.every(fitsFloat16)
+    return { name, shape, dtype: narrow ? 'float16' : 'float32', data }
+  })
   await writeSafetensors(output, tensors, toMetadata(model.spec, model.origin, basename(input)))
   return model
+}
+
+/** From 65520 on, magnitudes round to infinity. */
+function fitsFloat16(value: number): boolean {
+  return Math.abs(value) < 65520
 }

@@ -74,7 +74,7 @@ export function decide(
   const notes: string[] = []
   const questions: string[] = []
   const hint = names.map(hintIn).find((found) => found !== null) ?? null
-  const size = decideSize(identified, hint, options.model ?? stored?.model, notes, questions)
+  const size = decideSize(identified, hint, notes, questions)
   const anchors = decideAnchors(identified, size, options, stored, questions)
   const preprocessing = decidePreprocessing(identified, hint, options, stored, notes, questions)
   const padding = decidePadding(identified, size, hint, options, stored, notes)
@@ -102,15 +102,12 @@ export function specOf(decided: Decided): ModelSpec {
 function decideSize(
   { variants }: Identified,
   hint: Hint | null,
-  told: VariantName | undefined,
   notes: string[],
   questions: string[],
 ): Variant {
   const [first] = variants
   if (variants.length === 1) return first
   const names = variants.map(({ name }) => name)
-  const toldVariant = variants.find(({ name }) => name === told)
-  if (toldVariant !== undefined) return toldVariant
   const hinted = variants.find(({ name }) => name === hint?.size)
   if (hinted !== undefined) {
     notes.push(`${names.join(' and ')} have the same tensors; ${hinted.name} by the name "${hint!.text}".`)

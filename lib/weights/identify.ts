@@ -8,12 +8,16 @@ import { foreignFamily } from './foreign.js'
 import { effdet, effdetLevelFirst } from './layouts/effdet.js'
 import type { Layout } from './layouts/layout.js'
 import { zylo } from './layouts/zylo.js'
+import { listing } from './listing.js'
 import type { StoredTensor } from './tensor.js'
 
 const LAYOUTS: readonly Layout[] = [effdet, effdetLevelFirst, zylo]
 
-/** How many tensor names an error message shows of each kind; `details` has all. */
-const SHOWN_NAMES = 10
+/**
+ * effdet's own `efficientdet_lite0` (model_config.py), which shares its name with TensorFlow's lite0 but fuses
+ * with learned weights, by which its files are told, and was made for larger pictures and anchors.
+ */
+const NATIVE_LITE0: Variant = { ...variant('lite0'), inputSize: 384, anchorScale: 4, fusion: 'fastattn' }
 
 /** What the tensors of a file decide by themselves. */
 export interface Identified {
@@ -43,7 +47,9 @@ export function identify(all: Tensors, wanted?: VariantName): Identified {
   const { layout, prefix, tensors, notes } = findLayout(all)
   checkStem(layout, prefix, tensors)
   const { classes, anchorsPerCell } = headSizes(layout, prefix, tensors)
-  const candidates = wanted === undefined ? [...VARIANTS.values()] : [variant(wanted)]
+  const candidates = [...VARIANTS.values(), NATIVE_LITE0].filter(
+    ({ name }) => wanted === undefined || name === wanted,
+  )
   const fits = candidates.map((candidate) => {
     const bias = layout.nameOf('fpn.cell.0.fnode.0.after_combine.conv.conv_pw.bias', candidate)
     const architecture: Architecture = {
@@ -94,8 +100,8 @@ function findLayout(all: Tensors): { layout: Layout; prefix: string; tensors: Te
     }
     return { layout, prefix, tensors, notes }
   }
-  const family = foreignFamily(all.keys())
   const names = [...all.keys()]
+  const family = foreignFamily(names)
   throw new EfficientDetError(
     'ERR_WEIGHTS',
     family !== null
@@ -198,16 +204,15 @@ function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
 
 function misfit(layout: Layout, fit: Fit, wanted: VariantName | undefined): EfficientDetError {
   const { missing, unexpected, misshaped } = fit
-  const list = (kind: string, names: readonly string[]) => {
-    if (names.length === 0) return []
-    const rest = names.length - SHOWN_NAMES
-    return [`${kind}: ${names.slice(0, SHOWN_NAMES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`]
-  }
+  const kinds = { Missing: missing, Unexpected: unexpected, 'Mis-shaped': misshaped }
+  const faults = Object.entries(kinds).flatMap(([kind, names]) =>
+    names.length === 0 ? [] : [`${kind}: ${listing(names)}.`],
+  )
   const size = fit.architecture.variant.name
   return new EfficientDetError(
     'ERR_WEIGHTS',
     `The tensors (${layout.description}) do not fit ${wanted === undefined ? 'any EfficientDet; nearest is ' : ''}` +
-      `${size}. ${[...list('Missing', missing), ...list('Unexpected', unexpected), ...list('Mis-shaped', misshaped)].join('. ')}.`,
+      `${size}. ${faults.join(' ')}`,
     { details: { nearest: size, missing, unexpected, misshaped } },
   )
 }

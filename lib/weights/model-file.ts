@@ -38,13 +38,29 @@ async function withFile<T>(
   const checkpoint = await openCheckpoint(path)
   try {
     const stored = fromMetadata(checkpoint.metadata)
-    const identified = identify(checkpoint.tensors, options.model)
+    if (stored && options.model !== undefined && options.model !== stored.model) {
+      throw new EfficientDetError(
+        'ERR_INVALID_OPTION',
+        `model is '${options.model}', but the file was converted as ${stored.model}. ` +
+          'Leave the option out, or convert the original weights again.',
+      )
+    }
+    const identified = identify(checkpoint.tensors, options.model ?? stored?.model)
     if (stored?.labels) checkLabels(stored.labels, identified.classes)
     const names = checkpoint.arch === undefined ? [basename(path)] : [basename(path), checkpoint.arch]
     return await use(checkpoint, identified, decide(identified, names, options, stored))
+  } catch (error) {
+    throw error instanceof EfficientDetError ? about(path, error) : error
   } finally {
     await checkpoint.close()
   }
+}
+
+/** What is wrong with tensors, metadata or options is found without knowing which file they belong to. */
+function about(path: string, error: EfficientDetError): EfficientDetError {
+  const { code, message, cause, details } = error
+  if (message.startsWith(`${path}: `)) return error
+  return new EfficientDetError(code, `${path}: ${message}`, { cause, details })
 }
 
 /** Reads the header of a weights file: layout, size, classes, what is assumed and what is open. */

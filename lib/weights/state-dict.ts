@@ -1,5 +1,5 @@
 import { listing } from './listing.js'
-import { className, isKind, type PickleValue } from './pickle-values.js'
+import { className, isKind, type PickleObject, type PickleValue } from './pickle-values.js'
 import { isTensor } from './pytorch-tensor.js'
 
 /** The tensors that were chosen from a saved object, and in sentences what was chosen and what was not. */
@@ -113,9 +113,17 @@ const SAVE_STATE_DICT = "Save the weights with: torch.save(model.state_dict(), '
 function notADictionary(root: PickleValue): string {
   if (isTensor(root)) return `holds a single tensor instead of a state dict. ${SAVE_STATE_DICT}`
   if (isKind(root, 'object')) {
-    return `holds a whole object of class ${root.class}, which only its source code can open. Where that is, save the weights alone: torch.save(model.state_dict(), 'weights.pth').`
+    const wrapped = wrappedModule(root)
+    const name = wrapped === undefined ? root.class : `${root.class} around ${wrapped.class}`
+    return `holds a whole object of class ${name}, which only its source code can open. Where that is, save the weights alone: torch.save(model.state_dict(), 'weights.pth').`
   }
   return `holds a ${className(root)} instead of a state dict. ${SAVE_STATE_DICT}`
+}
+
+/** The module inside of DataParallel and its kin, by whose class a person knows it. */
+function wrappedModule({ state }: PickleObject): PickleObject | undefined {
+  const inner = mappingOf(mappingOf(state ?? undefined)?.get('_modules'))?.get('module')
+  return isKind(inner, 'object') ? inner : undefined
 }
 
 /** The names of entries with their classes. */

@@ -90,7 +90,9 @@ describe('other things that PyTorch writes', () => {
     ['module-legacy.pth', new RegExp(`class src\\.model\\.EfficientDet.*${saveStateDict}`)],
     [
       'dataparallel.pth',
-      new RegExp(`class torch\\.nn\\.parallel\\.data_parallel\\.DataParallel.*${saveStateDict}`),
+      new RegExp(
+        `class torch\\.nn\\.parallel\\.data_parallel\\.DataParallel around src\\.model\\.EfficientDet, .*${saveStateDict}`,
+      ),
     ],
     ['tensor.pth', new RegExp(`a single tensor.*${saveStateDict}`)],
     ['no-tensors.pth', /a dictionary without tensors: epoch \(int\), names \(list\)/],
