@@ -1,0 +1,268 @@
+import { describe, expect, it } from 'vitest'
+
+import { EfficientDetError } from '#lib/errors.js'
+import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.js'
+import { identify } from '#lib/weights/identify.js'
+import { effdet, effdetLevelFirst } from '#lib/weights/layouts/effdet.js'
+import { zylo } from '#lib/weights/layouts/zylo.js'
+import type { StoredTensor } from '#lib/weights/tensor.js'
+import { prefixed, stored, tensorsOf } from '../helpers/weights.js'
+
+const ZYLO = ['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd7x'] as const
+
+const names = (tensors: ReadonlyMap<string, StoredTensor>, wanted?: VariantName) =>
+  identify(tensors, wanted).variants.map(({ name }) => name)
+
+/** D6 and D7 have the same tensors. */
+const candidates = (name: VariantName) => (name === 'd6' || name === 'd7' ? ['d6', 'd7'] : [name])
+
+function refused(tensors: ReadonlyMap<string, StoredTensor>, wanted?: VariantName): EfficientDetError {
+  try {
+    identify(tensors, wanted)
+  } catch (error) {
+    if (error instanceof EfficientDetError) return error
+    throw error
+  }
+  throw new Error('was not refused')
+}
+
+describe('size and layout', () => {
+  it.each(VARIANT_NAMES)('%s is found by its tensors in the names of effdet', (name) => {
+    const identified = identify(tensorsOf(name))
+    expect(identified.variants.map((it) => it.name)).toEqual(candidates(name))
+    expect(identified).toMatchObject({
+      layout: effdet,
+      prefix: '',
+      classes: 90,
+      anchorsPerCell: 9,
+      notes: [],
+    })
+  })
+
+  it.each(ZYLO)('%s is found by its tensors in the names of zylo', (name) => {
+    const identified = identify(tensorsOf(name, zylo))
+    expect(identified.variants.map((it) => it.name)).toEqual(candidates(name))
+    expect(identified).toMatchObject({ layout: zylo, prefix: '', redundantBias: true })
+  })
+
+  it('level-first head BatchNorms are told from repeat-first ones', () => {
+    expect(identify(tensorsOf('d0', effdetLevelFirst)).layout).toBe(effdetLevelFirst)
+    expect(identify(tensorsOf('d0', effdetLevelFirst)).tensors).toHaveProperty('size', 676)
+  })
+
+  it('redundant biases are seen to be there or not', () => {
+    expect(identify(tensorsOf('d0')).redundantBias).toBe(true)
+    expect(identify(tensorsOf('d0', effdet, { redundantBias: false })).redundantBias).toBe(false)
+  })
+
+  it("effdet's own lite0 is told by its fusion weights, and has its own size and anchors", () => {
+    const native = { ...variant('lite0'), fusion: 'fastattn' as const }
+    const tensors = tensorsOf('lite0', effdetLevelFirst, { variant: native, redundantBias: false })
+    expect(identify(tensors).variants).toEqual([{ ...native, inputSize: 384, anchorScale: 4 }])
+    expect(identify(tensors, 'lite0').variants).toHaveLength(1)
+  })
+
+  it('a wanted size decides between sizes of the same tensors', () => {
+    expect(names(tensorsOf('d7'), 'd7')).toEqual(['d7'])
+    expect(names(tensorsOf('d7', zylo), 'd6')).toEqual(['d6'])
+  })
+
+  it('a wanted size that does not fit is refused', () => {
+    const { code, message } = refused(tensorsOf('d0'), 'd1')
+    expect(code).toBe('ERR_WEIGHTS')
+    expect(message).toMatch(/do not fit d1\. Missing: .*Mis-shaped: /)
+  })
+})
+
+describe('heads', () => {
+  it.each([
+    [1, 9],
+    [20, 9],
+    [90, 9],
+    [1, 1],
+    [3, 3],
+    [90, 27],
+  ])('%i classes and %i anchors per cell are found', (classes, anchorsPerCell) => {
+    for (const layout of [effdet, zylo]) {
+      const tensors = tensorsOf('d0', layout, { classes, anchorsPerCell })
+      expect(identify(tensors)).toMatchObject({ classes, anchorsPerCell })
+    }
+  })
+
+  it('a class head that the anchors of the box head do not divide is refused', () => {
+    const tensors = tensorsOf('d0', zylo)
+    for (const part of ['weight', 'bias']) {
+      tensors.set(
+        `classifier.header.pointwise_conv.conv.${part}`,
+        stored(part === 'bias' ? [100] : [100, 64, 1, 1]),
+      )
+    }
+    expect(refused(tensors).message).toMatch(
+      /^classifier\.header\.pointwise_conv\.conv\.weight has 100 outputs, which the 9 anchors/,
+    )
+  })
+
+  it('a box head whose outputs are no multiple of 4 is refused', () => {
+    const tensors = tensorsOf('d0').set('box_net.predict.conv_pw.weight', stored([30, 64, 1, 1]))
+    expect(refused(tensors).message).toMatch(/^box_net\.predict\.conv_pw\.weight has 30 outputs; expected 4/)
+  })
+
+  it('a backbone alone is refused as such', () => {
+    const backbone = new Map([...tensorsOf('d0')].filter(([name]) => name.startsWith('backbone.')))
+    expect(refused(backbone).message).toMatch(
+      /box_net\.predict\.conv_pw\.weight is missing, so this is a backbone/,
+    )
+  })
+})
+
+describe('prefixes', () => {
+  it.each([
+    'module.',
+    'model.',
+    '_orig_mod.module.',
+    'module._orig_mod.',
+    'model.model.',
+    'ema.module.model._orig_mod.',
+  ])('%s is taken off, and said to be', (prefix) => {
+    for (const layout of [effdet, zylo]) {
+      const identified = identify(prefixed(tensorsOf('d0', layout), prefix))
+      expect(identified).toMatchObject({
+        layout,
+        prefix,
+        notes: [`Names begin with "${prefix}", which was taken off.`],
+      })
+      expect(identified.tensors.size).toBe(676)
+    }
+  })
+
+  it('do not hide what stands outside of them', () => {
+    const tensors = prefixed(tensorsOf('d0'), 'model.')
+    expect(identify(new Map(tensors).set('anchors.boxes', stored([1, 4]))).prefix).toBe('model.')
+    expect(refused(tensors.set('criterion.weight', stored([90]))).message).toMatch(
+      /Unexpected: criterion\.weight\./,
+    )
+  })
+
+  it('of averaged weights win over those of plain ones in one file', () => {
+    const averaged = prefixed(tensorsOf('d0'), 'model_ema.')
+    const identified = identify(new Map([...prefixed(tensorsOf('d0'), 'model.'), ...averaged]))
+    expect(identified.prefix).toBe('model_ema.')
+    expect([...identified.tensors.values()].every((tensor) => [...averaged.values()].includes(tensor))).toBe(
+      true,
+    )
+    expect(identified.notes.at(-1)).toBe(
+      'The file holds several networks; "model_ema." (EMA) was used and "model." ignored.',
+    )
+  })
+
+  it('of two networks without a sign which is meant are refused', () => {
+    const two = new Map([...prefixed(tensorsOf('d0'), 'student.'), ...prefixed(tensorsOf('d0'), 'teacher.')])
+    expect(refused(two).message).toMatch(/holds 2 networks \(names begin with "student\.", "teacher\."\)/)
+  })
+})
+
+describe('every tensor', () => {
+  it.each([effdet, zylo])('is used exactly once ($origin)', (layout) => {
+    const tensors = tensorsOf('d0', layout)
+    const used = [...identify(tensors).tensors.values()]
+    expect(new Set(used).size).toBe(used.length)
+    expect(new Set(used)).toEqual(new Set(tensors.values()))
+  })
+
+  it('may have a counter beside it', () => {
+    const tensors = tensorsOf('d0').set('backbone.bn1.num_batches_tracked', stored([]))
+    expect(identify(tensors).tensors.size).toBe(676)
+  })
+
+  it.each(ZYLO.slice(6))('of %s may have fusion weights beside it that zylo does not use', (name) => {
+    const tensors = tensorsOf(name, zylo)
+    for (const weight of ['p6_w1', 'p4_w2']) tensors.set(`bifpn.0.${weight}`, stored([2]))
+    expect(names(tensors)).toEqual(candidates(name))
+  })
+})
+
+describe('misfits', () => {
+  it('are all named in one error', () => {
+    const tensors = tensorsOf('d0', zylo)
+    tensors.delete('bifpn.1.conv4_down.bn.bias')
+    tensors.set('bifpn.1.attention.weight', stored([64]))
+    tensors.set('bifpn.1.conv4_down.pointwise_conv.conv.weight', stored([64, 63, 1, 1]))
+    const { code, message, details } = refused(tensors)
+    expect(code).toBe('ERR_WEIGHTS')
+    expect(message).toBe(
+      'The tensors (zylo117/Yet-Another-EfficientDet-Pytorch (zylo)) do not fit any EfficientDet; nearest is d0. ' +
+        'Missing: bifpn.1.conv4_down.bn.bias. ' +
+        'Unexpected: bifpn.1.attention.weight. ' +
+        'Mis-shaped: bifpn.1.conv4_down.pointwise_conv.conv.weight [64, 63, 1, 1] instead of [64, 64, 1, 1].',
+    )
+    expect(details).toMatchObject({ nearest: 'd0', missing: ['bifpn.1.conv4_down.bn.bias'] })
+  })
+
+  it('are shown up to ten of each kind, and counted beyond', () => {
+    const tensors = tensorsOf('d0')
+    const removed = [...tensors.keys()].filter((name) => name.startsWith('fpn.cell.2.')).slice(0, 40)
+    for (const name of removed) tensors.delete(name)
+    for (let i = 0; i < 33; i++) tensors.set(`extra.${i}`, stored([1]))
+    const { message, details } = refused(tensors)
+    expect(message).toContain(`Missing: ${removed.slice(0, 10).join(', ')} and 30 more.`)
+    expect(message).toMatch(/Unexpected: extra\.0, .*extra\.9 and 23 more\./)
+    expect(message.length).toBeLessThan(1500)
+    expect(details.missing).toEqual(removed)
+    expect(details.unexpected).toHaveLength(33)
+  })
+
+  it('name the nearest size', () => {
+    const tensors = tensorsOf('d3')
+    tensors.delete('fpn.cell.5.fnode.7.after_combine.conv.bn.bias')
+    expect(refused(tensors).message).toMatch(/nearest is d3\./)
+  })
+})
+
+describe('stems', () => {
+  it.each([1, 4, 6])('of %i channels are refused with their name and shape', (channels) => {
+    const name = 'backbone_net.model._conv_stem.conv.weight'
+    const tensors = prefixed(tensorsOf('d0', zylo).set(name, stored([32, channels, 3, 3])), 'module.')
+    expect(refused(tensors).message).toMatch(
+      new RegExp(
+        `stem module\\.${name} has shape \\[32, ${channels}, 3, 3\\]: it takes ${channels} channels`,
+      ),
+    )
+  })
+
+  it('that are no convolution are refused', () => {
+    expect(refused(tensorsOf('d0').set('backbone.conv_stem.weight', stored([32]))).message).toMatch(
+      /has shape \[32\]/,
+    )
+  })
+})
+
+describe('other families', () => {
+  const twenty = (first: readonly string[]) =>
+    new Map(
+      [...first, ...Array.from({ length: 20 }, (_, i) => `layer${i}.weight`)].map((name) => [
+        name,
+        stored([1]),
+      ]),
+    )
+
+  it.each([
+    ['toandaominh1997', ['bbox_head.retina_cls.weight', 'neck.stack_bifpn_convs.0.w1']],
+    ['signatrix', ['conv3.weight', 'bifpn.0.conv6_up.conv.0.weight']],
+    ['signatrix', ['module.bifpn.0.conv6_up.conv.0.weight']],
+    ['mmdetection', ['backbone.layers.0.conv.weight', 'bbox_head.cls_header.pointwise_conv.bias']],
+    ['ultralytics', ['model.0.conv.weight', 'model.0.bn.weight']],
+    ['torchvision', ['backbone.body.conv1.weight']],
+  ])('are named in one line: %s', (family, tensors) => {
+    const { code, message } = refused(twenty(tensors))
+    expect(code).toBe('ERR_WEIGHTS')
+    expect(message).toMatch(new RegExp(`^These are weights of ${family}`))
+    expect(message.length).toBeLessThan(200)
+  })
+
+  it('that nobody knows are shown by three names', () => {
+    expect(refused(twenty([])).message).toBe(
+      'None of the 20 tensors is the stem of an EfficientDet (layer0.weight, layer1.weight, layer2.weight, …). ' +
+        "Expected effdet's backbone.conv_stem.weight or zylo's backbone_net.model._conv_stem.conv.weight.",
+    )
+  })
+})
