@@ -73,7 +73,8 @@ export function decide(
 ): Decided {
   const notes: string[] = []
   const questions: string[] = []
-  const hint = names.map(hintIn).find((found) => found !== null) ?? null
+  const hints = names.map(hintIn).filter((found) => found !== null)
+  const hint = hints.find(({ configuration }) => configuration) ?? hints[0] ?? null
   const size = decideSize(identified, hint, notes, questions)
   const anchors = decideAnchors(identified, size, options, stored, questions)
   const preprocessing = decidePreprocessing(identified, hint, options, stored, notes, questions)
@@ -232,7 +233,7 @@ export function checkLabels(labels: readonly string[], classes: number): readonl
   const coco = classes === 90 && labels.length === 80
   throw new EfficientDetError(
     'ERR_LABELS',
-    `There are ${labels.length} labels, and the model has ${classes} classes. ` +
+    `There are ${labels.length} labels, and the model has ${classes} class${classes === 1 ? '' : 'es'}. ` +
       (coco
         ? "COCO's 80 names leave out ten unused ids among 90: use the 90 lines with gaps, or no labels for COCO's own."
         : 'Give one label per class, in the order of the class ids, with no line for a background.'),

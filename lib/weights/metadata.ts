@@ -43,11 +43,11 @@ export function toMetadata(spec: ModelSpec, origin: WeightsOrigin, source: strin
 export function fromMetadata(metadata: Readonly<Record<string, string>>): StoredSpec | null {
   if (!metadata[FORMAT_KEY]?.startsWith('efficientdet-trt/')) return null
   if (metadata[FORMAT_KEY] !== FORMAT) {
-    throw damaged(`its format is ${metadata[FORMAT_KEY]} and this version reads ${FORMAT}`)
+    throw damaged(`its format is ${abridged(metadata[FORMAT_KEY])} and this version reads ${FORMAT}`)
   }
   const { model = '', origin } = metadata
-  if (!isVariantName(model)) throw damaged(`its model is "${model}"`)
-  if (origin !== 'effdet' && origin !== 'zylo') throw damaged(`its origin is "${origin}"`)
+  if (!isVariantName(model)) throw damaged(`its model is "${abridged(model)}"`)
+  if (origin !== 'effdet' && origin !== 'zylo') throw damaged(`its origin is "${abridged(origin ?? '')}"`)
   return {
     model,
     origin,
@@ -65,6 +65,11 @@ function damaged(why: string): EfficientDetError {
   )
 }
 
+/** Metadata may be as long as the whole file. */
+function abridged(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text
+}
+
 function parse<T>(
   metadata: Readonly<Record<string, string>>,
   key: string,
@@ -76,7 +81,7 @@ function parse<T>(
   } catch {
     throw damaged(`its ${key} is not JSON`)
   }
-  if (!is(value)) throw damaged(`its ${key} is ${metadata[key]}`)
+  if (!is(value)) throw damaged(`its ${key} is ${abridged(metadata[key])}`)
   return value
 }
 
@@ -92,13 +97,17 @@ function isNumbers(value: unknown, length?: number): value is number[] {
   )
 }
 
+function isPositive(value: unknown): boolean {
+  return typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY
+}
+
 function isPreprocessing(value: unknown): value is Preprocessing {
   return (
     isRecord(value) &&
     (value.resize === 'antialiased' || value.resize === 'bilinear') &&
     isNumbers(value.mean, 3) &&
     isNumbers(value.std, 3) &&
-    value.std.every((deviation) => deviation > 0) &&
+    value.std.every(isPositive) &&
     isNumbers(value.fill, 3)
   )
 }
@@ -116,11 +125,12 @@ function isPadding(value: unknown): value is Padding {
 function isAnchors(value: unknown): value is AnchorConfig {
   return (
     isRecord(value) &&
-    Number.isFinite(value.anchorScale) &&
+    isPositive(value.anchorScale) &&
     isNumbers(value.scales) &&
+    value.scales.every(isPositive) &&
     Array.isArray(value.ratios) &&
     value.ratios.length > 0 &&
-    value.ratios.every((ratio) => isNumbers(ratio, 2))
+    value.ratios.every((ratio) => isNumbers(ratio, 2) && ratio.every(isPositive))
   )
 }
 
