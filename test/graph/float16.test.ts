@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import { toPicture } from '#lib/image/colour.js'
+import { preprocess } from '#lib/image/preprocess.js'
+import { readSource } from '#lib/image/source.js'
+import { anchorBoxes } from '#lib/models/anchors.js'
+import { decodeBoxes } from '#lib/postprocess/boxes.js'
+import { type PackedDetections, selectDetections } from '#lib/postprocess/detections.js'
+import { readModelFile } from '#lib/weights/model-file.js'
+import { graphOf, type Outputs, readFloats, relativeError, runGraph } from '../helpers/networks.js'
+import { hasShared, shared } from '../helpers/shared.js'
+
+const PERSON = 'models/person/person.safetensors'
+const PICTURES = [
+  'models/person/person.jpg',
+  ...(hasShared ? ['kite', 'street'].map((name) => shared(`data/pictures/${name}.jpg`)) : []),
+]
+
+describe('person in float16', () => {
+  it.each(PICTURES)('finds in %s what it finds in float32', async (file) => {
+    const { spec, weights } = await readModelFile(PERSON)
+    const size = { height: 320, width: 320 }
+    const { frame } = await readSource(file, { maxPixels: 1e8 })
+    const picture = toPicture(frame)
+    const { tensor, letterbox } = preprocess(picture, size, spec.preprocessing)
+    const anchors = anchorBoxes(size, 7, spec.anchors)
+    const find = async (precision: 'float32' | 'float16', scoreThreshold: number) => {
+      const outputs = await runGraph(
+        graphOf(spec.architecture, new Map(weights), { size, precision }),
+        tensor,
+        [1, 3, 320, 320],
+      )
+      return selectDetections(
+        { ...outputs, anchors, classes: 1 },
+        {
+          scoreThreshold,
+          iouThreshold: 0.5,
+          maxDetections: 100,
+          maxCandidates: 5000,
+          nms: 'class',
+          allowed: null,
+        },
+        { width: picture.width, height: picture.height, scale: letterbox.scale },
+      )
+    }
+    const expected = await find('float32', 0.3)
+    // A little below, for a score of just above 0.3 may fall under it.
+    const found = await find('float16', 0.29)
+    expect(expected.scores.length).toBeGreaterThan(0)
+    expected.scores.forEach((score, i) => {
+      const [best, j] = bestMatch(expected, i, found)
+      expect(best).toBeGreaterThanOrEqual(0.98)
+      expect(Math.abs(found.scores[j] - score)).toBeLessThan(0.01)
+    })
+  })
+})
+
+describe.skipIf(!hasShared)('the golden D0 in float16', () => {
+  /**
+   * Its random weights answer regressions up to 52, whose exponentials no precision survives. With its heads'
+   * outputs scaled to a trained network's spread (person's: 0.38 for regressions), errors mean what they would there.
+   */
+  it("keeps the outputs, and the confident anchors' boxes", async () => {
+    const { spec, weights } = await readModelFile(shared('data/golden-d0/zylo-d0.pth'))
+    const size = { height: 512, width: 512 }
+    const images = await readFloats(shared('data/golden-d0/input.f32'))
+    const run = (tensors: ReadonlyMap<string, Float32Array>, precision: 'float32' | 'float16') =>
+      runGraph(graphOf(spec.architecture, new Map(tensors), { size, precision }), images, [1, 3, 512, 512])
+    const scaled = scaleHeads(new Map(weights), await run(weights, 'float32'))
+    const single = await run(scaled, 'float32')
+    const half = await run(scaled, 'float16')
+    expect(relativeError(half.boxRegression, single.boxRegression)).toBeLessThan(0.02)
+    expect(relativeError(half.classLogits, single.classLogits)).toBeLessThan(0.005)
+
+    const anchors = anchorBoxes(size, 7, spec.anchors)
+    const confident = [...single.classLogits.keys()].filter(
+      (i) => single.classLogits[i] > Math.log(0.3 / 0.7),
+    )
+    const indices = [...new Set(confident.map((i) => Math.floor(i / 90)))]
+    const boxes = [single, half].map(({ boxRegression }) => decodeBoxes(boxRegression, anchors, indices))
+    const overlaps = indices.map((_, i) => iou(boxes[0], i, boxes[1], i)).sort((a, b) => a - b)
+    expect(overlaps.length).toBeGreaterThan(1000)
+    expect(overlaps[Math.floor(overlaps.length / 2)]).toBeGreaterThan(0.98)
+  })
+})
+
+/** Moves and scales what the heads answer, by their last layers. */
+function scaleHeads(weights: Map<string, Float32Array>, outputs: Outputs): Map<string, Float32Array> {
+  for (const [head, values, std, mean] of [
+    ['box_net', outputs.boxRegression, 0.38, 0],
+    ['class_net', outputs.classLogits, 1.3, -5],
+  ] as const) {
+    const average = values.reduce((sum, value) => sum + value, 0) / values.length
+    const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - average) ** 2, 0) / values.length)
+    for (const [part, shift, offset] of [
+      ['weight', 0, 0],
+      ['bias', average, mean],
+    ] as const) {
+      const name = `${head}.predict.conv_pw.${part}`
+      weights.set(
+        name,
+        weights.get(name)!.map((value) => ((value - shift) * std) / spread + offset),
+      )
+    }
+  }
+  return weights
+}
+
+function bestMatch(a: PackedDetections, i: number, b: PackedDetections): [iou: number, index: number] {
+  const overlaps = [...b.scores.keys()].map((j) =>
+    a.classIds[i] === b.classIds[j] ? iou(a.boxes, i, b.boxes, j) : 0,
+  )
+  const best = Math.max(0, ...overlaps)
+  return [best, overlaps.indexOf(best)]
+}
+
+function iou(a: Float32Array, i: number, b: Float32Array, j: number): number {
+  const [p, q] = [a.subarray(4 * i, 4 * i + 4), b.subarray(4 * j, 4 * j + 4)]
+  const width = Math.min(p[2], q[2]) - Math.max(p[0], q[0])
+  const height = Math.min(p[3], q[3]) - Math.max(p[1], q[1])
+  const shared = Math.max(0, width) * Math.max(0, height)
+  return shared / ((p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - shared)
+}
