@@ -2,7 +2,7 @@ import type { BackendName, Engine } from './backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
-import { readSource, type Source } from './image/source.js'
+import { copyFrame, readSource, type Source } from './image/source.js'
 import type { AnchorConfig } from './models/anchors.js'
 import type { Size } from './models/levels.js'
 import type { Preprocessing } from './models/preprocessing.js'
@@ -116,8 +116,8 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Finds objects in many pictures. A picture that fails does not stop the others: its place holds the error.
-   * Waits for room whatever `whenFull` says.
+   * Finds objects in many pictures, `maxPending` at a time. A picture that fails does not stop the others: its
+   * place holds the error. Raw frames must stay as they are until the call settles.
    *
    * @throws EfficientDetError ERR_INVALID_OPTION, ERR_DISPOSED; the signal's reason
    */
@@ -127,16 +127,23 @@ export class EfficientDet implements AsyncDisposable {
   ): Promise<(DetectionResult | EfficientDetError)[]> {
     const selection = this.#selection(options)
     const signal = checkSignal(options.signal)
-    return Promise.all(
-      sources.map(async (source) => {
+    const results = new Array<DetectionResult | EfficientDetError>(sources.length)
+    const entries = sources.entries()
+    const lane = async (): Promise<void> => {
+      for (const [i, source] of entries) {
         try {
-          return await this.#detect(source, selection, signal, 'wait')
+          results[i] = await this.#detect(source, selection, signal, 'wait')
         } catch (error) {
-          if (error instanceof EfficientDetError && !signal?.aborted) return error
-          throw error
+          const ends =
+            signal?.aborted || (error instanceof EfficientDetError && error.code === 'ERR_DISPOSED')
+          if (ends || !(error instanceof EfficientDetError)) throw error
+          results[i] = error
         }
-      }),
-    )
+      }
+    }
+    const lanes = Math.min(this.#settings.maxPending, sources.length)
+    await Promise.all(Array.from({ length: lanes }, lane))
+    return results
   }
 
   /**
@@ -207,12 +214,13 @@ export class EfficientDet implements AsyncDisposable {
     const start = performance.now()
     this.#throwIfDisposed()
     signal?.throwIfAborted()
+    const { maxPixels } = this.#settings
+    const copy = copyFrame(source, { maxPixels })
     if (whenFull === 'wait') await this.#slots.acquire(signal)
     else if (!this.#slots.tryAcquire()) throw this.#full()
     try {
-      const { maxPixels } = this.#settings
       const begun = performance.now()
-      const { frame, transfer, name, pages } = await readSource(source, { maxPixels })
+      const { frame, transfer, name, pages } = copy ?? (await readSource(source, { maxPixels }))
       const decode = performance.now() - begun
       const { detections, timings } = await this.#engine.detect(frame, transfer, selection, signal)
       const total = performance.now() - start

@@ -46,7 +46,8 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
     return { name: null, ...(await decode(new Uint8Array(source), 'The picture', maxPixels)) }
   }
   if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
-  if (isFrame(source)) return { name: null, pages: 1, ...ownedCopy(source, maxPixels) }
+  const copy = copyFrame(source, { maxPixels })
+  if (copy !== null) return copy
   throw new EfficientDetError(
     'ERR_INVALID_OPTION',
     `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
@@ -77,24 +78,35 @@ async function readPicture(path: string, name: string): Promise<Uint8Array> {
 }
 
 /** By its methods, for the caller's sharp need not be the copy that this package would load. */
-function isSharp(source: object): source is Sharp {
-  return (
-    'metadata' in source && 'toBuffer' in source && 'clone' in source && typeof source.clone === 'function'
-  )
+function isSharp(source: Source): source is Sharp {
+  return isObject(source) && 'metadata' in source && 'toBuffer' in source && 'clone' in source
 }
 
-function isFrame(source: object | null | undefined): source is Frame {
-  return typeof source === 'object' && source !== null && 'data' in source && 'format' in source
+function isFrame(source: Source): source is Frame {
+  return isObject(source) && 'data' in source && 'format' in source
 }
 
-function ownedCopy(frame: Frame, maxPixels: number): Pick<ReadSource, 'frame' | 'transfer'> {
-  planesOf(frame)
-  checkPixels('The frame', frame.width, frame.height, maxPixels)
-  const { format, width, height, stride } = frame
-  const data = new Uint8Array(frame.data)
+/** Callers without types may give anything. */
+function isObject(source: unknown): source is object {
+  return typeof source === 'object' && source !== null
+}
+
+/**
+ * Copies a frame, so that the caller may change its bytes; null for sources of another kind.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_IMAGE_TOO_LARGE
+ */
+export function copyFrame(source: Source, { maxPixels }: ReadOptions): ReadSource | null {
+  if (!isFrame(source)) return null
+  planesOf(source)
+  checkPixels('The frame', source.width, source.height, maxPixels)
+  const { format, width, height, stride } = source
+  const data = new Uint8Array(source.data)
   return {
     frame: { data, format, width, height, ...(stride !== undefined && { stride }) },
     transfer: [data.buffer],
+    name: null,
+    pages: 1,
   }
 }
 
