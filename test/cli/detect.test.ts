@@ -1,0 +1,226 @@
+import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import sharp from 'sharp'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { DetectionResult } from '#lib/index.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
+import { efficientdet, jsonLines, PERSON } from '../helpers/cli.js'
+
+/** A line of `--json`. */
+type Line = Pick<DetectionResult, 'width' | 'height' | 'pages' | 'detections' | 'timings' | 'backend'> & {
+  readonly source: string
+  readonly annotated: string | null
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+let person: Buffer
+beforeAll(async () => {
+  person = await readFile(PERSON)
+})
+
+describe('detect', () => {
+  it('prints a table, with everything about it on standard error', async () => {
+    const { code, stdout, stderr } = await efficientdet(['detect', PERSON])
+    expect(code).toBe(0)
+    const [title, line, ...rest] = stdout.trimEnd().split('\n')
+    expect(title).toMatch(/person\.jpg {2}640×424 {2}1 detection {2}\d+ ms$/)
+    expect(line).toMatch(/^ {2}person {2}0\.\d{3}( +\d+\.\d){4}$/)
+    expect(rest).toEqual([])
+    expect(stderr).toMatch(/EfficientDet-lite0 on onnxruntime .*, input 320 high × 320 wide/)
+    expect(stderr).toMatch(/tensorrt does not run: .*looked for/)
+  })
+
+  it('prints one JSON object a line, and nothing else anywhere', async () => {
+    const folder = await temporaryFolder()
+    const missing = join(folder, 'missing.jpg')
+    const run = await efficientdet(['detect', PERSON, missing, PERSON, '--json'])
+    expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 1, stderr: '' })
+    const lines = jsonLines<Line>(run)
+    expect(lines.map(({ source }) => source).sort()).toEqual([missing, PERSON].sort())
+    const good = lines.find(({ source }) => source === PERSON)!
+    expect(good).toMatchObject({ width: 640, height: 424, pages: 1, backend: 'cpu', annotated: null })
+    expect(good.detections).toMatchObject([{ label: 'person', classId: 0 }])
+    expect(good.timings.total).toBeGreaterThan(0)
+    const bad = lines.find(({ source }) => source === missing)!
+    expect(bad.error).toEqual({
+      code: 'ERR_IMAGE',
+      message: expect.stringMatching(/missing\.jpg.*no such file/),
+    })
+  })
+
+  it('takes folders and glob patterns, each picture once', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'inner'))
+    for (const name of ['a.jpg', 'b.JPEG', 'inner/c.jpg', 'notes.txt']) {
+      await writeFile(join(folder, name), name === 'notes.txt' ? 'no picture' : person)
+    }
+    const sourcesOf = async (...args: string[]) => {
+      const run = await efficientdet(['detect', ...args, '--json', '--size', '64'], { cwd: folder })
+      expect(run.code).toBe(0)
+      return jsonLines<Line>(run).map(({ source }) => source)
+    }
+    expect(await sourcesOf('.')).toEqual(['a.jpg', 'b.JPEG'])
+    expect(await sourcesOf('**')).toEqual(['a.jpg', 'b.JPEG', 'inner/c.jpg'])
+    expect(await sourcesOf('{a,inner/c}.jpg', 'a.jpg', '.')).toEqual(['a.jpg', 'inner/c.jpg', 'b.JPEG'])
+  })
+
+  it('says that a folder or pattern holds no pictures', async () => {
+    const folder = await temporaryFolder()
+    const [empty, pattern] = await Promise.all([
+      efficientdet(['detect', folder]),
+      efficientdet(['detect', join(folder, '*.jpg')]),
+    ])
+    expect(empty).toMatchObject({ code: 1, stdout: '' })
+    expect(empty.stderr).toContain(`${folder}: the folder holds no pictures`)
+    expect(pattern).toMatchObject({ code: 1, stdout: '' })
+    expect(pattern.stderr).toMatch(/\*\.jpg: no picture matches this pattern\. \[ERR_IMAGE\]/)
+  })
+
+  it('reports every bad picture by name and reason, does the good ones, and exits with 1 (case 23)', async () => {
+    const folder = await temporaryFolder()
+    const file = (name: string) => join(folder, name)
+    await Promise.all([
+      ...['good-1.jpg', 'good-2.jpg', 'good-3.jpg'].map((name) => copyFile(PERSON, file(name))),
+      writeFile(file('cut.jpg'), person.subarray(0, Math.floor(person.length * 0.6))),
+      writeFile(file('empty.jpg'), ''),
+      writeFile(file('png-inside.jpg'), await sharp(person).png().toBuffer()),
+      writeFile(file('text.png'), 'This is not a picture.\n'),
+      mkdir(file('folder.jpg')),
+      symlink(file('nowhere'), file('dangling.jpg')),
+    ])
+    const run = await efficientdet(['detect', folder, '--json'])
+    expect(run.code).toBe(1)
+    const lines = jsonLines<Line>(run)
+    const found = new Map(lines.map((line) => [basename(line.source), line]))
+    expect(lines).toHaveLength(9)
+    for (const name of ['good-1.jpg', 'good-2.jpg', 'good-3.jpg', 'png-inside.jpg']) {
+      expect(found.get(name)).toMatchObject({ detections: [{ label: 'person' }] })
+    }
+    const reasons = {
+      'cut.jpg': /truncated|incomplete|premature|ends early/i,
+      'empty.jpg': /is empty/,
+      'text.png': /not a picture|unsupported|unknown|no picture|cannot be decoded/i,
+      'folder.jpg': /is a folder/,
+      'dangling.jpg': /there is no such file/,
+    }
+    for (const [name, reason] of Object.entries(reasons)) {
+      const { error } = found.get(name)!
+      expect(error).toEqual({ code: 'ERR_IMAGE', message: expect.stringMatching(reason) })
+      expect(error!.message).toContain(name)
+    }
+    const text = await efficientdet(['detect', folder])
+    expect(text.code).toBe(1)
+    expect(text.stdout.match(/1 detection/g)).toHaveLength(4)
+    for (const name of Object.keys(reasons)) expect(text.stderr).toMatch(new RegExp(`error: .*${name}`))
+  })
+
+  it('tells which models there are when one is misspelt', async () => {
+    const [similar, other] = await Promise.all([
+      efficientdet(['detect', PERSON, '--model', 'persn']),
+      efficientdet(['detect', PERSON, '--model', 'yolo/best.pt']),
+    ])
+    expect(similar).toMatchObject({ code: 1, stdout: '' })
+    expect(similar.stderr).toMatch(/persn: .*Did you mean person\? \[ERR_MODEL_NOT_FOUND\]/)
+    expect(other).toMatchObject({ code: 1, stdout: '' })
+    expect(other.stderr).toMatch(/yolo\/best\.pt: there is no such file.*Models: person, d0, d1/)
+  })
+
+  it('tells what a backend that was asked for looked for', async () => {
+    const { code, stdout, stderr } = await efficientdet(['detect', PERSON, '--backend', 'tensorrt'])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/tensorrt: .*(looked for|found).*remedy: .*\[ERR_BACKEND_UNAVAILABLE\]/)
+  })
+
+  it('passes its options on', async () => {
+    const [strict, sized, misnamed, capped] = await Promise.all([
+      efficientdet(['detect', PERSON, '--score', '0.99']),
+      efficientdet(['detect', PERSON, '--size', '256x384', '--threads', '1']),
+      efficientdet(['detect', PERSON, '--classes', 'persn']),
+      efficientdet(['detect', PERSON, '--score', '0.01', '--max', '1', '--nms', 'agnostic']),
+    ])
+    expect(strict).toMatchObject({ code: 0, stdout: expect.stringContaining('0 detections') })
+    expect(sized.stderr).toMatch(/1 thread, input 256 high × 384 wide/)
+    expect(misnamed).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "person"\?/) })
+    expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
+  })
+})
+
+describe('detect --out', () => {
+  it('draws into the picture as a viewer shows it, and leaves no orientation to be applied twice', async () => {
+    const folder = await temporaryFolder()
+    const picture = join(folder, 'phone.jpg')
+    // Stored lying on its side, with the tag that tells viewers to turn it by 90° clockwise.
+    const lying = await sharp(person).rotate(270).toBuffer()
+    await sharp(lying).withMetadata({ orientation: 6 }).toFile(picture)
+    expect(await sharp(picture).metadata()).toMatchObject({ width: 424, height: 640, orientation: 6 })
+
+    const out = join(folder, 'out')
+    const run = await efficientdet(['detect', picture, '--out', out, '--json'])
+    expect(run.code).toBe(0)
+    const [{ width, height, detections, annotated }] = jsonLines<Line>(run)
+    expect({ width, height }).toEqual({ width: 640, height: 424 })
+    expect(annotated).toBe(join(out, 'phone.detected.jpg'))
+    const written = await sharp(annotated!).metadata()
+    expect(written).toMatchObject({ width: 640, height: 424, format: 'jpeg' })
+    expect(written.orientation ?? 1).toBe(1)
+
+    // The frame is drawn where the box is, and the rest of the picture is as it was.
+    const pixels = (path: string) => sharp(path).autoOrient().removeAlpha().raw().toBuffer()
+    const [before, after] = await Promise.all([pixels(picture), pixels(annotated!)])
+    /** Largest difference of a colour within two pixels, which is as wide as the frame. */
+    const change = (x: number, y: number) => {
+      let largest = 0
+      for (let row = Math.round(y) - 2; row <= Math.round(y) + 2; row++) {
+        for (let i = (row * 640 + Math.round(x) - 2) * 3; i < (row * 640 + Math.round(x) + 3) * 3; i++) {
+          largest = Math.max(largest, Math.abs(before[i] - after[i]))
+        }
+      }
+      return largest
+    }
+    const [x1, y1, x2, y2] = detections[0].box
+    const middle = [(x1 + x2) / 2, (y1 + y2) / 2]
+    const edges = [change(x1, middle[1]), change(x2, middle[1]), change(middle[0], y2)]
+    for (const edge of edges) expect(edge).toBeGreaterThan(80)
+    expect(change(middle[0], middle[1])).toBeLessThan(40)
+    expect(change(20, 400)).toBeLessThan(40)
+  })
+
+  it('never writes one picture over another', async () => {
+    const folder = await temporaryFolder()
+    await Promise.all(['a', 'b'].map((name) => mkdir(join(folder, name))))
+    const pictures = ['a/x.jpg', 'b/x.jpg', 'b/x.png'].map((name) => join(folder, name))
+    await copyFile(PERSON, pictures[0])
+    await sharp(person).resize(320).toFile(pictures[1])
+    await sharp(person).resize(160).png().toFile(pictures[2])
+    const out = join(folder, 'out', 'nested')
+    const run = await efficientdet(['detect', ...pictures, '--out', out, '--json'])
+    expect(run.code).toBe(0)
+    const written = jsonLines<Line>(run).map(({ annotated }) => annotated!)
+    expect(written.map((path) => basename(path))).toEqual([
+      'x.detected.jpg',
+      'x.detected-2.jpg',
+      'x.detected.png',
+    ])
+    const sizes = await Promise.all(written.map(async (path) => (await sharp(path).metadata()).width))
+    expect(sizes).toEqual([640, 320, 160])
+  })
+
+  it('says when its folder cannot be made', async () => {
+    const { code, stdout, stderr } = await efficientdet(['detect', PERSON, '--out', join(PERSON, 'out')])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/person\.jpg\/out cannot be made .*\[ERR_OUTPUT\]/)
+  })
+})
+
+describe('demo', () => {
+  it('writes an annotated picture and tells how to get all of COCO', async () => {
+    const out = await temporaryFolder()
+    const { code, stdout } = await efficientdet(['demo', '--out', out])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/person {2}0\.\d{3}/)
+    expect(stdout).toContain('efficientdet pull d0')
+    const picture = join(out, 'person.detected.jpg')
+    expect(stdout).toContain(picture)
+    expect(await sharp(picture).metadata()).toMatchObject({ width: 640, height: 424 })
+  })
+})
