@@ -31,18 +31,21 @@ export function parseScales(text: string): number[] {
   const items = unbracketed(text)
     .split(',')
     .map((item) => scaleOf(item.trim()))
-  if (items.some((item) => !(item > 0))) {
+  if (!items.every(isPositive)) {
     throw new InvalidArgumentError('Expected numbers such as 1,1.26,1.59 or [2 ** 0, 2 ** (1.0 / 3.0)].')
   }
   return items
 }
 
 const NUMBER = '\\d+(?:\\.\\d*)?|\\.\\d+'
-const POWER = new RegExp(`^(${NUMBER})\\s*\\*\\*\\s*\\(?\\s*(${NUMBER})\\s*(?:/\\s*(${NUMBER})\\s*)?\\)?$`)
+/** A fraction needs its parentheses: `2 ** 1 / 3` is two thirds to Python. */
+const POWER = new RegExp(
+  `^(${NUMBER})\\s*\\*\\*\\s*(?:(${NUMBER})|\\(\\s*(${NUMBER})\\s*(?:/\\s*(${NUMBER})\\s*)?\\))$`,
+)
 
 function scaleOf(text: string): number {
   const power = POWER.exec(text)
-  if (power !== null) return Number(power[1]) ** (Number(power[2]) / Number(power[3] ?? 1))
+  if (power !== null) return Number(power[1]) ** (Number(power[2] ?? power[3]) / Number(power[4] ?? 1))
   return new RegExp(`^(?:${NUMBER})$`).test(text) ? Number(text) : Number.NaN
 }
 
@@ -67,12 +70,16 @@ export function parseRatios(text: string): [number, number][] {
     const single = match[5] === undefined ? null : Math.sqrt(Number(match[5]))
     const [width, height] =
       single === null ? [match[1] ?? match[3], match[2] ?? match[4]].map(Number) : [single, 1 / single]
-    if (!(width > 0 && height > 0)) throw refuse()
+    if (!isPositive(width) || !isPositive(height)) throw refuse()
     ratios.push([width, height])
     rest = rest.slice(match[0].length)
   }
   if (ratios.length === 0) throw refuse()
   return ratios
+}
+
+function isPositive(value: number): boolean {
+  return Number.isFinite(value) && value > 0
 }
 
 function unbracketed(text: string): string {
