@@ -6,7 +6,7 @@ import { levelSizes } from '../models/levels.js'
 import { officialArchitecture } from '../models/spec.js'
 import { isVariantName, VARIANT_NAMES, type VariantName, variant } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
-import { checkSize } from '../options/checks.js'
+import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
 import { parseInteger, parseSize } from './arguments.js'
 import { say } from './output.js'
@@ -35,6 +35,9 @@ export function addInfoCommand(program: Command): void {
   })
 }
 
+/** Far more than any data set has. */
+const MAX_CLASSES = 100_000
+
 interface Description {
   readonly model: VariantName
   readonly input: Size
@@ -53,6 +56,7 @@ interface Description {
 }
 
 function describe(name: VariantName, { classes, size }: Pick<InfoFlags, 'classes' | 'size'>): Description {
+  checkInteger('--classes', classes, 1, MAX_CLASSES)
   const architecture = officialArchitecture(variant(name), classes)
   const { inputSize, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats, activation } =
     architecture.variant
