@@ -43,7 +43,8 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     await writeFile(partial, bytes)
     await rename(partial, path)
   } catch (cause) {
-    await rm(partial, { force: true })
+    // Where even this fails, as below a regular file, the first failure is the one to tell.
+    await rm(partial, { force: true }).catch(() => {})
     throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${(cause as Error).message}).`, {
       cause,
     })

@@ -202,7 +202,8 @@ export async function writeSafetensors(
     }
     await rename(temporary, path)
   } catch (cause) {
-    await rm(temporary, { force: true })
+    // Where even this fails, as below a regular file, the first failure is the one to tell.
+    await rm(temporary, { force: true }).catch(() => {})
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new EfficientDetError('ERR_OUTPUT', `${path}: cannot be written (${reason}).`, { cause })
   }
