@@ -75,7 +75,9 @@ export class OnnxLayers implements Layers<Value> {
   }
 
   globalMean(x: Value): Value {
-    const id = this.#graph.node('GlobalAveragePool', `${x.id}/mean`, [x.id])
+    // Not GlobalAveragePool: onnxruntime 1.32 adds its values up one by one, which at D3's size and above costs a
+    // decimal digit of both outputs (docs/parity.md).
+    const id = this.#graph.node('ReduceMean', `${x.id}/mean`, [x.id], { axes: [2, 3], keepdims: 1 })
     return { id, channels: x.channels, height: 1, width: 1 }
   }
 
