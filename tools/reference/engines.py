@@ -30,7 +30,7 @@ def build(onnx: Path) -> tuple[str, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES), metavar="SIZE")
-    parser.add_argument("--out", type=Path, help="also write the table there, as a page")
+    parser.add_argument("--out", type=Path, help="also write the table there, as a page, row by row")
     arguments = parser.parse_args()
 
     rows = [HEADER]
@@ -50,8 +50,9 @@ def main() -> None:
                 all_good = all_good and good
                 rows.append(f"| {size} | {precision} | {cells}")
                 print(rows[-1], flush=True)
-    if arguments.out is not None:
-        arguments.out.write_text(page(rows))
+                # After every row: the large sizes take minutes, and what is done should outlive an interruption.
+                if arguments.out is not None:
+                    arguments.out.write_text(page(rows))
     sys.exit(0 if all_good else 1)
 
 

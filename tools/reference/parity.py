@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--zylo", type=Path, help="a clone of zylo117/Yet-Another-EfficientDet-Pytorch")
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES), metavar="SIZE")
-    parser.add_argument("--out", type=Path, help="also write the table there, as a page")
+    parser.add_argument("--out", type=Path, help="also write the table there, as a page, row by row")
     arguments = parser.parse_args()
 
     rows = [HEADER]
@@ -136,8 +136,9 @@ def main() -> None:
             rows.append(f"| {reference.size} | {reference.origin} | {shape[0]}×{shape[1]} | {cells}")
             print(rows[-1], flush=True)
             print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    if arguments.out is not None:
-        arguments.out.write_text(page(rows))
+            # After every row: the large sizes take minutes, and what is done should outlive an interruption.
+            if arguments.out is not None:
+                arguments.out.write_text(page(rows))
     sys.exit(0 if all_good else 1)
 
 
