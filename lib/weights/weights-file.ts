@@ -17,24 +17,13 @@ export function weightsError(file: { readonly path: string }, problem: string, c
 }
 
 /**
- * To be asked before every read from an open checkpoint: the number of a closed file may already be that of
- * another one.
- *
- * @throws ERR_WEIGHTS when the file was closed.
- */
-export function checkOpen(file: WeightsFile): void {
-  if (file.handle.fd < 0) {
-    throw weightsError(file, 'was closed; its tensors must be read before close().')
-  }
-}
-
-/**
  * Reads exactly `length` bytes into memory of their own, so that a view of any element type fits.
  *
  * @throws ERR_WEIGHTS when the file has no such bytes (any more) or was closed.
  */
 export async function readBytes(file: WeightsFile, position: number, length: number): Promise<Uint8Array> {
-  checkOpen(file)
+  // The number of a closed file may already be that of another one.
+  if (file.handle.fd < 0) throw weightsError(file, 'was closed; its tensors must be read before close().')
   if (position < 0 || length < 0 || position + length > file.size) {
     throw weightsError(
       file,

@@ -1,6 +1,7 @@
-import { type Entry, fromFd, type ZipFile } from 'yauzl'
+import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from 'yauzl'
 
-import { checkOpen, type WeightsFile, weightsError } from './weights-file.js'
+import { EfficientDetError } from '../errors.js'
+import { readBytes, type WeightsFile, weightsError } from './weights-file.js'
 
 /** A file inside of a zip archive that lies there uncompressed, as everything in PyTorch's archives does. */
 export interface ZipEntry {
@@ -26,9 +27,9 @@ export async function readZipDirectory(file: WeightsFile): Promise<ReadonlyMap<s
   const zip = await openZip(file)
   return new Promise((resolve, reject) => {
     const entries = new Map<string, ZipEntry>()
-    const fail = (problem: string, cause?: unknown) => reject(weightsError(file, problem, cause))
+    const fail = (problem: string) => reject(weightsError(file, problem))
 
-    zip.on('error', (cause) => fail(`the zip directory is damaged: ${cause.message}.`, cause))
+    zip.on('error', (cause) => reject(damage(file, 'the zip directory is damaged', cause)))
     zip.on('end', () => resolve(entries))
     zip.on('entry', (entry: Entry) => {
       const { fileName, uncompressedSize, relativeOffsetOfLocalHeader } = entry
@@ -44,29 +45,67 @@ export async function readZipDirectory(file: WeightsFile): Promise<ReadonlyMap<s
   })
 }
 
+/**
+ * Reads with our own checks. yauzl's own reader throws from within a callback, which ends the process, when the
+ * file tells it a position beyond 2⁵³; and it would read from whatever file has the number of a closed one.
+ */
+class CheckedReader extends RandomAccessReader {
+  readonly #file: WeightsFile
+
+  constructor(file: WeightsFile) {
+    super()
+    this.#file = file
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    readBytes(this.#file, position, length).then((bytes) => {
+      buffer.set(bytes, offset)
+      callback(null)
+    }, callback)
+  }
+}
+
 function openZip(file: WeightsFile): Promise<ZipFile> {
   return new Promise((resolve, reject) => {
-    // The handle stays ours: autoClose would close the descriptor under it.
-    fromFd(file.handle.fd, { lazyEntries: true, autoClose: false }, (cause, zip) => {
+    // The handle stays ours: autoClose would close it.
+    const options = { lazyEntries: true, autoClose: false }
+    fromRandomAccessReader(new CheckedReader(file), file.size, options, (cause, zip) => {
       if (!cause) return resolve(zip)
-      const problem = `begins like a zip archive, but its directory at the end cannot be read (${cause.message}).`
-      reject(weightsError(file, `${problem} The file is damaged or was not copied completely.`, cause))
+      reject(
+        damage(
+          file,
+          'begins like a zip archive, but its directory at the end cannot be read. The file is damaged or was not copied completely',
+          cause,
+        ),
+      )
     })
   })
 }
 
-async function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> {
-  checkOpen(file)
-  if (entry.compressionMethod !== 0 || !entry.canDecodeFileData()) {
-    throw weightsError(
-      file,
-      `the zip entry "${entry.fileName}" is compressed or encrypted, which PyTorch never does. Save the checkpoint again with torch.save.`,
-    )
-  }
+function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> {
   return new Promise((resolve, reject) => {
+    if (entry.compressionMethod !== 0 || !entry.canDecodeFileData()) {
+      throw weightsError(
+        file,
+        `the zip entry "${entry.fileName}" is compressed or encrypted, which PyTorch never does. Save the checkpoint again with torch.save.`,
+      )
+    }
     zip.readLocalFileHeader(entry, { minimal: true }, (cause, header) => {
       if (!cause) return resolve(header.fileDataStart)
-      reject(weightsError(file, `the zip entry "${entry.fileName}" is damaged: ${cause.message}.`, cause))
+      reject(damage(file, `the zip entry "${entry.fileName}" is damaged`, cause))
     })
   })
+}
+
+/** What yauzl found, or what the reader under it found, which is a whole sentence already. */
+function damage(file: WeightsFile, problem: string, cause: Error): EfficientDetError {
+  return cause instanceof EfficientDetError
+    ? cause
+    : weightsError(file, `${problem} (${cause.message}).`, cause)
 }

@@ -6,7 +6,8 @@ const WIDE_EXTREMES = [...EXTREMES, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, 2
 
 /** A damaged copy: one to four accidents, of flipped bits, lost, doubled or moved parts, extreme lengths. */
 export function mutate(bytes: Uint8Array, rng: Random): Uint8Array {
-  let result: Uint8Array = bytes.slice()
+  // Not slice(), which copies nothing of a Buffer.
+  let result: Uint8Array = Uint8Array.from(bytes)
   const accidents = 1 + rng.int(4)
   for (let i = 0; i < accidents && result.length > 0; i++) {
     result = ACCIDENTS[rng.int(ACCIDENTS.length)](result, rng)
