@@ -91,13 +91,23 @@ async function decoder(): Promise<Finding> {
 }
 
 async function cache(): Promise<Finding> {
-  const folder = cacheFolder()
+  const bad = (text: string): Finding => ({
+    name: 'model cache',
+    good: false,
+    text,
+    remedy: 'set EFFICIENTDET_CACHE to a folder that can be written',
+  })
+  let folder: string
+  try {
+    folder = cacheFolder()
+  } catch {
+    return bad('this user has no home folder')
+  }
   try {
     await mkdir(folder, { recursive: true })
     await access(folder, constants.W_OK)
     return { name: 'model cache', good: true, text: folder }
   } catch (error) {
-    const text = `${folder} cannot be written (${(error as NodeJS.ErrnoException).code})`
-    return { name: 'model cache', good: false, text, remedy: 'set EFFICIENTDET_CACHE to a folder that can' }
+    return bad(`${folder} cannot be written (${(error as NodeJS.ErrnoException).code})`)
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
@@ -45,8 +45,8 @@ export async function pullModel(
     throw outputError(folder, cause)
   }
   const url = downloadUrl(model, mirror)
-  await download(url, partial, path, signal, onProgress)
-  if (!(await verifies(partial, model))) {
+  const continued = await download(url, partial, path, signal, onProgress)
+  if (continued && !(await verifies(partial, model))) {
     // What was continued may not have been a part of this file: once more from its beginning.
     await rm(partial, { force: true })
     await download(url, partial, path, signal, onProgress)
@@ -67,16 +67,18 @@ export async function pullModel(
   return { path, cached: false }
 }
 
-/** Takes over an unfinished file: one whose process has ended, or a damaged one under the final name. */
+/**
+ * Takes over an unfinished file whose process has ended. A damaged one under the final name stays until it is
+ * replaced: another process may have put a good one there in the meantime.
+ */
 async function adopt(folder: string, file: string, partial: string): Promise<void> {
   const names = await readdir(folder)
   const abandoned = names.find((name) => {
     const pid = name.startsWith(`${file}.partial-`) ? Number(name.split('-').at(-1)) : Number.NaN
     return Number.isInteger(pid) && !isAlive(pid)
   })
-  const source = names.includes(file) ? file : abandoned
   // Another process may be quicker; then this one begins anew.
-  if (source !== undefined) await rename(join(folder, source), partial).catch(() => {})
+  if (abandoned !== undefined) await rename(join(folder, abandoned), partial).catch(() => {})
 }
 
 function isAlive(pid: number): boolean {
@@ -88,13 +90,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** @returns whether it went on from what was there */
 async function download(
   url: string,
   partial: string,
   path: string,
   signal: AbortSignal | undefined,
   onProgress: (received: number, total: number | null) => void,
-): Promise<void> {
+): Promise<boolean> {
   const begun = await sizeOf(partial)
   try {
     const response = await fetch(url, {
@@ -102,7 +105,7 @@ async function download(
       headers: begun > 0 ? { Range: `bytes=${begun}-` } : {},
     })
     // The server has nothing beyond what is here: the sum will tell whether that is all.
-    if (response.status === 416) return
+    if (response.status === 416) return true
     if (!response.ok || response.body === null)
       throw new Error(`the server answered ${response.status} ${response.statusText}`)
     const continued = response.status === 206
@@ -115,8 +118,11 @@ async function download(
       onProgress(received, total)
     })
     await pipeline(body, createWriteStream(partial, { flags: continued ? 'a' : 'w' }))
+    return continued
   } catch (cause) {
     signal?.throwIfAborted()
+    // Failures of files name their system call; those of the network are hidden in the cause of another error.
+    if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw outputError(dirname(path), cause)
     const reason = [cause, (cause as Error).cause]
       .map((error) => (error as Error | undefined)?.message)
       .filter(Boolean)
