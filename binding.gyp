@@ -1,0 +1,21 @@
+# Builds the addon alone, by node-gyp: for machines without CMake. CMakeLists.txt builds everything.
+{
+  "targets": [
+    {
+      "target_name": "efficientdet_trt",
+      "sources": [
+        "native/addon/addon.cc",
+        "native/addon/backend_library.cc",
+        "native/addon/build_worker.cc",
+        "native/addon/engine.cc",
+        "native/addon/engine_thread.cc",
+        "native/addon/library.cc"
+      ],
+      "include_dirs": ["native/include", "native/addon", "<!@(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
+      "cflags_cc": ["-std=c++17", "-fexceptions", "-fvisibility=hidden", "-Wall", "-Wextra"],
+      "conditions": [["OS=='linux'", {"libraries": ["-ldl", "-lpthread"]}]]
+    }
+  ]
+}

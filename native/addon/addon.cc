@@ -1,0 +1,21 @@
+#include <napi.h>
+
+#include "addon_data.h"
+#include "build_worker.h"
+#include "engine.h"
+#include "library.h"
+
+/** The functions that lib/binding/addon.ts declares. Arguments are checked there, not here. */
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto *data = new AddonData;
+  data->engine = Napi::Persistent(Engine::Define(env));
+  env.SetInstanceData(data);
+  exports.Set("openLibrary", Napi::Function::New(env, OpenLibrary));
+  exports.Set("nameOf", Napi::Function::New(env, NameOf));
+  exports.Set("probe", Napi::Function::New(env, Probe));
+  exports.Set("build", Napi::Function::New(env, Build));
+  exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
+  return exports;
+}
+
+NODE_API_MODULE(efficientdet_trt, Init)

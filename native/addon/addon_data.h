@@ -1,0 +1,8 @@
+#pragma once
+
+#include <napi.h>
+
+/** What belongs to one environment (the main thread or a worker), freed with it. */
+struct AddonData {
+  Napi::FunctionReference engine;
+};

@@ -1,0 +1,286 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "addon_data.h"
+#include "library.h"
+#include "message.h"
+#include "status.h"
+
+namespace {
+
+/** How long an environment that goes waits for a backend that does not answer. */
+constexpr std::chrono::seconds kPatience{5};
+
+/** What a load worker hands to the engine that JavaScript sees. */
+struct Loaded {
+  const ed_backend *backend;
+  ed_engine *engine;
+  ed_engine_info info;
+  EngineThread::Options options;
+};
+
+template <typename Array, typename Get>
+Array ArrayOf(Napi::Env env, const std::vector<ed_detection> &detections, size_t width, Get get) {
+  Array array = Array::New(env, detections.size() * width);
+  auto *to = array.Data();
+  for (const ed_detection &detection : detections) {
+    get(detection, to);
+    to += width;
+  }
+  return array;
+}
+
+Napi::Object ResultOf(Napi::Env env, const Outcome &outcome) {
+  Napi::Object result = Napi::Object::New(env);
+  const auto &detections = outcome.detections;
+  result.Set("boxes", ArrayOf<Napi::Float32Array>(env, detections, 4, [](const ed_detection &d, float *to) {
+               const float box[] = {d.x1, d.y1, d.x2, d.y2};
+               std::copy(box, box + 4, to);
+             }));
+  result.Set("scores", ArrayOf<Napi::Float32Array>(
+                           env, detections, 1, [](const ed_detection &d, float *to) { *to = d.score; }));
+  result.Set("classIds", ArrayOf<Napi::Uint32Array>(
+                             env, detections, 1, [](const ed_detection &d, uint32_t *to) { *to = d.class_id; }));
+  result.Set("candidatesCapped", outcome.candidates_capped);
+  result.Set("detectionsCapped", outcome.detections_capped);
+  result.Set("queue", outcome.queue_ms);
+  result.Set("preprocess", outcome.preprocess_ms);
+  result.Set("network", outcome.network_ms);
+  result.Set("postprocess", outcome.postprocess_ms);
+  return result;
+}
+
+}  // namespace
+
+Napi::Function Engine::Define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::Cancel>("cancel"),
+                      InstanceMethod<&Engine::Close>("close"), InstanceMethod<&Engine::Info>("info")});
+}
+
+Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
+  const Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
+  backend_ = loaded.backend;
+  info_ = loaded.info;
+  classes_ = loaded.options.classes;
+  deliveries_ = new Deliveries{this};
+  channel_ = Channel::New(info.Env(), "efficientdet-trt engine", 0, 1, deliveries_,
+                          [](Napi::Env, void *, Deliveries *deliveries) { delete deliveries; });
+  channel_.Unref(info.Env());
+  // Copied into the callback: the channel is a handle, and this object may go while the thread still ends.
+  thread_ = std::make_unique<EngineThread>(
+      loaded.backend, loaded.engine, loaded.options, [channel = channel_](std::unique_ptr<Outcome> outcome) {
+        // The queue has no limit of its own, so this neither blocks nor fails while the environment lives.
+        if (channel.NonBlockingCall(outcome.get()) == napi_ok) outcome.release();
+      });
+  // Hooks run in the reverse order of their making: this one before the channel's own.
+  napi_add_env_cleanup_hook(info.Env(), OnCleanup, this);
+}
+
+Engine::~Engine() { Release(); }
+
+void Engine::Release() {
+  if (thread_ == nullptr) return;
+  napi_remove_env_cleanup_hook(Env(), OnCleanup, this);
+  TearDown();
+}
+
+void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(); }
+
+void Engine::TearDown() {
+  if (thread_ == nullptr) return;
+  thread_->StopWithin(kPatience);
+  thread_ = nullptr;
+  deliveries_->engine = nullptr;
+  channel_.Release();
+}
+
+Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+  const auto data = info[1].As<Napi::Uint8Array>();
+  const auto planes = info[2].As<Napi::Uint32Array>();
+  auto job = std::make_unique<Job>();
+  job->id = id;
+  if (!spare_.empty()) {
+    job->bytes = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  job->bytes.assign(data.Data(), data.Data() + data.ByteLength());
+  ed_frame &frame = job->frame;
+  frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
+  frame.memory = ED_HOST;
+  frame.width = info[4].As<Napi::Number>();
+  frame.height = info[5].As<Napi::Number>();
+  for (size_t i = 0; i < planes.ElementLength() / 2; i++) {
+    frame.planes[i] = job->bytes.data() + planes[2 * i];
+    frame.strides[i] = planes[2 * i + 1];
+  }
+  ed_selection &selection = job->selection;
+  selection.score_threshold = info[6].As<Napi::Number>();
+  selection.iou_threshold = info[7].As<Napi::Number>();
+  selection.max_detections = info[8].As<Napi::Number>();
+  selection.max_candidates = info[9].As<Napi::Number>();
+  selection.agnostic = info[10].As<Napi::Boolean>() ? 1 : 0;
+  if (info[11].IsTypedArray()) {
+    const auto allowed = info[11].As<Napi::Uint8Array>();
+    job->allowed.assign(allowed.Data(), allowed.Data() + allowed.ByteLength());
+    selection.allowed = job->allowed.data();
+  }
+  if (thread_ == nullptr || !thread_->Submit(job)) {
+    if (job != nullptr) spare_.push_back(std::move(job->bytes));
+    return env.Undefined();
+  }
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  if (pending_.empty()) {
+    Ref();
+    channel_.Ref(env);
+  }
+  pending_.emplace(id, deferred);
+  return deferred.Promise();
+}
+
+Napi::Value Engine::Cancel(const Napi::CallbackInfo &info) {
+  const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+  const bool cancelled = thread_ != nullptr && thread_->Cancel(id);
+  if (cancelled) Forget(id);
+  return Napi::Boolean::New(info.Env(), cancelled);
+}
+
+Napi::Value Engine::Close(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  if (closing_ == nullptr) {
+    closing_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(env));
+    if (thread_ == nullptr) {
+      closing_->Resolve(env.Undefined());
+    } else {
+      Ref();
+      channel_.Ref(env);
+      thread_->Close();
+    }
+  }
+  return closing_->Promise();
+}
+
+Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("maxBatch", info_.max_batch);
+  result.Set("description", info_.description);
+  result.Set("deviceBytes", static_cast<double>(info_.device_bytes));
+  return result;
+}
+
+void Engine::Deliver(Napi::Env env, Napi::Function, Deliveries *deliveries, Outcome *raw) {
+  std::unique_ptr<Outcome> outcome(raw);
+  // Without an environment this is a clean-up: what is queued is only to be freed.
+  if (env == nullptr || deliveries->engine == nullptr) return;
+  deliveries->engine->Settle(env, std::move(outcome));
+}
+
+void Engine::Settle(Napi::Env env, std::unique_ptr<Outcome> outcome) {
+  if (outcome == nullptr) {
+    Release();
+    closing_->Resolve(env.Undefined());
+    Unref();
+    return;
+  }
+  auto found = pending_.find(outcome->id);
+  if (found == pending_.end()) return;
+  const Napi::Promise::Deferred deferred = found->second;
+  if (outcome->status == ED_OK) {
+    deferred.Resolve(ResultOf(env, *outcome));
+  } else {
+    deferred.Reject(ErrorOf(env, outcome->status, outcome->message).Value());
+  }
+  spare_.push_back(std::move(outcome->bytes));
+  Forget(outcome->id);
+}
+
+void Engine::Forget(uint64_t id) {
+  pending_.erase(id);
+  if (!pending_.empty()) return;
+  // While it closes, the end is still to be told.
+  if (closing_ == nullptr) channel_.Unref(Env());
+  Unref();
+}
+
+namespace {
+
+class LoadWorker : public Napi::AsyncWorker {
+ public:
+  explicit LoadWorker(const Napi::CallbackInfo &info)
+      : Napi::AsyncWorker(info.Env()), deferred_(Napi::Promise::Deferred::New(info.Env())) {
+    loaded_.backend = BackendOf(info[0]);
+    plan_ = Napi::Persistent(info[1].As<Napi::Object>());
+    data_ = info[1].As<Napi::Uint8Array>().Data();
+    size_ = info[1].As<Napi::Uint8Array>().ByteLength();
+
+    const auto model = info[2].As<Napi::Object>();
+    model_.input_height = model.Get("inputHeight").As<Napi::Number>();
+    model_.input_width = model.Get("inputWidth").As<Napi::Number>();
+    model_.classes = model.Get("classes").As<Napi::Number>();
+    const auto anchors = model.Get("anchors").As<Napi::Float32Array>();
+    anchors_.assign(anchors.Data(), anchors.Data() + anchors.ElementLength());
+    model_.anchors = anchors_.data();
+    model_.anchor_count = static_cast<uint32_t>(anchors_.size() / 4);
+    const auto normalisation = model.Get("normalisation").As<Napi::Float32Array>();
+    std::memcpy(model_.mean, normalisation.Data(), 3 * sizeof(float));
+    std::memcpy(model_.std, normalisation.Data() + 3, 3 * sizeof(float));
+    std::memcpy(model_.fill, normalisation.Data() + 6, 3 * sizeof(float));
+    model_.resize = static_cast<ed_resize>(model.Get("resize").As<Napi::Number>().Int32Value());
+
+    const auto options = info[3].As<Napi::Object>();
+    loaded_.options.max_batch = options.Get("maxBatchSize").As<Napi::Number>();
+    loaded_.options.max_delay = std::chrono::microseconds(options.Get("maxBatchDelay").As<Napi::Number>().Int64Value());
+    loaded_.options.max_pending = options.Get("maxPending").As<Napi::Number>().Uint32Value();
+    loaded_.options.classes = model_.classes;
+  }
+
+  ~LoadWorker() override {
+    if (loaded_.engine != nullptr) loaded_.backend->destroy(loaded_.engine);
+  }
+
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    status_ = loaded_.backend->load(data_, size_, &model_, &loaded_.engine, message_.get());
+    if (status_ == ED_OK) status_ = loaded_.backend->info(loaded_.engine, &loaded_.info, message_.get());
+  }
+
+  void OnOK() override {
+    if (status_ != ED_OK) {
+      deferred_.Reject(ErrorOf(Env(), status_, message_.Text()).Value());
+      return;
+    }
+    loaded_.options.max_batch = std::clamp(loaded_.options.max_batch, 1u, std::max(1u, loaded_.info.max_batch));
+    const auto &constructor = Env().GetInstanceData<AddonData>()->engine;
+    const Napi::Object engine = constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)});
+    loaded_.engine = nullptr;
+    deferred_.Resolve(engine);
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  Napi::ObjectReference plan_;
+  const uint8_t *data_ = nullptr;
+  size_t size_ = 0;
+  ed_model model_{};
+  std::vector<float> anchors_;
+  Loaded loaded_{};
+  Message message_;
+  ed_status status_ = ED_OK;
+};
+
+}  // namespace
+
+Napi::Value LoadEngine(const Napi::CallbackInfo &info) {
+  auto *worker = new LoadWorker(info);
+  Napi::Promise promise = worker->Promise();
+  worker->Queue();
+  return promise;
+}

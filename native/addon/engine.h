@@ -1,0 +1,61 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine_thread.h"
+
+/** loadEngine(library, plan: Uint8Array, model, options): Promise<Engine>. */
+Napi::Value LoadEngine(const Napi::CallbackInfo &info);
+
+/**
+ * An engine as JavaScript sees it:
+ *  - submit(id, data, planes, format, width, height, selection, allowed): Promise<result>; undefined if the queue is full
+ *  - cancel(id): whether the job was still queued; its promise then never settles
+ *  - close(): Promise that settles when everything queued has run and the engine is destroyed
+ *  - info: { maxBatch, description, deviceBytes }
+ *
+ * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
+ * stops its thread.
+ */
+class Engine : public Napi::ObjectWrap<Engine> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+
+  explicit Engine(const Napi::CallbackInfo &info);
+  ~Engine() override;
+
+ private:
+  /** What the engine's thread delivers to, on JavaScript's side. */
+  struct Deliveries {
+    Engine *engine;
+  };
+  static void Deliver(Napi::Env env, Napi::Function unused, Deliveries *deliveries, Outcome *outcome);
+  using Channel = Napi::TypedThreadSafeFunction<Deliveries, Outcome, Deliver>;
+
+  Napi::Value Submit(const Napi::CallbackInfo &info);
+  Napi::Value Cancel(const Napi::CallbackInfo &info);
+  Napi::Value Close(const Napi::CallbackInfo &info);
+  Napi::Value Info(const Napi::CallbackInfo &info);
+
+  void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
+  void Forget(uint64_t id);
+  /** The environment is going: stops the thread, however busy it is. */
+  void TearDown();
+  static void OnCleanup(void *engine);
+  void Release();
+
+  const ed_backend *backend_;
+  ed_engine_info info_{};
+  std::unique_ptr<EngineThread> thread_;
+  Channel channel_;
+  Deliveries *deliveries_;
+  std::unordered_map<uint64_t, Napi::Promise::Deferred> pending_;
+  /** Memory of frames that were answered, for those to come. */
+  std::vector<std::vector<uint8_t>> spare_;
+  std::unique_ptr<Napi::Promise::Deferred> closing_;
+  uint32_t classes_;
+};

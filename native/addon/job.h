@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "efficientdet_backend.h"
+
+/** One frame that waits for its detections. Its bytes belong to it, whatever the caller does meanwhile. */
+struct Job {
+  uint64_t id = 0;
+  ed_frame frame{};
+  /** What the frame's planes point into. */
+  std::vector<uint8_t> bytes;
+  ed_selection selection{};
+  /** What the selection's `allowed` points to; empty for all classes. */
+  std::vector<uint8_t> allowed;
+  std::chrono::steady_clock::time_point submitted;
+};
+
+/** What became of a job. */
+struct Outcome {
+  uint64_t id = 0;
+  ed_status status = ED_OK;
+  /** Empty if the status is ED_OK. */
+  std::string message;
+  std::vector<ed_detection> detections;
+  bool candidates_capped = false;
+  bool detections_capped = false;
+  float queue_ms = 0;
+  float preprocess_ms = 0;
+  float network_ms = 0;
+  float postprocess_ms = 0;
+  /** The job's bytes, for the next frame of that size: fresh memory costs more than filling it. */
+  std::vector<uint8_t> bytes;
+};

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "efficientdet_backend.h"
+
+/** A buffer for a backend's message, and what it says afterwards. */
+class Message {
+ public:
+  ed_message *get() { return &message_; }
+
+  std::string Text() const { return text_[0] == '\0' ? "The backend gave no reason." : text_; }
+
+ private:
+  char text_[2048] = "";
+  ed_message message_{text_, sizeof text_};
+};

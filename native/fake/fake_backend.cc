@@ -1,0 +1,161 @@
+/*
+ * A backend for tests: it keeps the contract's promises, or breaks one as told, and needs no GPU. The plan that it
+ * loads is text, `key=value` separated by spaces:
+ *
+ *   batch=N      frames per infer (default 8)
+ *   delay=N      microseconds that a batch takes (default 0); slept, not worked
+ *   found=N      detections per frame (default 1)
+ *   fail=load    refuses to load;  fail=infer  fails every batch
+ *   hang=1       never answers
+ *   nonsense=count|class|nan   answers what cannot be
+ *
+ * It answers for each frame a box of the frame's size whose score is the first byte of the frame over 255, so that a
+ * test can tell whose answer it got. `build` makes a plan of the "ONNX" bytes in `delay` × 100 steps of progress.
+ * Compiled with FAKE_ABI_VERSION, it claims another version of the contract.
+ */
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "efficientdet_backend.h"
+
+#ifndef FAKE_ABI_VERSION
+#define FAKE_ABI_VERSION ED_BACKEND_ABI_VERSION
+#endif
+
+struct ed_engine {
+  std::map<std::string, std::string> settings;
+
+  long Number(const char *key, long otherwise) const {
+    const auto found = settings.find(key);
+    return found == settings.end() ? otherwise : std::strtol(found->second.c_str(), nullptr, 10);
+  }
+  bool Is(const char *key, const char *value) const {
+    const auto found = settings.find(key);
+    return found != settings.end() && found->second == value;
+  }
+};
+
+namespace {
+
+/** Engines that were loaded and not destroyed: what a leak would raise. */
+std::atomic<int> live_engines{0};
+
+ed_status Say(ed_message *message, ed_status status, const char *text) {
+  std::strncpy(message->text, text, message->capacity - 1);
+  message->text[message->capacity - 1] = '\0';
+  return status;
+}
+
+std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) {
+  std::map<std::string, std::string> settings;
+  std::istringstream words(std::string(reinterpret_cast<const char *>(data), size));
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos) settings[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  return settings;
+}
+
+ed_status Probe(ed_probe *probe, ed_message *message) {
+  if (std::getenv("FAKE_BACKEND_UNAVAILABLE") != nullptr) {
+    return Say(message, ED_UNAVAILABLE, "the fake backend was told to be unavailable");
+  }
+  std::strcpy(probe->description, "fake backend 1.0");
+  probe->device_count = 1;
+  ed_device &device = probe->devices[0];
+  std::strcpy(device.name, "Fake GPU");
+  device.major = 8;
+  device.minor = 9;
+  device.memory_bytes = uint64_t{8} << 30;
+  device.integrated = 0;
+  return ED_OK;
+}
+
+ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan, ed_message *message) {
+  const ed_engine engine{SettingsOf(onnx, size)};
+  if (engine.Is("fail", "build")) return Say(message, ED_INVALID, "node /backbone/conv_stem: told to fail");
+  const int steps = 100;
+  for (int i = 0; i <= steps; i++) {
+    if (__atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0) return Say(message, ED_CANCELLED, "The build was cancelled.");
+    if (options->progress != nullptr) {
+      options->progress(options->progress_context, static_cast<float>(i) / steps, i < steps / 2 ? "parsing" : "building");
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("delay", 0)));
+  }
+  plan->data = static_cast<uint8_t *>(std::malloc(size));
+  plan->size = size;
+  std::memcpy(plan->data, onnx, size);
+  return ED_OK;
+}
+
+void FreeBytes(ed_bytes *bytes) {
+  std::free(bytes->data);
+  *bytes = {};
+}
+
+ed_status Load(const uint8_t *plan, size_t size, const ed_model *, ed_engine **engine, ed_message *message) {
+  auto *made = new ed_engine{SettingsOf(plan, size)};
+  if (made->Is("fail", "load")) {
+    delete made;
+    return Say(message, ED_INVALID, "the engine was built for another device");
+  }
+  live_engines++;
+  *engine = made;
+  return ED_OK;
+}
+
+ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *) {
+  info->max_batch = static_cast<uint32_t>(engine->Number("batch", 8));
+  std::strcpy(info->description, "Fake GPU, float32");
+  info->device_bytes = 1 << 20;
+  return ED_OK;
+}
+
+ed_status Infer(ed_engine *engine, const ed_frame *frames, const ed_selection *, ed_result *results, uint32_t count,
+                ed_message *message) {
+  while (engine->Is("hang", "1")) std::this_thread::sleep_for(std::chrono::seconds(1));
+  const long delay = engine->Number("delay", 0);
+  if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");
+
+  for (uint32_t i = 0; i < count; i++) {
+    const ed_frame &frame = frames[i];
+    ed_result &result = results[i];
+    const auto found = static_cast<uint32_t>(engine->Number("found", 1));
+    result.count = found < result.capacity ? found : result.capacity;
+    result.detections_capped = found > result.capacity;
+    for (uint32_t j = 0; j < result.count; j++) {
+      const auto right = static_cast<float>(frame.width);
+      const auto bottom = static_cast<float>(frame.height);
+      result.detections[j] = {0, 0, right, bottom, frame.planes[0][0] / 255.0f, 0};
+    }
+    result.network_ms = static_cast<float>(delay) / 1000.0f;
+    if (engine->Is("nonsense", "count")) result.count = result.capacity + 1;
+    if (engine->Is("nonsense", "class")) result.detections[0].class_id = 4000000000u;
+    if (engine->Is("nonsense", "nan")) result.detections[0].x1 = std::nanf("");
+  }
+  return ED_OK;
+}
+
+void Destroy(ed_engine *engine) {
+  live_engines--;
+  delete engine;
+}
+
+const ed_backend kTable = {
+    FAKE_ABI_VERSION, sizeof(ed_backend), "fake", Probe, Build, FreeBytes, Load, Info, Infer, Destroy,
+};
+
+}  // namespace
+
+extern "C" ED_EXPORT const ed_backend *efficientdet_open_backend(uint32_t) { return &kTable; }
+
+/** For tests. */
+extern "C" ED_EXPORT int fake_backend_live_engines() { return live_engines; }

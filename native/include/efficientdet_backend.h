@@ -1,0 +1,237 @@
+/*
+ * The contract between the addon and what runs networks: one table of C functions, in a shared library of its own
+ * that is found and opened at run time. The addon knows nothing of TensorRT; a backend knows nothing of Node.
+ *
+ * Rules for both sides:
+ *  - Nothing throws or longjmps across these functions. They return a status and, if it is not ED_OK, write a
+ *    sentence into the message buffer: what was found, what was expected, what to do.
+ *  - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
+ *  - A library is never closed again, so strings and tables it hands out stay valid.
+ *  - `infer` of one engine is called by one thread at a time, always the same; everything else by any thread.
+ */
+#ifndef EFFICIENTDET_BACKEND_H
+#define EFFICIENTDET_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Grows with every change that an older side would misread. Both sides refuse another number. */
+#define ED_BACKEND_ABI_VERSION 1u
+
+/** Name of the only function that a backend library exports, an `ed_open_backend`. */
+#define ED_OPEN_BACKEND "efficientdet_open_backend"
+
+#if defined(__GNUC__)
+#define ED_EXPORT __attribute__((visibility("default")))
+#else
+#define ED_EXPORT
+#endif
+
+typedef enum ed_status {
+  ED_OK = 0,
+  /** The machine lacks something: a driver, a device, a library. The message says what was looked for. */
+  ED_UNAVAILABLE = 1,
+  /** The caller's bytes or options cannot be used: a refused graph, a damaged or foreign engine. */
+  ED_INVALID = 2,
+  /** Memory of the host or the device does not suffice. */
+  ED_OUT_OF_MEMORY = 3,
+  /** The caller raised the cancel flag. */
+  ED_CANCELLED = 4,
+  /** Anything else that went wrong while it ran. The engine may be used again unless it says otherwise. */
+  ED_FAILED = 5
+} ed_status;
+
+/** Where a function puts its message. Longer ones are cut; `text` always ends with NUL. */
+typedef struct ed_message {
+  char *text;
+  /** Bytes of `text`, at least 1. */
+  size_t capacity;
+} ed_message;
+
+/* --- Probing --------------------------------------------------------------------------------------------------- */
+
+typedef struct ed_device {
+  /** Such as "NVIDIA GeForce RTX 4090". */
+  char name[128];
+  /** Compute capability, such as 8 and 9. */
+  int32_t major;
+  int32_t minor;
+  uint64_t memory_bytes;
+  /** Whether it shares the host's memory, as Jetsons do. */
+  int32_t integrated;
+} ed_device;
+
+#define ED_MAX_DEVICES 16u
+
+typedef struct ed_probe {
+  /** What the backend runs on, such as "TensorRT 10.15.1, CUDA 13.0, driver 580.95". */
+  char description[256];
+  uint32_t device_count;
+  ed_device devices[ED_MAX_DEVICES];
+} ed_probe;
+
+/* --- Building -------------------------------------------------------------------------------------------------- */
+
+/** Told while an engine is built, on the building thread: 0…1, never falling, with the phase's name. */
+typedef void (*ed_progress)(void *context, float fraction, const char *phase);
+
+typedef struct ed_build_options {
+  /** Largest batch that the engine takes, 1 or more. */
+  uint32_t max_batch;
+  /** Bytes of scratch memory that layers may use; 0 leaves it to the backend. */
+  uint64_t workspace_bytes;
+  /** May be NULL. */
+  ed_progress progress;
+  void *progress_context;
+  /** Looked at often: not 0 asks to end with ED_CANCELLED. Never NULL. Written atomically by another thread. */
+  const int32_t *cancel;
+} ed_build_options;
+
+/** Bytes that the backend allocated; given back through `free_bytes`. */
+typedef struct ed_bytes {
+  uint8_t *data;
+  size_t size;
+} ed_bytes;
+
+/* --- Inference ------------------------------------------------------------------------------------------------- */
+
+typedef enum ed_format {
+  ED_RGB = 0,
+  ED_RGBA = 1,
+  ED_BGR = 2,
+  ED_BGRA = 3,
+  ED_GREY = 4,
+  /** A plane of luma, then one of interleaved U and V at half its width and height (rounded up). */
+  ED_NV12 = 5,
+  /** A plane of luma, then one of U and one of V at half its width and height (rounded up). */
+  ED_I420 = 6
+} ed_format;
+
+typedef enum ed_memory { ED_HOST = 0, ED_DEVICE = 1 } ed_memory;
+
+/** An uncompressed picture, 8 bits a sample. Its bytes stay as they are until `infer` returns. */
+typedef struct ed_frame {
+  ed_format format;
+  ed_memory memory;
+  /** In pixels, 1 or more. */
+  uint32_t width;
+  uint32_t height;
+  /** Begin of each plane; as many as the format has, the rest NULL. */
+  const uint8_t *planes[3];
+  /** Bytes from one row to the next of each plane. */
+  uint32_t strides[3];
+} ed_frame;
+
+typedef enum ed_resize {
+  /** Pillow's bilinear filter: its support grows when shrinking; 8-bit results (effdet). */
+  ED_ANTIALIASED = 0,
+  /** Four neighbours at half-pixel centres, in floating point (zylo, automl). */
+  ED_BILINEAR = 1
+} ed_resize;
+
+/** Everything about a network that its plan does not say. Pointers need to be valid only during `load`. */
+typedef struct ed_model {
+  uint32_t input_height;
+  uint32_t input_width;
+  uint32_t classes;
+  uint32_t anchor_count;
+  /** anchor_count × 4: centre y, centre x, height, width, in input pixels. */
+  const float *anchors;
+  /** Per channel R, G, B, in pixel units 0…255. */
+  float mean[3];
+  float std[3];
+  float fill[3];
+  ed_resize resize;
+} ed_model;
+
+typedef struct ed_selection {
+  /** 0…1; scores must be above it. */
+  float score_threshold;
+  /** 0…1; of two boxes that overlap more, the worse is dropped. */
+  float iou_threshold;
+  uint32_t max_detections;
+  /** Best class scores that enter non-maximum suppression. */
+  uint32_t max_candidates;
+  /** 0: boxes compete within their class; 1: all with all. */
+  int32_t agnostic;
+  /** One flag per class, or NULL for all. */
+  const uint8_t *allowed;
+} ed_selection;
+
+typedef struct ed_detection {
+  /** Corners in source pixels, within the picture. */
+  float x1, y1, x2, y2;
+  /** 0…1. */
+  float score;
+  uint32_t class_id;
+} ed_detection;
+
+/** The answer for one frame. The caller sets the first two members, the backend the others. */
+typedef struct ed_result {
+  /** Room for `capacity` detections, best first. */
+  ed_detection *detections;
+  /** The selection's max_detections. */
+  uint32_t capacity;
+  uint32_t count;
+  /** Whether max_candidates or max_detections left anything out. */
+  int32_t candidates_capped;
+  int32_t detections_capped;
+  /** Milliseconds of the whole batch. */
+  float preprocess_ms;
+  float network_ms;
+  float postprocess_ms;
+} ed_result;
+
+typedef struct ed_engine ed_engine;
+
+typedef struct ed_engine_info {
+  /** Frames that one `infer` takes at most. */
+  uint32_t max_batch;
+  /** Such as "NVIDIA H100, float16". */
+  char description[256];
+  /** Memory that the engine holds on its device. */
+  uint64_t device_bytes;
+} ed_engine_info;
+
+/* --- The table -------------------------------------------------------------------------------------------------- */
+
+typedef struct ed_backend {
+  /** ED_BACKEND_ABI_VERSION of the backend's build. */
+  uint32_t abi_version;
+  /** sizeof(ed_backend) of the backend's build. */
+  uint32_t table_size;
+  /** Such as "tensorrt10". */
+  const char *name;
+
+  /** Whether it can run here, on which devices. */
+  ed_status (*probe)(ed_probe *probe, ed_message *message);
+  /** Builds an engine from an ONNX file's bytes. Seconds to minutes. */
+  ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
+                     ed_message *message);
+  void (*free_bytes)(ed_bytes *bytes);
+  /** Makes an engine ready to run. */
+  ed_status (*load)(const uint8_t *plan, size_t size, const ed_model *model, ed_engine **engine,
+                    ed_message *message);
+  ed_status (*info)(const ed_engine *engine, ed_engine_info *info, ed_message *message);
+  /** Detects in `count` frames, 1…max_batch, each with its own selection. All succeed or none. */
+  ed_status (*infer)(ed_engine *engine, const ed_frame *frames, const ed_selection *selections,
+                     ed_result *results, uint32_t count, ed_message *message);
+  /** Frees an engine that no `infer` is running on. */
+  void (*destroy)(ed_engine *engine);
+} ed_backend;
+
+/**
+ * Gives the backend's table for the caller's ABI version, or NULL if it has none for it. The table is valid for
+ * ever.
+ */
+typedef const ed_backend *(*ed_open_backend)(uint32_t abi_version);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * Tests of the parts of the addon that know nothing of Node, against the fake backend: run plainly and under
+ * sanitizers (CMake's EFFICIENTDET_SANITIZE). Each function is a test; a failed CHECK ends the program.
+ */
+#include <dlfcn.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "backend_library.h"
+#include "engine_thread.h"
+#include "message.h"
+
+#define CHECK(condition)                                                               \
+  do {                                                                                 \
+    if (!(condition)) {                                                                \
+      std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                    \
+    }                                                                                  \
+  } while (false)
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const ed_backend *Fake() {
+  const BackendLibrary library = OpenBackendLibrary(FAKE_BACKEND);
+  CHECK(library.table != nullptr);
+  return library.table;
+}
+
+int LiveEngines() {
+  static auto *count = reinterpret_cast<int (*)()>(dlsym(dlopen(FAKE_BACKEND, RTLD_NOW), "fake_backend_live_engines"));
+  return count();
+}
+
+ed_engine *Load(const char *plan) {
+  Message message;
+  ed_model model{};
+  ed_engine *engine = nullptr;
+  const auto *bytes = reinterpret_cast<const uint8_t *>(plan);
+  CHECK(Fake()->load(bytes, std::strlen(plan), &model, &engine, message.get()) == ED_OK);
+  return engine;
+}
+
+EngineThread::Options Options(uint32_t max_batch = 8, size_t max_pending = 1000) {
+  EngineThread::Options options;
+  options.max_batch = max_batch;
+  options.max_pending = max_pending;
+  options.max_delay = 2ms;
+  return options;
+}
+
+std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0) {
+  auto job = std::make_unique<Job>();
+  job->id = id;
+  job->bytes.assign(16, mark);
+  job->frame.width = job->frame.height = 4;
+  job->frame.format = ED_GREY;
+  job->frame.planes[0] = job->bytes.data();
+  job->frame.strides[0] = 4;
+  job->selection.max_detections = 10;
+  return job;
+}
+
+/** Collects outcomes and waits for them. */
+class Outcomes {
+ public:
+  EngineThread::Deliver Deliver() {
+    return [this](std::unique_ptr<Outcome> outcome) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (outcome == nullptr) {
+        closed_ = true;
+      } else {
+        outcomes_.push_back(std::move(outcome));
+      }
+      changed_.notify_all();
+    };
+  }
+
+  void WaitFor(size_t count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    CHECK(changed_.wait_for(lock, 30s, [&] { return outcomes_.size() >= count; }));
+  }
+
+  void WaitForClosed() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    CHECK(changed_.wait_for(lock, 30s, [&] { return closed_; }));
+  }
+
+  std::vector<std::unique_ptr<Outcome>> Take() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return std::move(outcomes_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Outcome>> outcomes_;
+  bool closed_ = false;
+};
+
+void LibrariesThatAreNone() {
+  CHECK(OpenBackendLibrary("/nowhere/libbackend.so").failure.find("/nowhere/libbackend.so") != std::string::npos);
+  CHECK(OpenBackendLibrary("/proc/self/maps").table == nullptr);
+  const BackendLibrary next = OpenBackendLibrary(NEXT_FAKE_BACKEND);
+  CHECK(next.table == nullptr);
+  CHECK(next.failure.find("speaks version 2") != std::string::npos);
+  // Opened twice, it is the same table.
+  CHECK(OpenBackendLibrary(FAKE_BACKEND).table == OpenBackendLibrary(FAKE_BACKEND).table);
+}
+
+void EveryJobGetsItsOwnAnswer() {
+  Outcomes outcomes;
+  EngineThread thread(Fake(), Load("delay=100"), Options(), outcomes.Deliver());
+  for (uint64_t id = 0; id < 256; id++) {
+    auto job = MakeJob(id, static_cast<uint8_t>(id));
+    CHECK(thread.Submit(job));
+  }
+  outcomes.WaitFor(256);
+  for (const auto &outcome : outcomes.Take()) {
+    CHECK(outcome->status == ED_OK);
+    CHECK(outcome->detections.size() == 1);
+    CHECK(std::lround(outcome->detections[0].score * 255) == static_cast<long>(outcome->id));
+  }
+}
+
+void AFullQueueRefuses() {
+  Outcomes outcomes;
+  EngineThread thread(Fake(), Load("delay=50000 batch=1"), Options(1, 3), outcomes.Deliver());
+  for (uint64_t id = 0; id < 3; id++) {
+    auto job = MakeJob(id);
+    CHECK(thread.Submit(job));
+  }
+  auto job = MakeJob(3);
+  CHECK(!thread.Submit(job));
+  CHECK(job != nullptr);
+  outcomes.WaitFor(1);
+  CHECK(thread.Submit(job));
+  outcomes.WaitFor(4);
+}
+
+void CancelledJobsAreNotDelivered() {
+  Outcomes outcomes;
+  {
+    EngineThread thread(Fake(), Load("delay=20000 batch=1"), Options(1), outcomes.Deliver());
+    for (uint64_t id = 0; id < 4; id++) {
+      auto job = MakeJob(id);
+      CHECK(thread.Submit(job));
+    }
+    CHECK(thread.Cancel(3));
+    CHECK(!thread.Cancel(3));
+    CHECK(!thread.Cancel(99));
+    thread.Close();
+    outcomes.WaitForClosed();
+  }
+  const auto delivered = outcomes.Take();
+  CHECK(delivered.size() == 3);
+  for (const auto &outcome : delivered) CHECK(outcome->id != 3);
+}
+
+void ClosingRunsWhatIsQueued() {
+  const int before = LiveEngines();
+  Outcomes outcomes;
+  EngineThread thread(Fake(), Load("delay=1000"), Options(), outcomes.Deliver());
+  for (uint64_t id = 0; id < 20; id++) {
+    auto job = MakeJob(id);
+    CHECK(thread.Submit(job));
+  }
+  thread.Close();
+  auto late = MakeJob(20);
+  CHECK(!thread.Submit(late));
+  outcomes.WaitForClosed();
+  CHECK(outcomes.Take().size() == 20);
+  CHECK(LiveEngines() == before);
+}
+
+void StoppingDeliversNothingMore() {
+  const int before = LiveEngines();
+  for (int round = 0; round < 50; round++) {
+    std::atomic<bool> stopped{false};
+    EngineThread thread(Fake(), Load("delay=300"), Options(), [&](std::unique_ptr<Outcome>) { CHECK(!stopped); });
+    for (uint64_t id = 0; id < 30; id++) {
+      auto job = MakeJob(id);
+      CHECK(thread.Submit(job));
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 40));
+    thread.Stop();
+    stopped = true;
+  }
+  CHECK(LiveEngines() == before);
+}
+
+void AHangingBackendIsLeftBehind() {
+  // Leaked on purpose: the thread that is left behind never ends.
+  auto *outcomes = new Outcomes;
+  EngineThread thread(Fake(), Load("hang=1"), Options(), outcomes->Deliver());
+  auto job = MakeJob(1);
+  CHECK(thread.Submit(job));
+  std::this_thread::sleep_for(20ms);
+  CHECK(!thread.StopWithin(50ms));
+}
+
+void FailuresAndNonsenseAreErrors() {
+  for (const char *plan : {"fail=infer", "nonsense=count", "nonsense=class", "nonsense=nan"}) {
+    Outcomes outcomes;
+    EngineThread thread(Fake(), Load(plan), Options(), outcomes.Deliver());
+    auto job = MakeJob(1);
+    CHECK(thread.Submit(job));
+    outcomes.WaitFor(1);
+    const auto delivered = outcomes.Take();
+    CHECK(delivered[0]->status == ED_FAILED);
+    CHECK(!delivered[0]->message.empty());
+    CHECK(delivered[0]->detections.empty());
+  }
+}
+
+void ConcurrentCallersShareBatches() {
+  constexpr int kCallers = 8;
+  constexpr int kRounds = 60;
+  Outcomes outcomes;
+  EngineThread thread(Fake(), Load("delay=1000"), Options(kCallers), outcomes.Deliver());
+  const auto begun = std::chrono::steady_clock::now();
+  for (int round = 0; round < kRounds; round++) {
+    for (int i = 0; i < kCallers; i++) {
+      auto job = MakeJob(static_cast<uint64_t>(round * kCallers + i));
+      CHECK(thread.Submit(job));
+    }
+    outcomes.WaitFor(kCallers);
+    outcomes.Take();
+  }
+  const auto elapsed = std::chrono::steady_clock::now() - begun;
+  // One by one they would take kCallers × kRounds ms.
+  CHECK(elapsed < kCallers * kRounds * 1ms / 2);
+}
+
+void ManyThreadsMaySubmitAndCancel() {
+  Outcomes outcomes;
+  EngineThread thread(Fake(), Load("delay=50"), Options(8, 64), outcomes.Deliver());
+  std::atomic<size_t> accepted{0};
+  std::atomic<size_t> cancelled{0};
+  std::vector<std::thread> callers;
+  for (uint64_t caller = 0; caller < 4; caller++) {
+    callers.emplace_back([&, caller] {
+      std::mt19937 random(static_cast<unsigned>(caller));
+      for (uint64_t i = 0; i < 500; i++) {
+        const uint64_t id = caller * 1000 + i;
+        auto job = MakeJob(id);
+        if (!thread.Submit(job)) continue;
+        accepted++;
+        if (random() % 4 == 0 && thread.Cancel(id)) cancelled++;
+      }
+    });
+  }
+  for (auto &caller : callers) caller.join();
+  thread.Close();
+  outcomes.WaitForClosed();
+  CHECK(outcomes.Take().size() == accepted - cancelled);
+}
+
+}  // namespace
+
+int main() {
+#define RUN(test)                  \
+  do {                             \
+    test();                        \
+    std::printf("ok %s\n", #test); \
+    std::fflush(stdout);           \
+  } while (false)
+  RUN(LibrariesThatAreNone);
+  RUN(EveryJobGetsItsOwnAnswer);
+  RUN(AFullQueueRefuses);
+  RUN(CancelledJobsAreNotDelivered);
+  RUN(ClosingRunsWhatIsQueued);
+  RUN(StoppingDeliversNothingMore);
+  RUN(FailuresAndNonsenseAreErrors);
+  RUN(ConcurrentCallersShareBatches);
+  RUN(ManyThreadsMaySubmitAndCancel);
+  RUN(AHangingBackendIsLeftBehind);
+  return 0;
+}
