@@ -144,8 +144,9 @@ function decideAnchors(
     )
   }
   questions.push(
-    `The heads have ${perCell} anchors per cell, not the usual 9: give the scales and ratios they were trained ` +
-      "with (anchors: { scales, ratios }; --anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
+    `The heads have ${perCell} anchors per cell, not the usual 9: give the scales and ratios they were ` +
+      'trained with (anchors: { scales, ratios }; ' +
+      "--anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
   )
   return null
 }
@@ -170,7 +171,8 @@ function decidePreprocessing(
   }
   questions.push(
     `Ordinary and AdvProp weights of ${first.name} have the same tensors but want other pixels: say which ` +
-      "(preprocessing: 'imagenet' or 'advprop'; --preprocessing on the command line; own trainings are 'imagenet').",
+      "(preprocessing: 'imagenet' or 'advprop'; --preprocessing on the command line; " +
+      "own trainings are 'imagenet').",
   )
   return null
 }
@@ -235,7 +237,8 @@ export function checkLabels(labels: readonly string[], classes: number): readonl
     'ERR_LABELS',
     `There are ${labels.length} labels, and the model has ${classes} class${classes === 1 ? '' : 'es'}. ` +
       (coco
-        ? "COCO's 80 names leave out ten unused ids among 90: use the 90 lines with gaps, or no labels for COCO's own."
+        ? "COCO's 80 names leave out ten unused ids among 90: use the 90 lines with gaps, " +
+          "or no labels for COCO's own."
         : 'Give one label per class, in the order of the class ids, with no line for a background.'),
   )
 }

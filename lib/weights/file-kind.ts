@@ -20,7 +20,8 @@ const SIGNATURES: readonly (readonly [bytes: string, offset: number, foreign: st
   [
     'ustar',
     257,
-    'a tar archive, as PyTorch before 0.1.10 wrote. Load it with PyTorch and save it again, or unpack it if the weights are inside.',
+    'a tar archive, as PyTorch before 0.1.10 wrote. Load it with PyTorch and save it again, ' +
+      'or unpack it if the weights are inside.',
   ],
   ['\x89HDF\r\n\x1a\n', 0, `an HDF5 file (Keras). ${TENSORFLOW}`],
   ['TFL3', 4, 'a TensorFlow Lite model. Give the PyTorch weights it was made from.'],

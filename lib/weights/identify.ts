@@ -146,7 +146,8 @@ function headSizes(
     if (count !== undefined && count > 0) return { name, count }
     throw new EfficientDetError(
       'ERR_WEIGHTS',
-      `${prefix}${name} is missing, so this is a backbone or a part of a detector. A whole EfficientDet is needed.`,
+      `${prefix}${name} is missing, so this is a backbone or a part of a detector. ` +
+        'A whole EfficientDet is needed.',
       { details: { missing: [prefix + name] } },
     )
   }
@@ -209,10 +210,10 @@ function misfit(layout: Layout, fit: Fit, wanted: VariantName | undefined): Effi
     names.length === 0 ? [] : [`${kind}: ${listing(names)}.`],
   )
   const size = fit.architecture.variant.name
+  const where = wanted === undefined ? `any EfficientDet; nearest is ${size}` : size
   return new EfficientDetError(
     'ERR_WEIGHTS',
-    `The tensors (${layout.description}) do not fit ${wanted === undefined ? 'any EfficientDet; nearest is ' : ''}` +
-      `${size}. ${faults.join(' ')}`,
+    `The tensors (${layout.description}) do not fit ${where}. ${faults.join(' ')}`,
     { details: { nearest: size, missing, unexpected, misshaped } },
   )
 }

@@ -1,7 +1,12 @@
-/** Names for a message: at most ten, the rest counted. */
+/** Names for a message: at most ten, the rest counted, and of each at most 200 letters. */
 export function listing(names: readonly string[]): string {
-  const shown = names.slice(0, 10).join(', ')
+  const shown = names.slice(0, 10).map(abridged).join(', ')
   return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown
+}
+
+/** Texts in a file may be as long as the file. */
+export function abridged(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 
 /** The notes on tensors (`name (type)`) whose element type has no place in float32. */

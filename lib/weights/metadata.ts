@@ -4,6 +4,7 @@ import type { Preprocessing, WeightsOrigin } from '../models/preprocessing.js'
 import type { ModelSpec, Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
 import { isVariantName } from '../models/variants.js'
+import { abridged } from './listing.js'
 
 /** Marks a safetensors file as ours. */
 const FORMAT_KEY = 'format'
@@ -63,11 +64,6 @@ function damaged(why: string): EfficientDetError {
     'ERR_WEIGHTS',
     `The file says to be a model of this package, but ${why}. Convert the original weights again.`,
   )
-}
-
-/** Metadata may be as long as the whole file. */
-function abridged(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
 function parse<T>(

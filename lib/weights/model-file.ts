@@ -104,12 +104,13 @@ export function readModelFile(path: string, options: WeightsOptions = {}): Promi
 /** Weights that would make every output NaN are refused here, where the tensor can still be named. */
 function checkValues(fileName: string, name: string, values: Float32Array): void {
   const variance = name.endsWith('.running_var')
+  const expected = variance ? 'variances of 0 or more' : 'finite numbers'
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     if (!Number.isFinite(value) || (variance && value < 0)) {
       throw new EfficientDetError(
         'ERR_WEIGHTS',
-        `${fileName} holds ${value} at position ${i}; expected ${variance ? 'variances of 0 or more' : 'finite numbers'}. ` +
+        `${fileName} holds ${value} at position ${i}; expected ${expected}. ` +
           'The training diverged or the file is damaged: use an earlier checkpoint.',
       )
     }

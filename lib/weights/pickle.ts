@@ -1,4 +1,5 @@
 import { EfficientDetError } from '../errors.js'
+import { INCOMPLETE } from './advice.js'
 import { couldAct } from './pickle-globals.js'
 import {
   Damage,
@@ -46,7 +47,7 @@ export function unpickle(reader: ByteReader, options: UnpickleOptions): PickleVa
     if (!(error instanceof Damage)) throw error
     throw new EfficientDetError(
       'ERR_WEIGHTS',
-      `${options.name}: the pickle ${error.message}, at byte ${reader.position}. The file is damaged or was not copied completely.`,
+      `${options.name}: the pickle ${error.message}, at byte ${reader.position}. ${INCOMPLETE}`,
     )
   }
 }
@@ -121,7 +122,8 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
       throw new EfficientDetError(
         'ERR_UNSAFE_PICKLE',
         `${name}: the pickle asks for ${asked}, which could act on the computer of whoever loads it with Python. ` +
-          'Nothing of it was run. Weights need no such thing: do not open this file with torch.load either, and get them from a source you trust.',
+          'Nothing of it was run. Weights need no such thing: do not open this file with torch.load either, ' +
+          'and get them from a source you trust.',
         { details: { global: `${module}.${attribute}` } },
       )
     }

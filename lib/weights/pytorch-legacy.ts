@@ -1,3 +1,4 @@
+import { INCOMPLETE, SAVE_LITTLE_ENDIAN, SAVE_STATE_DICT } from './advice.js'
 import { unpickle } from './pickle.js'
 import { isKind, type PickleValue } from './pickle-values.js'
 import { type StoredBytes, storageElementBytes, storageFrom } from './pytorch-tensor.js'
@@ -22,10 +23,7 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
     unpickle(reader, { name: file.path, ...(resolve && { resolve }) })
 
   if (next() !== MAGIC_NUMBER) {
-    throw weightsError(
-      file,
-      "is a pickle, but not one that torch.save wrote. Save the weights with torch.save(model.state_dict(), 'weights.pth').",
-    )
+    throw weightsError(file, `is a pickle, but not one that torch.save wrote. ${SAVE_STATE_DICT}`)
   }
   const version = next()
   if (version !== PROTOCOL_VERSION) {
@@ -39,11 +37,7 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
     isKind(system, 'dict') &&
     system.entries.some(([key, value]) => key === 'little_endian' && value === false)
   ) {
-    throw weightsError(
-      file,
-      'its numbers are big-endian; only little-endian files can be read. ' +
-        'Load it with PyTorch and save it again on an ordinary (little-endian) computer.',
-    )
+    throw weightsError(file, `its numbers are big-endian. ${SAVE_LITTLE_ENDIAN}`)
   }
 
   const elementBytes = new Map<string, number | undefined>()
@@ -72,10 +66,7 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
     const start = position + 8
     const size = Number(count) * bytesPerElement
     if (start + size > file.size) {
-      throw weightsError(
-        file,
-        `the storage "${key}" of ${size} bytes reaches out of the file. It is damaged or was not copied completely.`,
-      )
+      throw weightsError(file, `the storage "${key}" of ${size} bytes reaches out of the file. ${INCOMPLETE}`)
     }
     storages.set(key, { size, read: (offset, length) => readBytes(file, start + offset, length) })
     position = start + size

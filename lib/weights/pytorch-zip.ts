@@ -1,3 +1,4 @@
+import { SAVE_LITTLE_ENDIAN } from './advice.js'
 import { unpickle } from './pickle.js'
 import type { PickleValue } from './pickle-values.js'
 import type { StoredBytes } from './pytorch-tensor.js'
@@ -34,11 +35,8 @@ export async function readPyTorchZip(file: WeightsFile): Promise<PyTorchFile> {
   }
   const byteOrder = await smallText(file, entries.get(`${root}byteorder`))
   if (byteOrder !== undefined && byteOrder !== 'little') {
-    throw weightsError(
-      file,
-      `its numbers are ${byteOrder === 'big' ? 'big-endian' : `in the unknown byte order "${byteOrder}"`}; only little-endian files can be read. ` +
-        'Load it with PyTorch and save it again on an ordinary (little-endian) computer.',
-    )
+    const found = byteOrder === 'big' ? 'big-endian' : `in the unknown byte order "${byteOrder}"`
+    throw weightsError(file, `its numbers are ${found}. ${SAVE_LITTLE_ENDIAN}`)
   }
 
   const pickle = entries.get(`${root}data.pkl`)

@@ -3,6 +3,7 @@ import { open, rename, rm } from 'node:fs/promises'
 
 import { EfficientDetError } from '../errors.js'
 import { float32ToFloat16 } from '../float16.js'
+import { INCOMPLETE } from './advice.js'
 import { elementCount, elementsToFloat32 } from './elements.js'
 import { unreadableNotes } from './listing.js'
 import { BYTES_PER_ELEMENT, type Checkpoint, type DType, type StoredTensor } from './tensor.js'
@@ -61,7 +62,8 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     if (begin !== covered || end < begin || end > dataSize) {
       throw weightsError(
         file,
-        `the tensor "${name}" lies at bytes ${begin} to ${end} of ${dataSize}, but should begin at ${covered}, where the one before ends. The file is damaged or was not copied completely.`,
+        `the tensor "${name}" lies at bytes ${begin} to ${end} of ${dataSize}, but should begin at ${covered}, ` +
+          `where the one before ends. ${INCOMPLETE}`,
       )
     }
     covered = end
@@ -74,7 +76,8 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     if (count === undefined || count * BYTES_PER_ELEMENT[dtype] !== end - begin) {
       throw weightsError(
         file,
-        `the tensor "${name}" of ${type} and shape [${shape.slice(0, 8)}] cannot have ${end - begin} bytes. The file is damaged.`,
+        `the tensor "${name}" of ${type} and shape [${shape.slice(0, 8)}] cannot have ${end - begin} bytes. ` +
+          'The file is damaged.',
       )
     }
     tensors.set(name, {
@@ -95,7 +98,8 @@ async function readHeader(file: WeightsFile): Promise<{ json: Record<string, unk
   if (length > MAX_HEADER || 8 + length > file.size) {
     throw weightsError(
       file,
-      `claims a safetensors header of ${length} bytes, but the file has ${file.size} and headers at most ${MAX_HEADER}. It is damaged or was not copied completely.`,
+      `claims a safetensors header of ${length} bytes, but the file has ${file.size} ` +
+        `and headers at most ${MAX_HEADER}. ${INCOMPLETE}`,
     )
   }
   const bytes = await readBytes(file, 8, length)

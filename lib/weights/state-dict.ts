@@ -1,3 +1,4 @@
+import { SAVE_STATE_DICT } from './advice.js'
 import { listing } from './listing.js'
 import { className, isKind, type PickleObject, type PickleValue } from './pickle-values.js'
 import { isTensor } from './pytorch-tensor.js'
@@ -46,9 +47,8 @@ export function chooseStateDict(root: PickleValue): StateDict | string {
   const outermost = choice.path[0]
   if (outermost !== undefined) {
     const averaged = choice.path.some((key) => AVERAGES.includes(key))
-    notes.push(
-      `The weights are those under "${choice.path.join('.')}"${averaged ? ' (averaged over training steps)' : ''}.`,
-    )
+    const kind = averaged ? ' (averaged over training steps)' : ''
+    notes.push(`The weights are those under "${choice.path.join('.')}"${kind}.`)
     const others = [...mapping].filter(([key]) => key !== outermost)
     if (others.length > 0) notes.push(`Ignored: ${listed(others)}.`)
   }
@@ -84,7 +84,10 @@ function choose(mapping: Mapping, depth: number): Choice | string {
   if (others.length === 1) return others[0]
   if (others.length > 1) {
     const names = others.map(({ path }) => `"${path.join('.')}"`)
-    return `holds several state dicts (${listing(names)}), and none has a name that says which is the model. Save the right one alone: torch.save(checkpoint['name'], 'weights.pth').`
+    return (
+      `holds several state dicts (${listing(names)}), and none has a name that says which is the model. ` +
+      "Save the right one alone: torch.save(checkpoint['name'], 'weights.pth')."
+    )
   }
   if (mapping.size === 0) return 'holds an empty dictionary.'
   return `holds a dictionary without tensors: ${listed([...mapping])}. ${SAVE_STATE_DICT}`
@@ -108,14 +111,12 @@ function mappingOf(value: PickleValue | undefined): Mapping | undefined {
   return mapping
 }
 
-const SAVE_STATE_DICT = "Save the weights with: torch.save(model.state_dict(), 'weights.pth')."
-
 function notADictionary(root: PickleValue): string {
   if (isTensor(root)) return `holds a single tensor instead of a state dict. ${SAVE_STATE_DICT}`
   if (isKind(root, 'object')) {
     const wrapped = wrappedModule(root)
     const name = wrapped === undefined ? root.class : `${root.class} around ${wrapped.class}`
-    return `holds a whole object of class ${name}, which only its source code can open. Where that is, save the weights alone: torch.save(model.state_dict(), 'weights.pth').`
+    return `holds a whole object of class ${name}, which only its source code can open. There: ${SAVE_STATE_DICT}`
   }
   return `holds a ${className(root)} instead of a state dict. ${SAVE_STATE_DICT}`
 }

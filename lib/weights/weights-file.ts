@@ -2,6 +2,7 @@ import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
 import { EfficientDetError } from '../errors.js'
+import { INCOMPLETE } from './advice.js'
 
 /** An open file of weights and its size when it was opened, against which every claim in it is checked. */
 export interface WeightsFile {
@@ -27,7 +28,7 @@ export async function readBytes(file: WeightsFile, position: number, length: num
   if (position < 0 || length < 0 || position + length > file.size) {
     throw weightsError(
       file,
-      `bytes ${position} to ${position + length} are needed, but the file has ${file.size}. It is damaged or was not copied completely.`,
+      `bytes ${position} to ${position + length} are needed, but the file has ${file.size}. ${INCOMPLETE}`,
     )
   }
   const bytes = new Uint8Array(length)

@@ -1,6 +1,7 @@
 import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from 'yauzl'
 
 import { EfficientDetError } from '../errors.js'
+import { INCOMPLETE } from './advice.js'
 import { readBytes, type WeightsFile, weightsError } from './weights-file.js'
 
 /** A file inside of a zip archive that lies there uncompressed, as everything in PyTorch's archives does. */
@@ -77,13 +78,8 @@ function openZip(file: WeightsFile): Promise<ZipFile> {
     const options = { lazyEntries: true, autoClose: false }
     fromRandomAccessReader(new CheckedReader(file), file.size, options, (cause, zip) => {
       if (!cause) return resolve(zip)
-      reject(
-        damage(
-          file,
-          'begins like a zip archive, but its directory at the end cannot be read. The file is damaged or was not copied completely',
-          cause,
-        ),
-      )
+      const problem = 'begins like a zip archive, but its directory at the end cannot be read'
+      reject(damage(file, problem, cause))
     })
   })
 }
@@ -93,7 +89,8 @@ function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> 
     if (entry.compressionMethod !== 0 || !entry.canDecodeFileData()) {
       throw weightsError(
         file,
-        `the zip entry "${entry.fileName}" is compressed or encrypted, which PyTorch never does. Save the checkpoint again with torch.save.`,
+        `the zip entry "${entry.fileName}" is compressed or encrypted, which PyTorch never does. ` +
+          'Save the checkpoint again with torch.save.',
       )
     }
     zip.readLocalFileHeader(entry, { minimal: true }, (cause, header) => {
@@ -107,5 +104,5 @@ function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> 
 function damage(file: WeightsFile, problem: string, cause: Error): EfficientDetError {
   return cause instanceof EfficientDetError
     ? cause
-    : weightsError(file, `${problem} (${cause.message}).`, cause)
+    : weightsError(file, `${problem} (${cause.message}). ${INCOMPLETE}`, cause)
 }

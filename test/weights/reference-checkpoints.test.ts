@@ -7,8 +7,10 @@ import type { Size } from '#lib/models/levels.js'
 import { type Normalization, preprocessingOf } from '#lib/models/preprocessing.js'
 import type { ConvPadding } from '#lib/models/spec.js'
 import type { VariantName } from '#lib/models/variants.js'
+import { convertModelFile } from '#lib/weights/convert.js'
 import type { WeightsOptions } from '#lib/weights/decide.js'
 import { type Inspection, inspectModelFile, readModelFile } from '#lib/weights/model-file.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
 import { readFloats, runGraph } from '../helpers/networks.js'
 import { hasShared, shared } from '../helpers/shared.js'
 import { isSame } from '../helpers/weights.js'
@@ -146,6 +148,20 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
     }
     expect((await inspectModelFile(entry.path, optionsOf(entry))).decided.questions).toEqual([])
   })
+
+  it.each(entries.filter(({ options }) => options?.candidates?.includes('d7')))(
+    'case $case, $name is a D7 for good once it is converted as one',
+    async ({ path }) => {
+      const output = join(await temporaryFolder(), 'best.safetensors')
+      await convertModelFile(path, output, { model: 'd7', half: true })
+      const { decided, identified } = await inspectModelFile(output)
+      expect(identified.variants.map(({ name }) => name)).toEqual(['d7'])
+      expect(decided).toMatchObject({
+        spec: { architecture: { variant: { name: 'd7', inputSize: 1536 } }, anchors: { anchorScale: 5 } },
+        questions: [],
+      })
+    },
+  )
 
   it.skipIf(!hasShared).each(entries.filter(({ golden }) => golden === 'same' || golden === 'rounded'))(
     'case $case, $name has the golden weights',
