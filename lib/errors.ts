@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'ERR_DOWNLOAD'
   /** A folder or file of ours cannot be written. */
   | 'ERR_OUTPUT'
+  /** A file of this package is not where the package is, as happens in bundles. */
+  | 'ERR_PACKAGE_FILE'
 
 export interface ErrorOptions {
   readonly cause?: unknown

@@ -1,3 +1,4 @@
+import { packageFile } from '../package-file.js'
 import { runJob } from '../threads/job.js'
 import type { Tasks } from './tasks.js'
 
@@ -11,5 +12,6 @@ export function runTask<Name extends keyof Tasks>(
   args: Parameters<Tasks[Name]>,
   signal?: AbortSignal,
 ): Promise<Awaited<ReturnType<Tasks[Name]>>> {
-  return runJob(new URL('./worker.js', import.meta.url), { name, args }, { signal, fallback: 'ERR_WEIGHTS' })
+  const url = packageFile('./task-worker.js', import.meta.url)
+  return runJob(url, { name, args }, { signal, fallback: 'ERR_WEIGHTS' })
 }

@@ -1,3 +1,4 @@
+import { packageFile } from '../../package-file.js'
 import { runJob } from '../../threads/job.js'
 import type { Backend } from '../backend.js'
 import { probeOf } from '../unavailable.js'
@@ -8,7 +9,7 @@ export const cpu: Backend = {
   name: 'cpu',
   async probe() {
     try {
-      const url = new URL('./probe-worker.js', import.meta.url)
+      const url = packageFile('./probe-worker.js', import.meta.url)
       const description = await runJob<string>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
       return { usable: true, description }
     } catch (error) {

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { EfficientDetError } from '../../errors.js'
 import type { Frame } from '../../image/frame.js'
+import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { withResolvers } from '../../threads/job.js'
 import { fromWire } from '../../threads/wire-error.js'
@@ -50,7 +51,7 @@ export class CpuEngine implements Engine {
   static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
     const workerData: ThreadData = { path, weights, size, threads }
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData })
+    const worker = new Worker(packageFile('./network-worker.js', import.meta.url), { workerData })
     const { promise, resolve, reject } = withResolvers<Ready>()
     const onMessage = (reply: Reply) => {
       if ('stage' in reply) onStage(reply.stage)

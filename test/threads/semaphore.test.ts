@@ -1,0 +1,73 @@
+import { getEventListeners } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { Semaphore } from '#lib/threads/semaphore.js'
+
+describe('Semaphore', () => {
+  it('lets as many in as it has slots, and the others in their order', async () => {
+    const semaphore = new Semaphore(2)
+    const entered: number[] = []
+    const callers = [1, 2, 3, 4].map((n) => semaphore.acquire().then(() => entered.push(n)))
+    await Promise.all(callers.slice(0, 2))
+    expect(entered).toEqual([1, 2])
+    semaphore.release()
+    await callers[2]
+    semaphore.release()
+    await callers[3]
+    expect(entered).toEqual([1, 2, 3, 4])
+  })
+
+  it('tells without waiting that it is full', () => {
+    const semaphore = new Semaphore(1)
+    expect([semaphore.tryAcquire(), semaphore.tryAcquire()]).toEqual([true, false])
+    semaphore.release()
+    expect(semaphore.tryAcquire()).toBe(true)
+  })
+
+  it('hands a slot on to who waits, so that nobody overtakes', async () => {
+    const semaphore = new Semaphore(1)
+    await semaphore.acquire()
+    const waiting = semaphore.acquire()
+    semaphore.release()
+    expect(semaphore.tryAcquire()).toBe(false)
+    await waiting
+    semaphore.release()
+    expect(semaphore.tryAcquire()).toBe(true)
+  })
+
+  it('forgets a caller whose signal aborts while it waits', async () => {
+    const semaphore = new Semaphore(1)
+    await semaphore.acquire()
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const aborted = semaphore.acquire(controller.signal)
+    const patient = semaphore.acquire()
+    controller.abort(reason)
+    await expect(aborted).rejects.toBe(reason)
+    // The slot goes to the other one, not to the one that has left.
+    semaphore.release()
+    await patient
+    semaphore.release()
+    expect(semaphore.tryAcquire()).toBe(true)
+  })
+
+  it('does not let in whose signal has aborted already', async () => {
+    const semaphore = new Semaphore(1)
+    const reason = new Error('enough')
+    await expect(semaphore.acquire(AbortSignal.abort(reason))).rejects.toBe(reason)
+    expect(semaphore.tryAcquire()).toBe(true)
+  })
+
+  it('leaves no listener behind, and a late abort does nothing', async () => {
+    const semaphore = new Semaphore(1)
+    const controller = new AbortController()
+    await semaphore.acquire(controller.signal)
+    const waiting = semaphore.acquire(controller.signal)
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
+    semaphore.release()
+    await waiting
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+    controller.abort()
+    semaphore.release()
+    expect(semaphore.tryAcquire()).toBe(true)
+  })
+})
