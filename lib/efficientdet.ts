@@ -2,7 +2,7 @@ import type { BackendName, Engine } from './backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
-import { copyFrame, readSource, type Source } from './image/source.js'
+import { readFrame, readSource, type Source } from './image/source.js'
 import type { AnchorConfig } from './models/anchors.js'
 import type { Size } from './models/levels.js'
 import type { Preprocessing } from './models/preprocessing.js'
@@ -215,14 +215,18 @@ export class EfficientDet implements AsyncDisposable {
     this.#throwIfDisposed()
     signal?.throwIfAborted()
     const { maxPixels } = this.#settings
-    const copy = copyFrame(source, { maxPixels })
-    if (whenFull === 'wait') await this.#slots.acquire(signal)
-    else if (!this.#slots.tryAcquire()) throw this.#full()
+    let read = readFrame(source, { maxPixels })
+    if (!this.#slots.tryAcquire()) {
+      if (whenFull === 'reject') throw this.#full()
+      // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
+      if (read !== null) read = { ...read, frame: { ...read.frame, data: new Uint8Array(read.frame.data) } }
+      await this.#slots.acquire(signal)
+    }
     try {
       const begun = performance.now()
-      const { frame, transfer, name, pages } = copy ?? (await readSource(source, { maxPixels }))
+      const { frame, name, pages } = read ?? (await readSource(source, { maxPixels }))
       const decode = performance.now() - begun
-      const { detections, timings } = await this.#engine.detect(frame, transfer, selection, signal)
+      const { detections, timings } = await this.#engine.detect(frame, selection, signal)
       const total = performance.now() - start
       const queue = timings.queue + begun - start
       return new DetectionResult(

@@ -51,17 +51,12 @@ export interface Engine {
   /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
   readonly description: string
   /**
-   * Finds objects in a frame. Calls may overlap; each is answered on its own.
+   * Finds objects in a frame, whose bytes are copied before this returns. Calls may overlap; each is answered on
+   * its own.
    *
-   * @param transfer buffers of the frame that the engine may take away
    * @throws EfficientDetError ERR_INFERENCE; the signal's reason, at once
    */
-  detect(
-    frame: Frame,
-    transfer: readonly ArrayBuffer[],
-    selection: Selection,
-    signal?: AbortSignal,
-  ): Promise<EngineResult>
+  detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult>
   /** Waits for calls in flight, then frees everything. */
   close(): Promise<void>
 }

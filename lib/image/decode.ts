@@ -17,7 +17,7 @@ export async function decode(
   source: Uint8Array | Sharp,
   name: string,
   maxPixels: number,
-): Promise<{ frame: Frame; transfer: []; pages: number }> {
+): Promise<{ frame: Frame; pages: number }> {
   const sharp = await loadSharp()
   try {
     const probe = source instanceof Uint8Array ? sharp(source, { limitInputPixels: false }) : source
@@ -28,8 +28,7 @@ export async function decode(
       source instanceof Uint8Array
         ? sharp(source, { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc })
         : source.clone()
-    // sharp's memory belongs to libvips and cannot move to another thread.
-    return { frame: await pixelsOf(pipeline, metadata, name), transfer: [], pages: metadata.pages ?? 1 }
+    return { frame: await pixelsOf(pipeline, metadata, name), pages: metadata.pages ?? 1 }
   } catch (error) {
     if (error instanceof EfficientDetError) throw error
     const message = error instanceof Error ? error.message : String(error)

@@ -13,11 +13,9 @@ import { checkPixels, imageError } from './refusals.js'
  */
 export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame
 
-/** A frame that belongs to us: nobody changes its bytes after the call. */
+/** A picture in memory. */
 export interface ReadSource {
   readonly frame: Frame
-  /** Buffers of the frame that nobody else uses and another thread may take away. */
-  readonly transfer: readonly ArrayBuffer[]
   /** How the caller can recognise it: the path or URL, or null for anything in memory. */
   readonly name: string | null
   /** Pictures in the file; the first one was taken. */
@@ -46,8 +44,8 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
     return { name: null, ...(await decode(new Uint8Array(source), 'The picture', maxPixels)) }
   }
   if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
-  const copy = copyFrame(source, { maxPixels })
-  if (copy !== null) return copy
+  const frame = readFrame(source, { maxPixels })
+  if (frame !== null) return frame
   throw new EfficientDetError(
     'ERR_INVALID_OPTION',
     `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
@@ -92,22 +90,15 @@ function isObject(source: unknown): source is object {
 }
 
 /**
- * Copies a frame, so that the caller may change its bytes; null for sources of another kind.
+ * A frame as a source that is read already, checked but not copied; null for sources of another kind.
  *
  * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_IMAGE_TOO_LARGE
  */
-export function copyFrame(source: Source, { maxPixels }: ReadOptions): ReadSource | null {
+export function readFrame(source: Source, { maxPixels }: ReadOptions): ReadSource | null {
   if (!isFrame(source)) return null
   planesOf(source)
   checkPixels('The frame', source.width, source.height, maxPixels)
-  const { format, width, height, stride } = source
-  const data = new Uint8Array(source.data)
-  return {
-    frame: { data, format, width, height, ...(stride !== undefined && { stride }) },
-    transfer: [data.buffer],
-    name: null,
-    pages: 1,
-  }
+  return { frame: source, name: null, pages: 1 }
 }
 
 function describe(source: unknown): string {

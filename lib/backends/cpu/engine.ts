@@ -10,8 +10,8 @@ import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
 /** A call that waits for its answer. */
 interface Job {
-  readonly request: Request
-  readonly transfer: readonly ArrayBuffer[]
+  readonly frame: Frame
+  readonly selection: Selection
   readonly submitted: number
   readonly resolve: (result: EngineResult) => void
   readonly reject: (reason: unknown) => void
@@ -73,22 +73,12 @@ export class CpuEngine implements Engine {
     }
   }
 
-  async detect(
-    frame: Frame,
-    transfer: readonly ArrayBuffer[],
-    selection: Selection,
-    signal?: AbortSignal,
-  ): Promise<EngineResult> {
+  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
     const { promise, resolve, reject } = withResolvers<EngineResult>()
-    const job: Job = {
-      request: { frame, selection },
-      transfer,
-      submitted: performance.now(),
-      resolve,
-      reject,
-    }
+    const copy = { ...frame, data: new Uint8Array(frame.data) }
+    const job: Job = { frame: copy, selection, submitted: performance.now(), resolve, reject }
     const onAbort = () => {
       const place = this.#queue.indexOf(job)
       // A running one cannot be stopped: its answer is dropped when it comes.
@@ -121,7 +111,8 @@ export class CpuEngine implements Engine {
     this.#running = job
     this.#started = performance.now()
     this.#worker.ref()
-    this.#worker.postMessage(job.request, [...job.transfer])
+    const { frame, selection } = job
+    this.#worker.postMessage({ frame, selection } satisfies Request, [frame.data.buffer as ArrayBuffer])
   }
 
   #settle(reply: Reply): void {
