@@ -67,8 +67,8 @@ def page(rows: list[str]) -> str:
         [
             "# Engines by TensorRT-RTX",
             "",
-            "Every size, exported at its native input size with effdet's layout and seeded random weights, and any",
-            "weights file that the command names; parsed and built by TensorRT-RTX 1.7.1 for compute capabilities",
+            "Every size, exported at its native input size with seeded random weights by effdet, and any further",
+            "weights file that the command names: parsed and built by TensorRT-RTX 1.7.1 for compute capabilities",
             "8.9 and 12.0 at once, with one profile for batches of 1 to 8, on a machine without a GPU or a driver.",
             "This shows that the graphs parse and build; it says nothing of how fast or how exactly they run.",
             "“Layers” are those of TensorRT's network before it optimises; “peak” is the building process's memory.",
