@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 
 import { EfficientDetError } from '../errors.js'
@@ -48,9 +49,12 @@ async function openKnown(file: WeightsFile): Promise<Omit<OpenedCheckpoint, 'clo
   }
 }
 
+/** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */
+const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path)
+    return await open(path, READ_WITHOUT_WAITING)
   } catch (cause) {
     if (isSystemError(cause) && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) {
       throw new EfficientDetError('ERR_MODEL_NOT_FOUND', `${path}: there is no such file.`, { cause })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -46,6 +47,12 @@ describe('openCheckpoint', () => {
     await expect(opened(await temporaryFile(''))).rejects.toThrow(
       refusal('ERR_WEIGHTS', /file\.pth: is empty/),
     )
+  })
+
+  it.skipIf(process.platform === 'win32')('does not wait for the writer of a pipe', async () => {
+    const path = join(await temporaryFolder(), 'pipe.pth')
+    execFileSync('mkfifo', [path])
+    await expect(opened(path)).rejects.toThrow(refusal('ERR_WEIGHTS', /pipe\.pth: is a device or pipe/))
   })
 
   it('tells what another kind of file is', async () => {

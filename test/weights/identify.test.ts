@@ -211,6 +211,12 @@ describe('misfits', () => {
     expect(details.unexpected).toHaveLength(33)
   })
 
+  it('cut names that are too long to read', () => {
+    const { message, details } = refused(tensorsOf('d0').set('x'.repeat(1e6), stored([1])))
+    expect(message.length).toBeLessThan(500)
+    expect(details.unexpected).toEqual(['x'.repeat(1e6)])
+  })
+
   it('name the nearest size', () => {
     const tensors = tensorsOf('d3')
     tensors.delete('fpn.cell.5.fnode.7.after_combine.conv.bn.bias')
