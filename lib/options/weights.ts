@@ -1,4 +1,5 @@
 import { EfficientDetError } from '../errors.js'
+import type { AnchorConfig } from '../models/anchors.js'
 import { NORMALIZATIONS } from '../models/preprocessing.js'
 import { VARIANT_NAMES } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
@@ -12,6 +13,7 @@ const MAX_SCALES = 100
 /**
  * Checks what a caller says about weights, so that the rest can rely on the types.
  *
+ * @returns plain copies, which can be sent to another thread; a framework's proxies cannot
  * @throws EfficientDetError ERR_INVALID_OPTION
  */
 export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
@@ -44,16 +46,25 @@ export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
   }
   if (
     labels !== undefined &&
-    !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))
+    // Spread, for `every` passes over the holes of a sparse list.
+    !(Array.isArray(labels) && [...labels].every((label) => typeof label === 'string'))
   ) {
     throw new EfficientDetError('ERR_LABELS', 'labels are not a list of texts; give one name per class.')
   }
   return {
     ...(model !== undefined && { model }),
     ...(preprocessing !== undefined && { preprocessing }),
-    ...(padding !== undefined && { padding }),
-    ...(anchors !== undefined && { anchors }),
-    ...(labels !== undefined && { labels }),
+    ...(padding !== undefined && { padding: { ...padding } }),
+    ...(anchors !== undefined && { anchors: copyAnchors(anchors) }),
+    ...(labels !== undefined && { labels: [...labels] }),
+  }
+}
+
+function copyAnchors({ anchorScale, scales, ratios }: Partial<AnchorConfig>): Partial<AnchorConfig> {
+  return {
+    ...(anchorScale !== undefined && { anchorScale }),
+    ...(scales !== undefined && { scales: [...scales] }),
+    ...(ratios !== undefined && { ratios: ratios.map(([width, height]) => [width, height] as const) }),
   }
 }
 
