@@ -4,7 +4,7 @@ import type { WeightsOptions } from './decide.js'
 import { toMetadata } from './metadata.js'
 import type { Model } from './model-file.js'
 import { readModelFile } from './model-file.js'
-import { type WritableTensor, writeSafetensors } from './safetensors.js'
+import { type WritableTensor, writeSafetensors } from './safetensors-writer.js'
 
 export interface ConvertOptions extends WeightsOptions {
   /** Store convolution weights as float16. Defaults to false. */
