@@ -82,21 +82,13 @@ function findLayout(all: Tensors): { layout: Layout; prefix: string; tensors: Te
       .map((name) => name.slice(0, -layout.stem.length))
     if (prefixes.length === 0) continue
     const prefix = choosePrefix(prefixes)
-    const others = prefixes.filter((other) => other !== prefix)
-    const tensors = new Map<string, StoredTensor>()
-    for (const [name, tensor] of all) {
-      const ofOther = others.some((other) => other.length > prefix.length && name.startsWith(other))
-      const inside = name.startsWith(prefix) && !ofOther
-      if (inside) tensors.set(name.slice(prefix.length), tensor)
-      // A name that lacks the wrappers' prefix is kept as it is, to be reported unless it is known as unused.
-      else if (!others.some((other) => name.startsWith(other))) tensors.set(name, tensor)
-    }
+    const tensors = unwrap(all, prefixes, prefix)
     if (!layout.fits(new Set(tensors.keys()))) continue
+    const others = prefixes.filter((other) => other !== prefix)
     const notes: string[] = []
     if (prefix !== '') notes.push(`Names begin with "${prefix}", which was taken off.`)
     if (others.length > 0) {
-      const ignored = others.map((other) => `"${other}"`).join(', ')
-      notes.push(`The file holds several networks; "${prefix}" (EMA) was used and ${ignored} ignored.`)
+      notes.push(`The file holds several networks; "${prefix}" (EMA) was used and ${quoted(others)} ignored.`)
     }
     return { layout, prefix, tensors, notes }
   }
@@ -107,21 +99,43 @@ function findLayout(all: Tensors): { layout: Layout; prefix: string; tensors: Te
     family !== null
       ? `These are weights of ${family}, whose network differs from EfficientDet's paper; ` +
           'weights of effdet and zylo are read.'
-      : `None of the ${names.length} tensors is the stem of an EfficientDet (${names.slice(0, 3).join(', ')}` +
-          `${names.length > 3 ? ', …' : ''}). Expected effdet's ${effdet.stem} or zylo's ${zylo.stem}.`,
+      : `None of the ${names.length} tensors is the stem of an EfficientDet (${listing(names, 3)}). ` +
+          `Expected effdet's ${effdet.stem} or zylo's ${zylo.stem}.`,
     { details: { names } },
   )
 }
 
+/**
+ * The tensors of the network with the chosen prefix, without it. A name belongs to the longest prefix that it
+ * begins with; one that has none is kept as it is, to be reported unless it is known as unused.
+ */
+function unwrap(all: Tensors, prefixes: readonly string[], chosen: string): Tensors {
+  const longestFirst = [...prefixes].sort((a, b) => b.length - a.length)
+  const tensors = new Map<string, StoredTensor>()
+  for (const [name, tensor] of all) {
+    const prefix = longestFirst.find((it) => name.startsWith(it))
+    if (prefix === chosen) tensors.set(name.slice(chosen.length), tensor)
+    else if (prefix === undefined) tensors.set(name, tensor)
+  }
+  return tensors
+}
+
+/** A student, a teacher and their averages; every tensor is compared with every prefix. */
+const MAX_NETWORKS = 10
+
 function choosePrefix(prefixes: readonly string[]): string {
   if (prefixes.length === 1) return prefixes[0]!
   const ema = prefixes.filter((prefix) => /(^|[._])ema([._]|$)/i.test(prefix))
-  if (ema.length === 1) return ema[0]!
+  if (ema.length === 1 && prefixes.length <= MAX_NETWORKS) return ema[0]!
   throw new EfficientDetError(
     'ERR_WEIGHTS',
-    `The file holds ${prefixes.length} networks (names begin with ` +
-      `${prefixes.map((prefix) => `"${prefix}"`).join(', ')}). Save the state dict of one of them.`,
+    `The file holds ${prefixes.length} networks (names begin with ${quoted(prefixes)}). ` +
+      'Save the state dict of one of them.',
   )
+}
+
+function quoted(names: readonly string[]): string {
+  return listing(names.map((name) => `"${name}"`))
 }
 
 function checkStem(layout: Layout, prefix: string, tensors: Tensors): void {

@@ -161,6 +161,19 @@ describe('prefixes', () => {
   })
 })
 
+describe('many networks', () => {
+  it('are refused in time that grows with their number alone', () => {
+    const stem = stored([32, 3, 3, 3])
+    const names = Array.from({ length: 100_000 }, (_, i) => `n${i}.backbone.conv_stem.weight`)
+    const tensors = new Map([...names, 'ema.backbone.conv_stem.weight'].map((name) => [name, stem]))
+    const begin = performance.now()
+    expect(refused(tensors).message).toMatch(
+      /holds 100001 networks \(names begin with "n0\.", .* 99991 more\)/,
+    )
+    expect(performance.now() - begin).toBeLessThan(2000)
+  })
+})
+
 describe('every tensor', () => {
   it.each([effdet, zylo])('is used exactly once ($origin)', (layout) => {
     const tensors = tensorsOf('d0', layout)
@@ -267,7 +280,8 @@ describe('other families', () => {
 
   it('that nobody knows are shown by three names', () => {
     expect(refused(twenty([])).message).toBe(
-      'None of the 20 tensors is the stem of an EfficientDet (layer0.weight, layer1.weight, layer2.weight, …). ' +
+      'None of the 20 tensors is the stem of an EfficientDet (layer0.weight, layer1.weight, layer2.weight ' +
+        'and 17 more). ' +
         "Expected effdet's backbone.conv_stem.weight or zylo's backbone_net.model._conv_stem.conv.weight.",
     )
   })
