@@ -1,4 +1,4 @@
-import type { BackendName, Engine } from './backends/backend.js'
+import type { BackendName, Engine, LoadStage } from './backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
@@ -8,7 +8,7 @@ import type { Size } from './models/levels.js'
 import type { Preprocessing } from './models/preprocessing.js'
 import type { Padding } from './models/spec.js'
 import type { VariantName } from './models/variants.js'
-import { checkInteger, checkNames, checkSignal, invalidOption } from './options/checks.js'
+import { checkInteger, checkNames, checkPath, checkSignal, invalidOption } from './options/checks.js'
 import { checkDetectOptions, DETECT_OPTION_NAMES, type DetectOptions } from './options/detect.js'
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from './options/load.js'
 import type { Selection } from './postprocess/detections.js'
@@ -92,16 +92,13 @@ export class EfficientDet implements AsyncDisposable {
    *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE; the signal's reason
    */
   static async load(model: string, options: LoadOptions = {}): Promise<EfficientDet> {
-    if (typeof model !== 'string') throw invalidOption('model', model, 'a name or path')
+    checkPath('model', model)
     const settings = checkLoadOptions(options)
     settings.signal?.throwIfAborted()
-    const { backend, weights, size, threads, signal } = settings
+    const { backend, onProgress, ...request } = settings
     const path = await resolveModel(model)
-    const onStage: Parameters<typeof openEngine>[1]['onStage'] = (stage) => settings.onProgress({ stage })
-    return new EfficientDet(
-      await openEngine(backend, { path, weights, size, threads, signal, onStage }),
-      settings,
-    )
+    const onStage = (stage: LoadStage, fraction: number) => onProgress({ stage, fraction })
+    return new EfficientDet(await openEngine(backend, { ...request, path, onStage }), settings)
   }
 
   /**

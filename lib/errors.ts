@@ -21,6 +21,10 @@ export type ErrorCode =
   | 'ERR_LABELS'
   /** The requested backend cannot run here. */
   | 'ERR_BACKEND_UNAVAILABLE'
+  /** An engine cannot be built or loaded: the graph is refused, the file damaged or for another device. */
+  | 'ERR_ENGINE'
+  /** Memory of the host or the device does not suffice. */
+  | 'ERR_OUT_OF_MEMORY'
   /** The network ran but gave something that cannot be used (NaN, wrong shape), or did not run. */
   | 'ERR_INFERENCE'
   /** The queue of the detector is full and it was asked not to wait. */

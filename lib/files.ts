@@ -1,5 +1,5 @@
 import { resolveModel } from './hub/resolve.js'
-import { checkNames, checkOneOf, checkSignal, invalidOption } from './options/checks.js'
+import { checkNames, checkOneOf, checkPath, checkSignal } from './options/checks.js'
 import { checkGraphOptions, type GraphOptions } from './options/graph.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './options/weights.js'
 import type { Exported } from './tasks/export.js'
@@ -73,9 +73,4 @@ export async function inspectWeights(
     [await resolveModel(checkPath('model', model)), checkWeightsOptions(options)],
     signal,
   )
-}
-
-function checkPath(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
-  throw invalidOption(name, value, 'a path or name')
 }

@@ -24,8 +24,18 @@ export interface OpenRequest {
   readonly size: Size | null
   /** Threads of computation on the CPU. */
   readonly threads: number
+  /** Frames that run together, on a GPU. */
+  readonly maxBatchSize: number
+  /** Milliseconds for which a batch waits for more frames. */
+  readonly maxBatchDelay: number
+  readonly maxPending: number
+  /** Milliseconds after which a call that a GPU backend does not answer is given up. */
+  readonly inferenceDeadline: number
+  /** Path of the GPU backend's library; null looks beside the addon. */
+  readonly backendLibrary: string | null
   readonly signal: AbortSignal | undefined
-  readonly onStage: (stage: LoadStage) => void
+  /** Told when a stage begins, and as far as it is known how much of it is done, 0…1. */
+  readonly onStage: (stage: LoadStage, fraction: number) => void
 }
 
 /** What runs networks. */

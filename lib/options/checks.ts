@@ -86,3 +86,9 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal
   throw invalidOption('signal', signal, 'an AbortSignal')
 }
+
+/** A path or name that may be given to the file system. */
+export function checkPath(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw invalidOption(name, value, 'a path or name')
+}

@@ -5,7 +5,9 @@ import type { WeightsOptions } from '../weights/decide.js'
 import {
   checkInteger,
   checkNames,
+  checkNumber,
   checkOneOf,
+  checkPath,
   checkSignal,
   checkSize,
   invalidOption,
@@ -21,6 +23,14 @@ export interface LoadOptions extends WeightsOptions {
   readonly size?: SizeOption
   /** Threads of computation on the CPU, 1…256. Defaults to what the machine has. */
   readonly threads?: number
+  /** Frames that a GPU works on together, 1…64. Defaults to 8. */
+  readonly maxBatchSize?: number
+  /** Milliseconds for which a batch waits for more frames while several callers are there, 0…1000. Defaults to 2. */
+  readonly maxBatchDelay?: number
+  /** Milliseconds after which a call that a GPU backend does not answer is given up, 1…3600000. Defaults to 60000. */
+  readonly inferenceDeadline?: number
+  /** Path of the GPU backend's library. Defaults to those beside the addon. */
+  readonly backendLibrary?: string
   /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
   /** What `detect` does when `maxPending` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
@@ -29,8 +39,8 @@ export interface LoadOptions extends WeightsOptions {
   readonly maxPixels?: number
   /** Ends loading. */
   readonly signal?: AbortSignal
-  /** Called when a stage of loading begins. */
-  readonly onProgress?: (progress: { readonly stage: LoadStage }) => void
+  /** Called when a stage of loading begins (fraction 0) and, where that is known, as it goes on (up to 1). */
+  readonly onProgress?: (progress: { readonly stage: LoadStage; readonly fraction: number }) => void
 }
 
 export interface LoadSettings {
@@ -38,6 +48,10 @@ export interface LoadSettings {
   readonly weights: WeightsOptions
   readonly size: Size | null
   readonly threads: number
+  readonly maxBatchSize: number
+  readonly maxBatchDelay: number
+  readonly inferenceDeadline: number
+  readonly backendLibrary: string | null
   readonly maxPending: number
   readonly whenFull: 'wait' | 'reject'
   readonly maxPixels: number
@@ -50,6 +64,10 @@ const NAMES = [
   'backend',
   'size',
   'threads',
+  'maxBatchSize',
+  'maxBatchDelay',
+  'inferenceDeadline',
+  'backendLibrary',
   'maxPending',
   'whenFull',
   'maxPixels',
@@ -60,13 +78,17 @@ const NAMES = [
 /** @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkLoadOptions(options: LoadOptions): LoadSettings {
   checkNames('the load options', options, NAMES)
-  const { size, onProgress = () => {} } = options
+  const { size, backendLibrary, onProgress = () => {} } = options
   if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
   return {
     backend: checkOneOf('backend', options.backend ?? 'auto', ['auto', ...BACKEND_NAMES]),
     weights: checkWeightsOptions(options),
     size: size === undefined ? null : checkSize('size', size),
     threads: checkInteger('threads', options.threads ?? availableParallelism(), 1, 256),
+    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, 64),
+    maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
+    inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
+    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
     maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
     maxPixels: checkInteger('maxPixels', options.maxPixels ?? 16383 ** 2, 1, Number.MAX_SAFE_INTEGER),

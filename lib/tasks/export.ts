@@ -3,6 +3,7 @@ import { EfficientDetError } from '../errors.js'
 import { buildGraph } from '../graph/build.js'
 import type { FloatType } from '../graph/builder.js'
 import type { Size } from '../models/levels.js'
+import type { ModelSpec } from '../models/spec.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { readModelFile } from '../weights/model-file.js'
 
@@ -22,19 +23,36 @@ export interface Exported {
   readonly notes: readonly string[]
 }
 
+/** A network as an ONNX file, and all that the file does not say. */
+export interface ModelGraph {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly onnx: Uint8Array
+}
+
+/** Reads weights and makes the ONNX file of their network. */
+export async function graphOfModelFile(
+  input: string,
+  weightsOptions: WeightsOptions,
+  { size: wanted, ...settings }: ExportSettings,
+): Promise<ModelGraph> {
+  const { spec, weights, notes } = await readModelFile(input, weightsOptions)
+  const { inputSize } = spec.architecture.variant
+  const size = wanted ?? { height: inputSize, width: inputSize }
+  return { spec, size, notes, onnx: buildGraph(spec.architecture, weights, { ...settings, size }) }
+}
+
 /** Reads weights and writes the ONNX file of their network, whole or not at all. */
 export async function exportModelFile(
   input: string,
   output: string,
   weightsOptions: WeightsOptions,
-  { size, ...settings }: ExportSettings,
+  settings: ExportSettings,
 ): Promise<Exported> {
-  const { spec, weights, notes } = await readModelFile(input, weightsOptions)
-  const { name, inputSize } = spec.architecture.variant
-  const inputShape = size ?? { height: inputSize, width: inputSize }
-  const graph = buildGraph(spec.architecture, weights, { ...settings, size: inputShape })
-  await writeWhole(output, graph)
-  return { model: name, size: inputShape, bytes: graph.length, notes }
+  const { spec, size, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
+  await writeWhole(output, onnx)
+  return { model: spec.architecture.variant.name, size, bytes: onnx.length, notes }
 }
 
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {

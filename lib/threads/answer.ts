@@ -3,10 +3,17 @@ import { toWire, type WireError } from './wire-error.js'
 
 export type Answer<Result> = { readonly result: Result } | { readonly error: WireError }
 
-/** Posts what a job comes to, from the thread that does it. */
-export function answer(work: Promise<unknown>): void {
+/**
+ * Posts what a job comes to, from the thread that does it.
+ *
+ * @param transferOf buffers of the result that move to the other thread instead of being copied
+ */
+export function answer<Result>(
+  work: Promise<Result>,
+  transferOf: (result: Result) => ArrayBuffer[] = () => [],
+): void {
   work.then(
-    (result) => parentPort!.postMessage({ result } satisfies Answer<unknown>),
+    (result) => parentPort!.postMessage({ result } satisfies Answer<Result>, transferOf(result)),
     (error) => parentPort!.postMessage({ error: toWire(error) } satisfies Answer<unknown>),
   )
 }

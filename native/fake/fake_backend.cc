@@ -1,11 +1,13 @@
 /*
- * A backend for tests: it keeps the contract's promises, or breaks one as told, and needs no GPU. The plan that it
- * loads is text, `key=value` separated by spaces:
+ * A backend for tests: it keeps the contract's promises, or breaks one as told, and needs no GPU. It is told by words
+ * `key=value` in the environment variable FAKE_BACKEND, and by the bytes it builds from or loads where those are short
+ * (whole networks are not read):
  *
  *   batch=N      frames per infer (default 8)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
  *   found=N      detections per frame (default 1)
- *   fail=load    refuses to load;  fail=infer  fails every batch
+ *   fail=build|load|infer   refuses to build or load, or fails every batch
+ *   fail=probe   cannot run here
  *   hang=1       never answers
  *   nonsense=count|class|nan   answers what cannot be
  *
@@ -55,7 +57,10 @@ ed_status Say(ed_message *message, ed_status status, const char *text) {
 
 std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) {
   std::map<std::string, std::string> settings;
-  std::istringstream words(std::string(reinterpret_cast<const char *>(data), size));
+  const char *told = std::getenv("FAKE_BACKEND");
+  std::string text = told == nullptr ? "" : told;
+  if (size < 1000) text += " " + std::string(reinterpret_cast<const char *>(data), size);
+  std::istringstream words(text);
   for (std::string word; words >> word;) {
     const size_t equals = word.find('=');
     if (equals != std::string::npos) settings[word.substr(0, equals)] = word.substr(equals + 1);
@@ -64,8 +69,8 @@ std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) 
 }
 
 ed_status Probe(ed_probe *probe, ed_message *message) {
-  if (std::getenv("FAKE_BACKEND_UNAVAILABLE") != nullptr) {
-    return Say(message, ED_UNAVAILABLE, "the fake backend was told to be unavailable");
+  if (ed_engine{SettingsOf(nullptr, 0)}.Is("fail", "probe")) {
+    return Say(message, ED_UNAVAILABLE, "no fake GPU was found");
   }
   std::strcpy(probe->description, "fake backend 1.0");
   probe->device_count = 1;

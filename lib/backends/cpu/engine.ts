@@ -1,10 +1,11 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { EfficientDetError } from '../../errors.js'
 import type { Frame } from '../../image/frame.js'
 import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { withResolvers } from '../../threads/job.js'
 import { fromWire } from '../../threads/wire-error.js'
+import { startWorker } from '../../threads/worker.js'
 import type { Engine, EngineResult, OpenRequest } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
@@ -51,10 +52,10 @@ export class CpuEngine implements Engine {
   static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
     const workerData: ThreadData = { path, weights, size, threads }
-    const worker = new Worker(packageFile('./network-worker.js', import.meta.url), { workerData })
+    const worker = startWorker(packageFile('./network-worker.js', import.meta.url), workerData)
     const { promise, resolve, reject } = withResolvers<Ready>()
     const onMessage = (reply: Reply) => {
-      if ('stage' in reply) onStage(reply.stage)
+      if ('stage' in reply) onStage(reply.stage, 0)
       else if ('ready' in reply) resolve(reply.ready)
       else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
     }

@@ -1,0 +1,117 @@
+import type { NativeEngine, NativeResult } from '../../binding/addon.js'
+import { EfficientDetError } from '../../errors.js'
+import { type Frame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import type { Selection } from '../../postprocess/detections.js'
+import { withResolvers } from '../../threads/job.js'
+import type { Engine, EngineResult } from '../backend.js'
+import { nativeError } from './native-error.js'
+
+export interface NativeEngineFacts {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  /** Milliseconds after which a call that the backend does not answer is given up. */
+  readonly deadline: number
+}
+
+/** An engine of the addon: queue, batches and thread are there; cancelling, deadlines and errors here. */
+export class NativeBackendEngine implements Engine {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  readonly #native: NativeEngine
+  readonly #deadline: number
+  #nextId = 1
+  /** Set when the backend did not answer in time: its thread may never come back. */
+  #hung: EfficientDetError | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(native: NativeEngine, { spec, size, notes, description, deadline }: NativeEngineFacts) {
+    this.#native = native
+    this.spec = spec
+    this.size = size
+    this.notes = notes
+    this.description = description
+    this.#deadline = deadline
+  }
+
+  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
+    signal?.throwIfAborted()
+    if (this.#hung !== null) throw this.#hung
+    const id = this.#nextId++
+    const submitted = this.#submit(id, frame, selection)
+    if (submitted === undefined) {
+      throw new EfficientDetError(
+        'ERR_QUEUE_FULL',
+        'The engine takes no more calls now. Wait for one to settle.',
+      )
+    }
+    const { promise, resolve, reject } = withResolvers<NativeResult>()
+    submitted.then(resolve, (error) => reject(nativeError(error, 'The network did not run')))
+    const onAbort = () => {
+      // A running one cannot be stopped: its answer is dropped when it comes.
+      this.#native.cancel(id)
+      reject(signal!.reason)
+    }
+    signal?.addEventListener('abort', onAbort)
+    const timer = setTimeout(() => reject(this.#giveUp()), this.#deadline)
+    try {
+      return toResult(await promise)
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  close(): Promise<void> {
+    // An engine that hangs is left to the end of the process, which does not wait for it.
+    this.#closing ??= this.#hung === null ? this.#native.close() : Promise.resolve()
+    return this.#closing
+  }
+
+  #submit(id: number, { data, ...frame }: Frame, selection: Selection): Promise<NativeResult> | undefined {
+    const planes = planesOf({ data, ...frame })
+    const { scoreThreshold, iouThreshold, maxDetections, maxCandidates, nms, allowed } = selection
+    return this.#native.submit(
+      id,
+      ownMemory(data),
+      Uint32Array.from(planes.flatMap(({ offset, stride }) => [offset, stride])),
+      PIXEL_FORMATS.indexOf(frame.format),
+      frame.width,
+      frame.height,
+      scoreThreshold,
+      iouThreshold,
+      maxDetections,
+      maxCandidates,
+      nms === 'agnostic',
+      allowed === null ? undefined : Uint8Array.from(allowed, Number),
+    )
+  }
+
+  #giveUp(): EfficientDetError {
+    this.#hung ??= new EfficientDetError(
+      'ERR_INFERENCE',
+      `The backend did not answer within ${this.#deadline} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
+    )
+    return this.#hung
+  }
+}
+
+/** N-API reads no shared memory. */
+function ownMemory(data: Uint8Array | Uint8ClampedArray): Uint8Array {
+  if (data.buffer instanceof SharedArrayBuffer) return new Uint8Array(data)
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function toResult(native: NativeResult): EngineResult {
+  const { boxes, scores, classIds, queue, preprocess, network, postprocess } = native
+  const capped = { candidates: native.candidatesCapped, detections: native.detectionsCapped }
+  return {
+    detections: { boxes, scores, classIds, capped },
+    timings: { queue, preprocess, network, postprocess },
+  }
+}

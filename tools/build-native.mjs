@@ -1,0 +1,24 @@
+// Builds the addon, the fake backend and the native tests, and runs those, where CMake and a C++ compiler are at hand;
+// says why not elsewhere, for the package works without. Run by `npm test`.
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+for (const [tool, name] of [
+  ['cmake', 'CMake'],
+  [process.env.CXX ?? 'c++', 'a C++ compiler'],
+]) {
+  if (spawnSync(tool, ['--version']).status !== 0) {
+    console.warn(`The native addon is not built and its tests are skipped: ${name} (${tool}) is not installed.`)
+    process.exit(0)
+  }
+}
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+run(process.execPath, [fileURLToPath(new URL('../node_modules/cmake-js/bin/cmake-js', import.meta.url)), 'compile', '--log-level', 'error'])
+run('ctest', ['--test-dir', 'build', '--output-on-failure', '--no-tests=error'])
