@@ -40,7 +40,8 @@ const MAX_DEPTH = 4
 export function chooseStateDict(root: PickleValue): StateDict | string {
   const mapping = mappingOf(root)
   if (!mapping) return notADictionary(root)
-  const choice = choose(mapping, 0)
+  const known = Array.from({ length: MAX_DEPTH }, () => new Map<PickleValue, Choice | string>())
+  const choice = choose(mapping, known)
   if (typeof choice === 'string') return choice
 
   const notes: string[] = []
@@ -73,14 +74,20 @@ interface Choice {
   readonly path: readonly string[]
 }
 
-function choose(mapping: Mapping, depth: number): Choice | string {
+/**
+ * What was chosen in each dictionary, by depth. A pickle may put one dictionary in a million places, and that in
+ * a million places again.
+ */
+type Known = readonly Map<PickleValue, Choice | string>[]
+
+function choose(mapping: Mapping, known: Known, depth = 0): Choice | string {
   for (const key of [...AVERAGES, ...PLAIN]) {
-    const choice = chooseIn(mapping, key, depth)
+    const choice = chooseIn(mapping, key, known, depth)
     if (choice) return choice
   }
   if ([...mapping.values()].some(isTensor)) return { mapping, path: [] }
 
-  const others = [...mapping.keys()].flatMap((key) => chooseIn(mapping, key, depth) ?? [])
+  const others = [...mapping.keys()].flatMap((key) => chooseIn(mapping, key, known, depth) ?? [])
   if (others.length === 1) return others[0]
   if (others.length > 1) {
     const names = others.map(({ path }) => `"${path.join('.')}"`)
@@ -93,10 +100,16 @@ function choose(mapping: Mapping, depth: number): Choice | string {
   return `holds a dictionary without tensors: ${listed([...mapping])}. ${SAVE_STATE_DICT}`
 }
 
-function chooseIn(mapping: Mapping, key: string, depth: number): Choice | undefined {
-  const inner = mappingOf(mapping.get(key))
-  if (!inner || depth >= MAX_DEPTH) return undefined
-  const choice = choose(inner, depth + 1)
+function chooseIn(mapping: Mapping, key: string, known: Known, depth: number): Choice | undefined {
+  const value = mapping.get(key)
+  if (value === undefined || depth === MAX_DEPTH) return undefined
+  let choice = known[depth].get(value)
+  if (choice === undefined) {
+    const inner = mappingOf(value)
+    if (!inner) return undefined
+    choice = choose(inner, known, depth + 1)
+    known[depth].set(value, choice)
+  }
   return typeof choice === 'string' ? undefined : { mapping: choice.mapping, path: [key, ...choice.path] }
 }
 

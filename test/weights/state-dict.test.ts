@@ -129,6 +129,15 @@ describe('chooseStateDict', () => {
     expect(chosen(root)).toMatch(message)
   })
 
+  it('looks once into a dictionary that lies in many places', () => {
+    const many = (value: PickleValue) =>
+      dict(Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key${i}`, value])))
+    const begin = performance.now()
+    expect(chosen(many(many(many(many(dict({ epoch: 1 }))))))).toMatch(/without tensors/)
+    expect(chosen(many(weights))).toMatch(/holds several state dicts \("key0", .* and 1990 more\)/)
+    expect(performance.now() - begin).toBeLessThan(2000)
+  })
+
   it('ends on a dictionary that contains itself', () => {
     const entries: [PickleValue, PickleValue][] = []
     const root: PickleValue = { kind: 'dict', entries }
