@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads'
 import { EfficientDetError, type ErrorCode } from '../errors.js'
 import type { Answer } from './answer.js'
 import { fromWire } from './wire-error.js'
+import { startWorker } from './worker.js'
 
 export interface JobOptions {
   readonly signal?: AbortSignal | undefined
@@ -20,7 +20,7 @@ export async function runJob<Result>(
   { signal, fallback }: JobOptions,
 ): Promise<Result> {
   signal?.throwIfAborted()
-  const worker = new Worker(url, { workerData })
+  const worker = startWorker(url, workerData)
   const { promise, resolve, reject } = withResolvers<Result>()
   const onAbort = () => reject(signal!.reason)
   signal?.addEventListener('abort', onAbort)
