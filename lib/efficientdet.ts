@@ -109,7 +109,8 @@ export class EfficientDet implements AsyncDisposable {
    */
   async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
     const selection = this.#selection(options)
-    return this.#detect(source, selection, checkSignal(options.signal), this.#settings.whenFull)
+    // Awaited, so that the caller is in the stack of errors.
+    return await this.#detect(source, selection, checkSignal(options.signal), this.#settings.whenFull)
   }
 
   /**
@@ -189,7 +190,7 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /** Keeps account of a call, for disposal waits for it. */
-  #detect(
+  async #detect(
     source: Source,
     selection: Selection,
     signal: AbortSignal | undefined,
@@ -197,9 +198,11 @@ export class EfficientDet implements AsyncDisposable {
   ): Promise<DetectionResult> {
     const call = this.#run(source, selection, signal, whenFull)
     this.#pending.add(call)
-    const forget = () => this.#pending.delete(call)
-    call.then(forget, forget)
-    return call
+    try {
+      return await call
+    } finally {
+      this.#pending.delete(call)
+    }
   }
 
   async #run(

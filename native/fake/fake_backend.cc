@@ -12,7 +12,7 @@
  *   nonsense=count|class|nan   answers what cannot be
  *
  * It answers for each frame a box of the frame's size whose score is the first byte of the frame over 255, so that a
- * test can tell whose answer it got. `build` makes a plan of the "ONNX" bytes in `delay` × 100 steps of progress.
+ * test can tell whose answer it got. `build` hands its bytes on as the plan, after 100 steps of `step=N` microseconds.
  * Compiled with FAKE_ABI_VERSION, it claims another version of the contract.
  */
 #include <atomic>
@@ -92,7 +92,7 @@ ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *option
     if (options->progress != nullptr) {
       options->progress(options->progress_context, static_cast<float>(i) / steps, i < steps / 2 ? "parsing" : "building");
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("delay", 0)));
+    std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("step", 0)));
   }
   plan->data = static_cast<uint8_t *>(std::malloc(size));
   plan->size = size;

@@ -4,17 +4,20 @@ import type { Frame } from '../../image/frame.js'
 import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { withResolvers } from '../../threads/job.js'
+import { endThread, noNativeCalls, outliveNativeCalls } from '../../threads/native-calls.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { startWorker } from '../../threads/worker.js'
 import type { Engine, EngineResult, OpenRequest } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
+
+type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
 
 /** A call that waits for its answer. */
 interface Job {
   readonly frame: Frame
   readonly selection: Selection
   readonly submitted: number
-  readonly resolve: (result: EngineResult) => void
+  readonly resolve: (outcome: Outcome) => void
   readonly reject: (reason: unknown) => void
 }
 
@@ -51,8 +54,10 @@ export class CpuEngine implements Engine {
 
   static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
-    const workerData: ThreadData = { path, weights, size, threads }
+    const calls = noNativeCalls()
+    const workerData: ThreadData = { path, weights, size, threads, calls }
     const worker = startWorker(packageFile('./network-worker.js', import.meta.url), workerData)
+    outliveNativeCalls(worker, calls)
     const { promise, resolve, reject } = withResolvers<Ready>()
     const onMessage = (reply: Reply) => {
       if ('stage' in reply) onStage(reply.stage, 0)
@@ -66,7 +71,8 @@ export class CpuEngine implements Engine {
     try {
       return new CpuEngine(worker, await promise)
     } catch (error) {
-      await worker.terminate()
+      const ended = endThread(worker, calls)
+      if (!signal?.aborted) await ended
       throw error
     } finally {
       worker.off('message', onMessage).off('error', onError)
@@ -77,7 +83,7 @@ export class CpuEngine implements Engine {
   async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
-    const { promise, resolve, reject } = withResolvers<EngineResult>()
+    const { promise, resolve, reject } = withResolvers<Outcome>()
     const copy = { ...frame, data: new Uint8Array(frame.data) }
     const job: Job = { frame: copy, selection, submitted: performance.now(), resolve, reject }
     const onAbort = () => {
@@ -90,7 +96,10 @@ export class CpuEngine implements Engine {
     this.#queue.push(job)
     this.#next()
     try {
-      return await promise
+      const outcome = await promise
+      // Made here, where its stack goes back to the caller.
+      if ('failed' in outcome) throw fromWire(outcome.failed, 'ERR_INFERENCE')
+      return outcome.result
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
@@ -122,9 +131,9 @@ export class CpuEngine implements Engine {
     this.#running = null
     if ('result' in reply) {
       const { detections, timings } = reply.result
-      job.resolve({ detections, timings: { ...timings, queue: this.#started - job.submitted } })
+      job.resolve({ result: { detections, timings: { ...timings, queue: this.#started - job.submitted } } })
     } else if ('failed' in reply) {
-      job.reject(fromWire(reply.failed, 'ERR_INFERENCE'))
+      job.resolve(reply)
     }
     this.#next()
   }

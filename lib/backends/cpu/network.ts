@@ -8,6 +8,7 @@ import { anchorBoxes } from '../../models/anchors.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import { type Selection, selectDetections } from '../../postprocess/detections.js'
+import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import { readModelFile } from '../../weights/model-file.js'
 import type { EngineResult, LoadStage } from '../backend.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
@@ -18,13 +19,15 @@ export class CpuNetwork {
   readonly ready: Ready
   readonly #runtime: OnnxRuntime
   readonly #session: InferenceSession
+  readonly #calls: NativeCalls
   readonly #spec: ModelSpec
   readonly #size: Size
   readonly #anchors: Float32Array
 
-  private constructor(runtime: OnnxRuntime, session: InferenceSession, ready: Ready) {
+  private constructor(runtime: OnnxRuntime, session: InferenceSession, calls: NativeCalls, ready: Ready) {
     this.#runtime = runtime
     this.#session = session
+    this.#calls = calls
     this.ready = ready
     this.#spec = ready.spec
     this.#size = ready.size
@@ -32,10 +35,10 @@ export class CpuNetwork {
   }
 
   static async open(
-    { path, weights: options, size: wanted, threads }: ThreadData,
+    { path, weights: options, size: wanted, threads, calls }: ThreadData,
     onStage: (stage: LoadStage) => void,
   ): Promise<CpuNetwork> {
-    const runtime = await loadOnnxruntime()
+    const runtime = await nativeCall(calls, loadOnnxruntime)
     onStage('weights')
     const { spec, weights, notes } = await readModelFile(path, options)
     onStage('graph')
@@ -48,12 +51,11 @@ export class CpuNetwork {
       input: 'float32',
     })
     onStage('engine')
-    const session = await runtime.InferenceSession.create(graph, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-    })
+    const session = await nativeCall(calls, () =>
+      runtime.InferenceSession.create(graph, { executionProviders: ['cpu'], intraOpNumThreads: threads }),
+    )
     const description = `onnxruntime ${onnxruntimeVersion()}, ${threads} thread${threads === 1 ? '' : 's'}`
-    return new CpuNetwork(runtime, session, { spec, size, notes, description })
+    return new CpuNetwork(runtime, session, calls, { spec, size, notes, description })
   }
 
   async detect(frame: Frame, selection: Selection): Promise<EngineResult> {
@@ -62,7 +64,7 @@ export class CpuNetwork {
     const { tensor, letterbox } = preprocess(picture, this.#size, this.#spec.preprocessing)
     const preprocessed = performance.now()
     const images = new this.#runtime.Tensor('float32', tensor, [1, 3, this.#size.height, this.#size.width])
-    const outputs = await this.#session.run({ images })
+    const outputs = await nativeCall(this.#calls, () => this.#session.run({ images }))
     const answered = performance.now()
     const detections = selectDetections(
       {
@@ -85,7 +87,7 @@ export class CpuNetwork {
   }
 
   async close(): Promise<void> {
-    await this.#session.release()
+    await nativeCall(this.#calls, () => this.#session.release())
   }
 }
 

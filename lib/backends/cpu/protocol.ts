@@ -2,11 +2,14 @@ import type { Frame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
+import type { NativeCalls } from '../../threads/native-calls.js'
 import type { WireError } from '../../threads/wire-error.js'
 import type { EngineResult, LoadStage, OpenRequest } from '../backend.js'
 
 /** What the engine's thread is started with. */
-export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads'>
+export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads'> & {
+  readonly calls: NativeCalls
+}
 
 /** To the thread. */
 export type Request = { readonly frame: Frame; readonly selection: Selection } | 'close'

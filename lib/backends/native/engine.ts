@@ -50,8 +50,11 @@ export class NativeBackendEngine implements Engine {
         'The engine takes no more calls now. Wait for one to settle.',
       )
     }
-    const { promise, resolve, reject } = withResolvers<NativeResult>()
-    submitted.then(resolve, (error) => reject(nativeError(error, 'The network did not run')))
+    const { promise, resolve, reject } = withResolvers<{ result: NativeResult } | { failure: unknown }>()
+    submitted.then(
+      (result) => resolve({ result }),
+      (failure) => resolve({ failure }),
+    )
     const onAbort = () => {
       // A running one cannot be stopped: its answer is dropped when it comes.
       this.#native.cancel(id)
@@ -60,7 +63,10 @@ export class NativeBackendEngine implements Engine {
     signal?.addEventListener('abort', onAbort)
     const timer = setTimeout(() => reject(this.#giveUp()), this.#deadline)
     try {
-      return toResult(await promise)
+      const outcome = await promise
+      // Made here, where its stack goes back to the caller.
+      if ('failure' in outcome) throw nativeError(outcome.failure, 'The network did not run')
+      return toResult(outcome.result)
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)

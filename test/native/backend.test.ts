@@ -1,0 +1,242 @@
+import { getEventListeners } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
+import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
+
+/** The fake backend answers with a box of the frame's size whose score is its first byte over 255. */
+function frame(mark: number, width = 8, height = 8): Frame {
+  return { data: new Uint8Array(width * height).fill(mark), format: 'grey', width, height }
+}
+
+const markOf = (result: DetectionResult) => Math.round(result.packed.scores[0] * 255)
+
+const refusal = (code: string, message: RegExp) =>
+  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
+
+/** Loads `person` on the fake backend, which is told how to behave. */
+async function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
+  process.env.FAKE_BACKEND = behaviour
+  return EfficientDet.load('person', {
+    backend: 'tensorrt',
+    backendLibrary: FAKE_BACKEND,
+    size: 64,
+    ...options,
+  })
+}
+
+afterEach(() => {
+  delete process.env.FAKE_BACKEND
+})
+
+describe.skipIf(!hasNative)('a native backend', () => {
+  describe('loading', () => {
+    it('tells what runs', async () => {
+      const detector = await load()
+      expect(detector.backend).toMatchObject({
+        name: 'tensorrt',
+        description: 'fake backend 1.0: Fake GPU, float32',
+      })
+      await detector.dispose()
+    })
+
+    it('reports the progress of the build, which never falls and ends at 1', async () => {
+      const fractions: number[] = []
+      const detector = await load('step=200', {
+        onProgress: ({ stage, fraction }) => stage === 'engine' && fractions.push(fraction),
+      })
+      await detector.dispose()
+      expect(fractions.length).toBeGreaterThan(2)
+      expect(fractions).toEqual(fractions.toSorted((a, b) => a - b))
+      expect(fractions.at(-1)).toBe(1)
+    })
+
+    it.each([
+      ['a file that is not there', '/nowhere/libbackend.so', /there is no \/nowhere\/libbackend\.so/],
+      ['a library of another version', NEXT_FAKE_BACKEND, /speaks version 2 of the backend contract/],
+    ])('refuses %s', async (_, backendLibrary, message) => {
+      await expect(load('', { backendLibrary })).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', message))
+    })
+
+    it('refuses a file that is no library', async () => {
+      const path = join(tmpdir(), `efficientdet-no-library-${process.pid}.so`)
+      await writeFile(path, 'not a library')
+      await expect(load('', { backendLibrary: path })).rejects.toThrow(
+        refusal('ERR_BACKEND_UNAVAILABLE', /file too short|invalid ELF header/),
+      )
+    })
+
+    it('refuses a library without a backend', async () => {
+      const backendLibrary = FAKE_BACKEND.replace('libefficientdet_fake.so', 'efficientdet_trt.node')
+      await expect(load('', { backendLibrary })).rejects.toThrow(
+        refusal('ERR_BACKEND_UNAVAILABLE', /is a library, but no backend/),
+      )
+    })
+
+    it.each([
+      ['fail=probe', 'ERR_BACKEND_UNAVAILABLE', /no fake GPU was found/],
+      ['fail=build', 'ERR_ENGINE', /cannot be built: node \/backbone\/conv_stem/],
+      ['fail=load', 'ERR_ENGINE', /cannot be loaded: the engine was built for another device/],
+    ])('passes on why the backend refuses: %s', async (behaviour, code, message) => {
+      await expect(load(behaviour)).rejects.toThrow(refusal(code, message))
+    })
+
+    it('ends a build when the signal aborts, and builds again afterwards', async () => {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      let reached = 0
+      const loading = load('step=20000', {
+        signal: controller.signal,
+        onProgress: ({ stage, fraction }) => {
+          if (stage !== 'engine') return
+          reached = fraction
+          if (fraction > 0.02) controller.abort(reason)
+        },
+      })
+      await expect(loading).rejects.toBe(reason)
+      expect(reached).toBeLessThan(0.5)
+      expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+      await (await load()).dispose()
+    })
+  })
+
+  describe('detecting', () => {
+    it('gives 64 concurrent callers their own results', async () => {
+      const detector = await load('delay=1000', { maxPending: 64 })
+      const marks = Array.from({ length: 64 }, (_, i) => i + 1)
+      const results = await Promise.all(marks.map((mark) => detector.detect(frame(mark, mark, 2 * mark))))
+      expect(results.map(markOf)).toEqual(marks)
+      expect(results.map(({ detections }) => [...detections[0].box])).toEqual(
+        marks.map((mark) => [0, 0, mark, 2 * mark]),
+      )
+      await detector.dispose()
+    })
+
+    it('keeps to the frame as it was when the call was made, with room or without', async () => {
+      const detector = await load('delay=5000 batch=1', { maxPending: 2 })
+      const frames = [1, 2, 3, 4].map((mark) => frame(mark))
+      const calls = frames.map((each) => detector.detect(each))
+      for (const { data } of frames) data.fill(200)
+      expect((await Promise.all(calls)).map(markOf)).toEqual([1, 2, 3, 4])
+      await detector.dispose()
+    })
+
+    it('reads memory that is shared, and rows with gaps', async () => {
+      const detector = await load()
+      const data = new Uint8Array(new SharedArrayBuffer(64)).fill(7)
+      expect(markOf(await detector.detect({ data, format: 'grey', width: 4, height: 4, stride: 16 }))).toBe(7)
+      await detector.dispose()
+    })
+
+    it('says when a limit left something out', async () => {
+      const detector = await load('found=500')
+      const { packed } = await detector.detect(frame(1), { maxDetections: 3 })
+      expect(packed.scores).toHaveLength(3)
+      expect(packed.capped.detections).toBe(true)
+      await detector.dispose()
+    })
+
+    it.each([
+      ['fail=infer', /told to fail/],
+      ['nonsense=count', /101 detections that cannot be/],
+      ['nonsense=class', /cannot be/],
+      ['nonsense=nan', /cannot be/],
+    ])('turns a broken answer into an error: %s', async (behaviour, message) => {
+      const detector = await load(behaviour)
+      await expect(detector.detect(frame(1))).rejects.toThrow(refusal('ERR_INFERENCE', message))
+      await detector.dispose()
+    })
+
+    it('has the caller in the stack of an error', async () => {
+      const detector = await load('fail=infer')
+      async function myCaller() {
+        return await detector.detect(frame(1))
+      }
+      const error = await myCaller().catch((thrown: Error) => thrown)
+      expect((error as Error).stack).toContain('myCaller')
+      await detector.dispose()
+    })
+
+    it('gives up a backend that does not answer, and does not wait for it any more', async () => {
+      const detector = await load('hang=1', { inferenceDeadline: 100 })
+      await expect(detector.detect(frame(1))).rejects.toThrow(
+        refusal('ERR_INFERENCE', /did not answer within 100 ms/),
+      )
+      await expect(detector.detect(frame(1))).rejects.toThrow(refusal('ERR_INFERENCE', /taken for dead/))
+      await detector.dispose()
+    })
+  })
+
+  describe('cancelling', () => {
+    it('rejects at once: before, while queued, while running', async () => {
+      const detector = await load('delay=100000 batch=1')
+      const reason = new Error('no longer needed')
+      await expect(detector.detect(frame(1), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+
+      const controller = new AbortController()
+      const { signal } = controller
+      const running = detector.detect(frame(1), { signal })
+      const queued = detector.detect(frame(2), { signal })
+      const other = detector.detect(frame(3))
+      const settled: string[] = []
+      const note = (name: string) => () => settled.push(name)
+      const noted = [running.catch(note('running')), queued.catch(note('queued')), other.then(note('other'))]
+      await sleep(30)
+      controller.abort(reason)
+      await Promise.all(noted)
+      // The aborted calls did not wait for the batch that was running.
+      expect(settled).toEqual(['running', 'queued', 'other'])
+      await expect(running).rejects.toBe(reason)
+      await expect(queued).rejects.toBe(reason)
+      expect(markOf(await other)).toBe(3)
+      expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+      await detector.dispose()
+    })
+  })
+
+  describe('a queue that fills', () => {
+    it('rejects where that was asked for', async () => {
+      const detector = await load('delay=20000 batch=1', { maxPending: 3, whenFull: 'reject' })
+      const calls = [1, 2, 3].map((mark) => detector.detect(frame(mark)))
+      await expect(detector.detect(frame(4))).rejects.toThrow(
+        refusal('ERR_QUEUE_FULL', /3 calls are pending/),
+      )
+      expect((await Promise.all(calls)).map(markOf)).toEqual([1, 2, 3])
+      expect(markOf(await detector.detect(frame(5)))).toBe(5)
+      await detector.dispose()
+    })
+
+    it('waits otherwise', async () => {
+      const detector = await load('delay=1000', { maxPending: 3 })
+      const marks = Array.from({ length: 40 }, (_, i) => i)
+      expect((await Promise.all(marks.map((mark) => detector.detect(frame(mark))))).map(markOf)).toEqual(
+        marks,
+      )
+      await detector.dispose()
+    })
+  })
+
+  describe('disposing', () => {
+    it('waits for what is in flight, and may be repeated', async () => {
+      const detector = await load('delay=30000 batch=1')
+      const calls = [1, 2, 3].map((mark) => detector.detect(frame(mark)))
+      const disposal = detector.dispose()
+      await expect(detector.detect(frame(4))).rejects.toThrow(refusal('ERR_DISPOSED', /disposed/))
+      expect((await Promise.all(calls)).map(markOf)).toEqual([1, 2, 3])
+      await Promise.all([disposal, detector.dispose()])
+      await detector.dispose()
+    })
+
+    it('is not held up by a call that was aborted before', async () => {
+      const detector = await load('delay=10000')
+      const controller = new AbortController()
+      const call = detector.detect(frame(1), { signal: controller.signal })
+      controller.abort()
+      await expect(call).rejects.toThrow(/aborted/)
+      await detector.dispose()
+    })
+  })
+})
