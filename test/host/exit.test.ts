@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { program } from '../helpers/programs.js'
+
+/** The process ended by itself, with this code and without a word. */
+const QUIET = { code: 0, signal: null, stderr: '' }
+
+describe('the end of the process (case 26)', () => {
+  it('comes by itself and with code 0, though nothing was disposed', async () => {
+    for (let i = 0; i < 10; i++) {
+      const result = await program(`
+        const detector = await EfficientDet.load('person', { size: 128, threads: 1 })
+        const { width } = await detector.detect(PERSON)
+        console.log(width)`)
+      expect(result).toEqual({ ...QUIET, stdout: '640\n' })
+    }
+  })
+
+  it('does not wait for a detector that nobody asks', async () => {
+    const result = await program(`
+      const detector = await EfficientDet.load('person', { size: 128 })
+      console.log(detector.model.variant)`)
+    expect(result).toEqual({ ...QUIET, stdout: 'lite0\n' })
+  })
+
+  it('waits for a call that is under way', async () => {
+    const result = await program(`
+      const detector = await EfficientDet.load('person')
+      detector.detect(PERSON).then(({ detections }) => console.log(detections.length))`)
+    expect(result).toEqual({ ...QUIET, stdout: '1\n' })
+  })
+
+  it.each([0, 10, 20, 40, 80])('may come %i ms into a run', async (delay) => {
+    // Raw pixels, so that no time goes into decoding; the first run of a network is slow besides.
+    const result = await program(`
+      const detector = await EfficientDet.load('person')
+      const frame = { data: new Uint8Array(64 * 64), format: 'grey', width: 64, height: 64 }
+      await detector.detect(frame)
+      for (let i = 0; i < 4; i++) detector.detect(frame)
+      setTimeout(() => process.exit(0), ${delay})`)
+    expect(result).toEqual({ ...QUIET, stdout: '' })
+  })
+
+  it.each([20, 100, 200, 300, 400])('may come %i ms into loading', async (delay) => {
+    const result = await program(`
+      EfficientDet.load('person')
+      setTimeout(() => process.exit(0), ${delay})`)
+    expect(result).toEqual({ ...QUIET, stdout: '' })
+  })
+
+  it.each([100, 200, 300])('may come after loading was cancelled at %i ms', async (delay) => {
+    const result = await program(`
+      const signal = AbortSignal.timeout(${delay})
+      await EfficientDet.load('person', { signal }).catch((error) => console.log(error === signal.reason))
+      await sleep(5)
+      process.exit(0)`)
+    expect(result).toEqual({ ...QUIET, stdout: 'true\n' })
+  })
+
+  it('may come during disposal', async () => {
+    const result = await program(`
+      const detector = await EfficientDet.load('person', { size: 128 })
+      detector.detect(PERSON)
+      detector.dispose()
+      setTimeout(() => process.exit(0), 5)`)
+    expect(result).toEqual({ ...QUIET, stdout: '' })
+  })
+})
