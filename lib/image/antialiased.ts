@@ -18,7 +18,8 @@ interface Taps {
 
 /**
  * Pillow's bilinear resize, bit for bit: a triangle filter that widens when shrinking, rows first and then
- * columns, with 8-bit samples in between (Pillow, `Resample.c`; effdet resizes with it).
+ * columns, with 8-bit samples in between (Pillow, `Resample.c`; effdet resizes with it). Pillow 13 begins with
+ * the columns of tall pictures, which changes samples by one level; the versions that people trained with do not.
  */
 export function resizeAntialiased(picture: Picture, size: Size): Picture {
   if (picture.width === size.width && picture.height === size.height) return picture

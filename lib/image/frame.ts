@@ -19,7 +19,7 @@ export interface Frame {
   readonly height: number
   /**
    * Bytes from one row to the next; of the luma plane for `nv12` and `i420`, whose chroma planes have the same
-   * and half of it (rounded up). Defaults to rows without a gap.
+   * (but room for whole pairs) and half of it (rounded up). Defaults to rows without a gap.
    */
   readonly stride?: number
 }
@@ -74,7 +74,8 @@ export function planesOf(frame: Frame): Plane[] {
   const chromaRows = Math.ceil(height / 2)
   const chromaWidth = Math.ceil(width / 2)
   const chroma = {
-    nv12: [[stride, 2 * chromaWidth]],
+    // A row of an odd width has one luma sample less than bytes of chroma.
+    nv12: [[Math.max(stride, 2 * chromaWidth), 2 * chromaWidth]],
     i420: Array(2).fill([Math.ceil(stride / 2), chromaWidth]),
   }
   if (format === 'nv12' || format === 'i420') {

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest'
+import { type Frame, PIXEL_FORMATS, type PixelFormat, planesOf } from '#lib/image/frame.js'
+
+function frame(format: PixelFormat, width: number, height: number, bytes: number, stride?: number): Frame {
+  return { data: new Uint8Array(bytes), format, width, height, ...(stride !== undefined && { stride }) }
+}
+
+const refusal = (message: RegExp) =>
+  expect.objectContaining({
+    name: 'EfficientDetError',
+    code: 'ERR_INVALID_OPTION',
+    message: expect.stringMatching(message),
+  })
+
+describe('planesOf', () => {
+  it.each([
+    ['rgb', 60, [[0, 15]]],
+    ['bgr', 60, [[0, 15]]],
+    ['rgba', 80, [[0, 20]]],
+    ['bgra', 80, [[0, 20]]],
+    ['grey', 20, [[0, 5]]],
+    // 5 luma samples make 3 pairs of chroma, in 2 rows.
+    [
+      'nv12',
+      20 + 2 * 6,
+      [
+        [0, 5],
+        [20, 6],
+      ],
+    ],
+    [
+      'i420',
+      20 + 2 * 6,
+      [
+        [0, 5],
+        [20, 3],
+        [26, 3],
+      ],
+    ],
+  ] as const)('lays out %s of 5×4 without gaps in %i bytes, and in no fewer', (format, bytes, planes) => {
+    expect(planesOf(frame(format, 5, 4, bytes)).map(({ offset, stride }) => [offset, stride])).toEqual(planes)
+    expect(() => planesOf(frame(format, 5, 4, bytes - 1))).toThrow(
+      refusal(
+        new RegExp(`has ${bytes - 1} bytes; 5×4 ${format} with a stride of \\d+ needs at least ${bytes}`),
+      ),
+    )
+  })
+
+  it.each([
+    // The last row need not be padded.
+    ['rgb', 16, 3 * 16 + 15, [[0, 16]]],
+    ['rgba', 32, 3 * 32 + 20, [[0, 32]]],
+    ['grey', 8, 3 * 8 + 5, [[0, 8]]],
+    [
+      'nv12',
+      8,
+      4 * 8 + 8 + 6,
+      [
+        [0, 8],
+        [32, 8],
+      ],
+    ],
+    [
+      'i420',
+      8,
+      4 * 8 + 2 * 4 + 4 + 3,
+      [
+        [0, 8],
+        [32, 4],
+        [40, 4],
+      ],
+    ],
+    [
+      'i420',
+      9,
+      4 * 9 + 2 * 5 + 5 + 3,
+      [
+        [0, 9],
+        [36, 5],
+        [46, 5],
+      ],
+    ],
+  ] as const)('lays out %s of 5×4 with a stride of %i in %i bytes', (format, stride, bytes, planes) => {
+    expect(planesOf(frame(format, 5, 4, bytes, stride)).map((plane) => [plane.offset, plane.stride])).toEqual(
+      planes,
+    )
+    expect(() => planesOf(frame(format, 5, 4, bytes - 1, stride))).toThrow(refusal(/needs at least/))
+  })
+
+  it.each([
+    ['nv12', 1, 1, 3],
+    ['i420', 1, 1, 3],
+    ['nv12', 2, 3, 6 + 4],
+    ['i420', 3, 3, 9 + 8],
+    ['i420', 1, 4, 4 + 4],
+  ] as const)('rounds chroma up: %s of %i×%i needs %i bytes', (format, width, height, bytes) => {
+    expect(() => planesOf(frame(format, width, height, bytes))).not.toThrow()
+    expect(() => planesOf(frame(format, width, height, bytes - 1))).toThrow(refusal(/needs at least/))
+  })
+
+  it('accepts more bytes than it needs, and Uint8ClampedArray', () => {
+    expect(() => planesOf(frame('rgb', 2, 2, 100))).not.toThrow()
+    const data = new Uint8ClampedArray(16)
+    expect(planesOf({ data, format: 'rgba', width: 2, height: 2 })).toEqual([{ offset: 0, stride: 8 }])
+  })
+
+  it.each([0, -1, 1.5, Number.NaN, Infinity, 2 ** 53, '4', null, undefined])(
+    'refuses %j as a width or height',
+    (side) => {
+      for (const name of ['width', 'height']) {
+        expect(() => planesOf({ ...frame('grey', 4, 4, 16), [name]: side })).toThrow(
+          refusal(new RegExp(`has ${name} .*; expected a whole number of 1 or more`)),
+        )
+      }
+    },
+  )
+
+  it.each([11, 0, -12, 12.5, Number.NaN, '12'])('refuses %j as the stride of 4 RGB pixels', (stride) => {
+    expect(() => planesOf({ ...frame('rgb', 4, 4, 100), stride: stride as number })).toThrow(
+      refusal(/a stride of .*; expected at least the 12 bytes of a row of 4 pixels/),
+    )
+  })
+
+  it('refuses formats it does not know and lists those it does', () => {
+    for (const format of ['yuyv', 'RGB', '', undefined]) {
+      expect(() => planesOf({ ...frame('rgb', 1, 1, 3), format: format as PixelFormat })).toThrow(
+        refusal(new RegExp(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)),
+      )
+    }
+  })
+
+  it.each([['abc'], [[1, 2, 3]], [new Uint16Array(3)], [new ArrayBuffer(3)], [null]])(
+    'refuses data that are not bytes (%j)',
+    (data) => {
+      expect(() => planesOf({ data: data as never, format: 'rgb', width: 1, height: 1 })).toThrow(
+        refusal(/no bytes in data; expected a Uint8Array or Buffer/),
+      )
+    },
+  )
+
+  it('asks for no memory when sizes are absurd', () => {
+    const side = 2 ** 50
+    expect(() => planesOf(frame('rgb', side, side, 12))).toThrow(refusal(/12 bytes/))
+  })
+})
