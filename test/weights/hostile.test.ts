@@ -16,7 +16,7 @@ const MUTATIONS = 2000
 const CODES = new Set(['ERR_WEIGHTS', 'ERR_WEIGHTS_AMBIGUOUS', 'ERR_UNSAFE_PICKLE'])
 
 /** Generous for a busy machine; a hang or a quadratic loop takes far longer. */
-const MAX_MILLISECONDS = 2000
+const MAX_MILLISECONDS = 5000
 const MAX_GROWTH = 300 * 2 ** 20
 
 /** Opens a file and reads all of its tensors: how many values, or the code of the error. */

@@ -170,7 +170,7 @@ describe('many networks', () => {
     expect(refused(tensors).message).toMatch(
       /holds 100001 networks \(names begin with "n0\.", .* 99991 more\)/,
     )
-    expect(performance.now() - begin).toBeLessThan(2000)
+    expect(performance.now() - begin).toBeLessThan(5000)
   })
 })
 

@@ -135,7 +135,7 @@ describe('chooseStateDict', () => {
     const begin = performance.now()
     expect(chosen(many(many(many(many(dict({ epoch: 1 }))))))).toMatch(/without tensors/)
     expect(chosen(many(weights))).toMatch(/holds several state dicts \("key0", .* and 1990 more\)/)
-    expect(performance.now() - begin).toBeLessThan(2000)
+    expect(performance.now() - begin).toBeLessThan(5000)
   })
 
   it('ends on a dictionary that contains itself', () => {
