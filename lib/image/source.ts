@@ -39,9 +39,11 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
     const path = source instanceof URL ? pathOf(source) : source
     return { name, ...(await decode(await readPicture(path, name), name, maxPixels)) }
   }
-  if (source instanceof Uint8Array) return { name: null, ...(await decode(source, 'The picture', maxPixels)) }
-  if (source instanceof ArrayBuffer) {
-    return { name: null, ...(await decode(new Uint8Array(source), 'The picture', maxPixels)) }
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    // So is a buffer that was transferred away, of which no view can be made.
+    if (source.byteLength === 0) throw imageError('The picture', 'is empty.')
+    const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : source
+    return { name: null, ...(await decode(bytes, 'The picture', maxPixels)) }
   }
   if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
   const frame = readFrame(source, { maxPixels })
@@ -53,11 +55,19 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
 }
 
 function pathOf(url: URL): string {
-  if (url.protocol === 'file:') return fileURLToPath(url)
-  throw new EfficientDetError(
-    'ERR_IMAGE',
-    `${url.href}: pictures are not fetched from the network. Download it and give its path or bytes.`,
-  )
+  // A data URL may be megabytes long.
+  const name = url.href.slice(0, 200)
+  if (url.protocol !== 'file:') {
+    throw imageError(
+      name,
+      'pictures are not fetched from the network. Download it and give its path or bytes.',
+    )
+  }
+  try {
+    return fileURLToPath(url)
+  } catch (error) {
+    throw imageError(name, `is no path on this machine (${(error as Error).message}).`, error)
+  }
 }
 
 async function readPicture(path: string, name: string): Promise<Uint8Array> {

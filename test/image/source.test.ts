@@ -1,0 +1,217 @@
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import sharp from 'sharp'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { readFrame, readSource, type Source } from '#lib/image/source.js'
+import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
+
+const LIMIT = { maxPixels: 1e6 }
+/** 3 × 2 pixels. */
+const RGB = Uint8Array.from({ length: 18 }, (_, i) => 10 * i)
+
+let png: Buffer
+beforeAll(async () => {
+  png = await sharp(RGB, { raw: { width: 3, height: 2, channels: 3 } })
+    .png()
+    .toBuffer()
+})
+
+const refusal = (code: string, message: RegExp) =>
+  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
+
+describe('readSource', () => {
+  it('reads a path and tells it', async () => {
+    const path = await temporaryFile(png, 'a picture ü.png')
+    const { frame, name, pages } = await readSource(path, LIMIT)
+    expect({ ...frame, data: [...frame.data] }).toEqual({
+      data: [...RGB],
+      format: 'rgb',
+      width: 3,
+      height: 2,
+    })
+    expect([name, pages]).toEqual([path, 1])
+  })
+
+  it('reads a file URL and tells it', async () => {
+    const url = pathToFileURL(await temporaryFile(png, 'a picture ü.png'))
+    const { frame, name } = await readSource(url, LIMIT)
+    expect([...frame.data]).toEqual([...RGB])
+    expect(name).toBe(url.href)
+  })
+
+  it('reads bytes: Buffer, Uint8Array within a buffer, ArrayBuffer', async () => {
+    const within = new Uint8Array(png.length + 20).fill(7)
+    within.set(png, 13)
+    const own = Uint8Array.from(png).buffer
+    for (const source of [png, within.subarray(13, 13 + png.length), own]) {
+      const { frame, name } = await readSource(source, LIMIT)
+      expect([...frame.data]).toEqual([...RGB])
+      expect(name).toBeNull()
+    }
+  })
+
+  it('reads a sharp pipeline, with what it does, and leaves it usable', async () => {
+    const pipeline = sharp(png).flop()
+    const { frame, name } = await readSource(pipeline, LIMIT)
+    const flopped = [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11].map((i) => 10 * i)
+    expect([...frame.data]).toEqual(flopped)
+    expect(name).toBeNull()
+    expect([...(await pipeline.raw().toBuffer())]).toEqual(flopped)
+  })
+
+  it('knows a sharp pipeline of another copy of the package by its methods', async () => {
+    const stranger = {
+      metadata: () => sharp(png).metadata(),
+      toBuffer: () => sharp(png).toBuffer(),
+      clone: () => sharp(png),
+    }
+    const { frame } = await readSource(stranger as unknown as Source, LIMIT)
+    expect([...frame.data]).toEqual([...RGB])
+  })
+
+  it('reads a sharp pipeline that a stream feeds', async () => {
+    const pipeline = sharp()
+    const reading = readSource(pipeline, LIMIT)
+    pipeline.end(png)
+    expect([...(await reading).frame.data]).toEqual([...RGB])
+  })
+
+  it('hands frames on as they are', async () => {
+    const frame = { data: new Uint8Array(9), format: 'grey', width: 2, height: 2, stride: 6 } as const
+    expect(await readSource(frame, LIMIT)).toEqual({ frame, name: null, pages: 1 })
+  })
+})
+
+describe('readSource refuses', () => {
+  it('a file that is not there', async () => {
+    await expect(readSource('no/such.jpg', LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /^no\/such\.jpg: there is no such file\.$/),
+    )
+    await expect(readSource('package.json/x.jpg', LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /there is no such file/),
+    )
+  })
+
+  it('a folder, an empty file, a dangling link, a device', async () => {
+    const folder = await temporaryFolder()
+    const [inner, empty, link] = ['x.jpg', 'empty.jpg', 'link.jpg'].map((name) => join(folder, name))
+    await mkdir(inner)
+    await writeFile(empty, '')
+    await symlink(join(folder, 'gone.jpg'), link)
+    await expect(readSource(inner, LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /x\.jpg is a folder, not a picture\.$/),
+    )
+    await expect(readSource(empty, LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', /empty\.jpg is empty\./))
+    await expect(readSource(link, LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /link\.jpg: there is no such file/),
+    )
+    await expect(readSource('/dev/zero', LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', /device or pipe/))
+  })
+
+  it('a path that cannot be one', async () => {
+    await expect(readSource('a\0b.jpg', LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', /cannot be read/))
+    await expect(readSource('x'.repeat(5000), LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', /cannot be read/))
+  })
+
+  it('what is on the network', async () => {
+    await expect(readSource(new URL('http://127.0.0.1:9/a.jpg'), LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /^http:\/\/127\.0\.0\.1:9\/a\.jpg: pictures are not fetched from the network/),
+    )
+  })
+
+  it('other URLs, in a short message', async () => {
+    const data = new URL(`data:image/png;base64,${'A'.repeat(100_000)}`)
+    const error = await readSource(data, LIMIT).catch((reason) => reason)
+    expect(error).toEqual(refusal('ERR_IMAGE', /^data:image\/png/))
+    expect(error.message.length).toBeLessThan(400)
+    for (const url of ['file://elsewhere/a.jpg', 'file:///a%2Fb.jpg']) {
+      await expect(readSource(new URL(url), LIMIT)).rejects.toThrow(
+        refusal('ERR_IMAGE', /is no path on this machine/),
+      )
+    }
+  })
+
+  it('no bytes at all, and bytes that were transferred away', async () => {
+    const gone = new ArrayBuffer(8)
+    structuredClone(gone, { transfer: [gone] })
+    for (const source of [new Uint8Array(0), Buffer.alloc(0), new ArrayBuffer(0), gone]) {
+      await expect(readSource(source, LIMIT)).rejects.toThrow(
+        refusal('ERR_IMAGE', /^The picture is empty\.$/),
+      )
+    }
+  })
+
+  it('bytes that are no picture', async () => {
+    await expect(readSource(Buffer.from('GIF89a, or so they say'), LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /^The picture cannot be decoded \(/),
+    )
+    const text = await temporaryFile('Dear Sir or Madam', 'letter.png')
+    await expect(readSource(text, LIMIT)).rejects.toThrow(
+      refusal(
+        'ERR_IMAGE',
+        /letter\.png cannot be decoded \(Input buffer contains unsupported image format\)/,
+      ),
+    )
+  })
+
+  it('a sharp pipeline without a file', async () => {
+    await expect(readSource(sharp('no/such.jpg'), LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /^The sharp pipeline cannot be decoded \(Input file is missing/),
+    )
+  })
+
+  it('frames that are not what they say', async () => {
+    const frame = { data: new Uint8Array(11), format: 'rgb', width: 2, height: 2 } as const
+    await expect(readSource(frame, LIMIT)).rejects.toThrow(refusal('ERR_INVALID_OPTION', /11 bytes/))
+  })
+
+  it.each([
+    [undefined, /found undefined/],
+    [null, /found null/],
+    [7, /found 7/],
+    [{}, /class Object/],
+    [[], /class Array/],
+    [new Uint16Array(3), /class Uint16Array/],
+    [new DataView(new ArrayBuffer(3)), /class DataView/],
+    [Object.create(null), /class null/],
+    [Symbol('picture'), /Symbol\(picture\)/],
+  ])('anything else (case %#)', async (source, found) => {
+    await expect(readSource(source as Source, LIMIT)).rejects.toThrow(
+      refusal('ERR_INVALID_OPTION', /^A source is a path, file URL, Buffer, sharp instance or frame/),
+    )
+    await expect(readSource(source as Source, LIMIT)).rejects.toThrow(found)
+  })
+})
+
+describe('maxPixels', () => {
+  it('holds for every kind of source and is met exactly', async () => {
+    const path = await temporaryFile(png, 'six.png')
+    const frame = { data: RGB, format: 'rgb', width: 3, height: 2 } as const
+    for (const source of [png, path, pathToFileURL(path), frame]) {
+      await expect(readSource(source, { maxPixels: 6 })).resolves.toMatchObject({ frame: { width: 3 } })
+      await expect(readSource(source, { maxPixels: 5 })).rejects.toThrow(
+        refusal('ERR_IMAGE_TOO_LARGE', /is 3×2, 6 pixels; at most 5 are decoded\. Raise maxPixels/),
+      )
+    }
+    await expect(readSource(sharp(png), { maxPixels: 6 })).resolves.toMatchObject({ frame: { width: 3 } })
+    await expect(readSource(sharp(png), { maxPixels: 5 })).rejects.toThrow(
+      refusal('ERR_IMAGE_TOO_LARGE', /3×2/),
+    )
+  })
+
+  it('tells the numbers to programs', async () => {
+    await expect(readSource(png, { maxPixels: 5 })).rejects.toMatchObject({
+      details: { width: 3, height: 2, maxPixels: 5 },
+    })
+  })
+})
+
+describe('readFrame', () => {
+  it('is null for what is not a frame', async () => {
+    const bytes = await readFile('package.json')
+    for (const source of ['a.jpg', bytes, new URL('file:///a.jpg'), sharp(bytes)]) {
+      expect(readFrame(source, LIMIT)).toBeNull()
+    }
+  })
+})
