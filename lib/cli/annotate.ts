@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
-import sharp from 'sharp'
+import type { SharpConstructor } from 'sharp'
 import { EfficientDetError } from '../errors.js'
+import { loadSharp } from '../image/sharp.js'
 import type { Detection, DetectionResult } from '../result.js'
 
 /** Colours that differ in hue and lightness, and stand out from photographs. */
@@ -20,16 +21,18 @@ const COLOURS = [
 
 /** Writes pictures with their detections drawn in, into one folder, none over another. */
 export class Annotator {
+  readonly #sharp: SharpConstructor
   readonly #folder: string
   readonly #taken = new Set<string>()
   readonly #withText: boolean
 
-  private constructor(folder: string, withText: boolean) {
+  private constructor(sharp: SharpConstructor, folder: string, withText: boolean) {
+    this.#sharp = sharp
     this.#folder = folder
     this.#withText = withText
   }
 
-  /** @throws EfficientDetError ERR_OUTPUT when the folder cannot be made */
+  /** @throws EfficientDetError ERR_OUTPUT when the folder cannot be made; ERR_IMAGE without sharp */
   static async open(folder: string): Promise<Annotator> {
     try {
       await mkdir(folder, { recursive: true })
@@ -38,7 +41,8 @@ export class Annotator {
         cause,
       })
     }
-    return new Annotator(folder, await hasFonts())
+    const sharp = await loadSharp()
+    return new Annotator(sharp, folder, await hasFonts(sharp))
   }
 
   /** Whether labels are drawn: a machine without fonts cannot. */
@@ -54,7 +58,7 @@ export class Annotator {
   async write(source: string, { width, height, detections }: DetectionResult): Promise<string> {
     const path = this.#pathFor(source)
     try {
-      await sharp(source)
+      await this.#sharp(source)
         .autoOrient()
         .toColourspace('srgb')
         .composite([{ input: overlay(width, height, detections, this.#withText) }])
@@ -105,7 +109,7 @@ function escaped(text: string): string {
 }
 
 /** Where there is no font, every letter is drawn as the same empty rectangle. */
-async function hasFonts(): Promise<boolean> {
+async function hasFonts(sharp: SharpConstructor): Promise<boolean> {
   const [narrow, wide] = await Promise.all(
     ['l', 'W'].map((letter) => {
       const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32"><text y="24" font-size="24">${letter}</text></svg>`

@@ -1,7 +1,8 @@
-import type { Metadata, Sharp, SharpConstructor } from 'sharp'
+import type { Metadata, Sharp } from 'sharp'
 import { EfficientDetError } from '../errors.js'
 import type { Frame } from './frame.js'
 import { checkPixels, imageError } from './refusals.js'
+import { loadSharp } from './sharp.js'
 
 /**
  * Decodes a compressed picture, its first page if there are several, into RGB.
@@ -62,17 +63,4 @@ function toBytes(samples: Uint16Array): Uint8Array {
   const bytes = new Uint8Array(samples.length)
   for (let i = 0; i < samples.length; i++) bytes[i] = (samples[i] / 257 + 0.5) | 0
   return bytes
-}
-
-/** Loaded on first use, so that a program that only has raw frames needs no decoder. */
-async function loadSharp(): Promise<SharpConstructor> {
-  try {
-    return (await import('sharp')).default
-  } catch (cause) {
-    throw new EfficientDetError(
-      'ERR_IMAGE',
-      'Compressed pictures need the package sharp, which cannot be loaded here. Install it (npm install sharp) or give raw frames.',
-      { cause },
-    )
-  }
 }

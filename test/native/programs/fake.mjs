@@ -1,7 +1,9 @@
 // What the programs of this folder share: an engine of the fake backend without a detector around it, and frames.
 import { loadAddon } from '../../../dist/binding/addon.js'
 
-const path = new URL('../../../build/Release/libefficientdet_fake.so', import.meta.url).pathname
+const path =
+  process.env.FAKE_LIBRARY ??
+  new URL('../../../build/Release/libefficientdet_fake.so', import.meta.url).pathname
 const data = new Uint8Array(64 * 64 * 3)
 const planes = Uint32Array.of(0, 64 * 3)
 let id = 0
