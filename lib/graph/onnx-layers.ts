@@ -21,6 +21,9 @@ export interface Value extends FeatureMap {
 /** The smallest number of each type: what a max-pool's border gives way to. */
 const LOWEST: Readonly<Record<FloatType, number>> = { float32: -3.4028234663852886e38, float16: -65504 }
 
+/** BatchNorm's ε in the paper's code (automl hparams_config.py, efficientnet_builder.py) and in effdet's own layers. */
+const DEFAULT_EPSILON = 1e-3
+
 /** The fast normalised fusion's ε (paper section 3.3; automl efficientdet_keras.py:88-96). */
 const FUSION_EPSILON = 1e-4
 
@@ -166,7 +169,10 @@ export class OnnxLayers implements Layers<Value> {
   }
 
   /** Weight and bias of a convolution that has a bias, a BatchNorm or both. */
-  #folded({ name, bias, batchNorm }: ConvLayer): { weight: Float32Array; bias: Float32Array } {
+  #folded({ name, bias, batchNorm, epsilon = DEFAULT_EPSILON }: ConvLayer): {
+    weight: Float32Array
+    bias: Float32Array
+  } {
     const weight = this.#tensor(`${name}.weight`)
     if (batchNorm === undefined) return { weight, bias: this.#tensor(`${name}.bias`) }
     return foldBatchNorm(weight, bias ? this.#tensor(`${name}.bias`) : null, {
@@ -174,6 +180,7 @@ export class OnnxLayers implements Layers<Value> {
       beta: this.#tensor(`${batchNorm}.bias`),
       mean: this.#tensor(`${batchNorm}.running_mean`),
       variance: this.#tensor(`${batchNorm}.running_var`),
+      epsilon,
     })
   }
 

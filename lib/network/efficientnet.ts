@@ -6,6 +6,12 @@ import type { FeatureMap, Layers } from './layers.js'
 /** Squeeze to a quarter of the block's INPUT width, not of its expanded one (efficientnet_model.py:335-339). */
 const SQUEEZE_RATIO = 0.25
 
+/**
+ * BatchNorm's ε goes with the padding: timm made its symmetric backbones with PyTorch's default (1e-5), and those
+ * with TensorFlow's padding, as their weights, with TensorFlow's (1e-3).
+ */
+const EPSILON: Readonly<Record<ConvPadding, number>> = { same: 1e-3, symmetric: 1e-5 }
+
 interface Context<T extends FeatureMap> {
   readonly layers: Layers<T>
   readonly backbone: Backbone
@@ -25,9 +31,11 @@ export function efficientNet<T extends FeatureMap>(
   padding: ConvPadding,
 ): [p3: T, p4: T, p5: T] {
   const context = { layers, backbone, activation, padding }
+  const epsilon = EPSILON[padding]
   let x = layers.conv(images, {
     name: 'backbone.conv_stem',
     batchNorm: 'backbone.bn1',
+    epsilon,
     kernel: 3,
     stride: 2,
     padding,
@@ -57,11 +65,13 @@ function block<T extends FeatureMap>(
   const expands = stage.expand > 1
   const [expandBn, depthwiseBn, projectBn] = expands ? ['bn1', 'bn2', 'bn3'] : ['', 'bn1', 'bn2']
   const width = input.channels * stage.expand
+  const epsilon = EPSILON[padding]
   let x = input
   if (expands) {
     x = layers.conv(x, {
       name: `${name}.conv_pw`,
       batchNorm: `${name}.${expandBn}`,
+      epsilon,
       kernel: 1,
       out: width,
       activation,
@@ -70,6 +80,7 @@ function block<T extends FeatureMap>(
   x = layers.conv(x, {
     name: `${name}.conv_dw`,
     batchNorm: `${name}.${depthwiseBn}`,
+    epsilon,
     kernel: stage.kernel,
     stride,
     padding,
@@ -84,6 +95,7 @@ function block<T extends FeatureMap>(
   x = layers.conv(x, {
     name: expands ? `${name}.conv_pwl` : `${name}.conv_pw`,
     batchNorm: `${name}.${projectBn}`,
+    epsilon,
     kernel: 1,
     out: stage.channels,
   })

@@ -14,6 +14,8 @@ export interface ConvLayer {
   readonly bias?: boolean
   /** Its tensors are `${batchNorm}.weight`, `.bias`, `.running_mean`, `.running_var`. */
   readonly batchNorm?: string
+  /** BatchNorm's ε; 1e-3 by default. */
+  readonly epsilon?: number
   readonly kernel: 1 | 3 | 5
   readonly stride?: 1 | 2
   readonly padding?: ConvPadding
