@@ -113,14 +113,11 @@ export interface NativeEngine {
   info(): { readonly maxBatch: number; readonly description: string; readonly deviceBytes: number }
 }
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const require = createRequire(import.meta.url)
-
 /** Where the addon lies: a local build, or the prebuilt one of this platform. @throws Error that lists what was sought */
 export function addonPath(): string {
   // node-gyp-build knows where prebuildify and local builds put addons, and which of several fits.
-  const { resolve } = require('node-gyp-build') as { resolve: (root: string) => string }
-  return resolve(ROOT)
+  const { resolve } = here()('node-gyp-build') as { resolve: (root: string) => string }
+  return resolve(fileURLToPath(new URL('../..', import.meta.url)))
 }
 
 /** The folder of the addon, in which the backend libraries lie too. */
@@ -130,5 +127,10 @@ export function addonFolder(): string {
 
 /** Loads the addon, once per thread. @throws Error when it is missing or does not fit this machine */
 export function loadAddon(): Addon {
-  return require(addonPath()) as Addon
+  return here()(addonPath()) as Addon
+}
+
+/** Made when it is called, for in a bundle of CommonJS form this module has no place and importing it must not fail. */
+function here(): NodeJS.Require {
+  return createRequire(import.meta.url)
 }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { PERSON, run } from '../helpers/cli.js'
 import { link, type Project, project, write } from '../helpers/projects.js'
 
@@ -57,14 +57,8 @@ const sought = (file: RegExp) => ({
 })
 
 describe('an application that esbuild bundled (case 28)', () => {
-  let app: Project
-  beforeAll(() => {
-    // Nothing of a bundle reaches a native file unless it is asked to.
-    expect(process.env.NODE_OPTIONS ?? '').toBe('')
-  })
-
   it.each(['esm', 'cjs'] as const)('works as %s where the package stays outside', async (format) => {
-    app = await project()
+    const app = await project()
     await link(join(app.folder, 'node_modules'), 'onnxruntime-node')
     expect(await bundled(app, format, ['efficientdet-trt'])).toEqual([
       VERSION,
@@ -75,7 +69,7 @@ describe('an application that esbuild bundled (case 28)', () => {
   })
 
   it('is told which files it left behind where the package is inside', async () => {
-    app = await project()
+    const app = await project()
     expect(await bundled(app, 'esm', ['sharp'])).toEqual([
       VERSION,
       sought(/out.task-worker\.js/),
@@ -85,7 +79,7 @@ describe('an application that esbuild bundled (case 28)', () => {
   })
 
   it('is told so as well in CommonJS, where a bundle has no place of its own', async () => {
-    app = await project()
+    const app = await project()
     expect(await bundled(app, 'cjs', [])).toEqual([
       VERSION,
       sought(/task-worker\.js/),
@@ -95,7 +89,7 @@ describe('an application that esbuild bundled (case 28)', () => {
   })
 
   it('does not start a worker of its own instead', async () => {
-    app = await project()
+    const app = await project()
     await write(app.folder, { 'out/worker.js': 'console.log("the wrong worker")' })
     const outcomes = await bundled(app, 'esm', ['sharp'])
     expect(outcomes[1]).toEqual(sought(/out.task-worker\.js/))
