@@ -1,0 +1,281 @@
+import { crc32 } from 'node:zlib'
+import sharp, { type Sharp } from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { toPicture } from '#lib/image/colour.js'
+import { readSource, type Source } from '#lib/image/source.js'
+import { withoutSegment } from './jpeg.js'
+import { bytesOf, largestDifference, picture } from './reference.js'
+
+/** Decoded as RGB, whatever the frame's format. */
+async function decoded(
+  source: Source,
+): Promise<{ data: number[]; width: number; height: number; pages: number }> {
+  const { frame, pages } = await readSource(source, { maxPixels: 1e6 })
+  const { data, width, height } = toPicture(frame)
+  return { data: [...data], width, height, pages }
+}
+
+const refusal = (code: string, message: RegExp) =>
+  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
+
+/** Pixels of 16 × 8 with this many samples each. */
+function raw(samples: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4): Sharp {
+  return sharp(samples, { raw: { width: 16, height: 8, channels } })
+}
+
+const RGB = Uint8Array.from(picture(16, 8, 1).data)
+const GREY = RGB.subarray(0, 128)
+const ALPHA = Uint8Array.from({ length: 128 }, (_, i) => (i % 3) * 100)
+const thrice = (grey: ArrayLike<number>) => Array.from(grey).flatMap((sample) => [sample, sample, sample])
+const withAlpha = (samples: Uint8Array, channels: number) =>
+  Uint8Array.from({ length: 128 * (channels + 1) }, (_, i) => {
+    const [pixel, channel] = [Math.floor(i / (channels + 1)), i % (channels + 1)]
+    return channel === channels ? ALPHA[pixel] : samples[pixel * channels + channel]
+  })
+
+describe('decode, without loss', () => {
+  it('reads RGB of PNG, TIFF and WebP', async () => {
+    for (const encoded of [
+      raw(RGB, 3).png(),
+      raw(RGB, 3).tiff({ compression: 'lzw' }),
+      raw(RGB, 3).webp({ lossless: true }),
+    ]) {
+      expect(await decoded(await encoded.toBuffer())).toEqual({
+        data: [...RGB],
+        width: 16,
+        height: 8,
+        pages: 1,
+      })
+    }
+  })
+
+  it('drops alpha and keeps the colours under it', async () => {
+    const rgba = raw(withAlpha(RGB, 3), 4)
+    expect((await decoded(await rgba.clone().png().toBuffer())).data).toEqual([...RGB])
+    expect((await decoded(await rgba.clone().tiff({ compression: 'lzw' }).toBuffer())).data).toEqual([...RGB])
+    const greyAlpha = raw(withAlpha(GREY, 1), 2).toColourspace('b-w').png()
+    const encoded = await greyAlpha.toBuffer()
+    expect(await sharp(encoded).metadata()).toMatchObject({ space: 'b-w', channels: 2 })
+    expect((await decoded(encoded)).data).toEqual(thrice(GREY))
+  })
+
+  it('reads grey as the grey repeated thrice', async () => {
+    for (const encoded of [
+      raw(GREY, 1).toColourspace('b-w').png(),
+      raw(GREY, 1).toColourspace('b-w').tiff({ compression: 'lzw' }),
+    ]) {
+      const bytes = await encoded.toBuffer()
+      expect(await sharp(bytes).metadata()).toMatchObject({ space: 'b-w', channels: 1 })
+      expect((await decoded(bytes)).data).toEqual(thrice(GREY))
+    }
+  })
+
+  it('reads grey JPEG', async () => {
+    const jpeg = await sharp(new Uint8Array(128).fill(77), { raw: { width: 16, height: 8, channels: 1 } })
+      .toColourspace('b-w')
+      .jpeg()
+      .toBuffer()
+    expect(await sharp(jpeg).metadata()).toMatchObject({ space: 'b-w', channels: 1 })
+    expect((await decoded(jpeg)).data).toEqual(Array(384).fill(77))
+  })
+
+  it('reads one bit per pixel, and palettes', async () => {
+    const bits = GREY.map((sample) => (sample & 1 ? 255 : 0))
+    const png = await raw(bits, 1).png({ palette: true, colours: 2 }).toBuffer()
+    expect(png[24]).toBe(1)
+    expect((await decoded(png)).data).toEqual(thrice(bits))
+    const tiff = await raw(bits, 1).toColourspace('b-w').tiff({ bitdepth: 1, compression: 'none' }).toBuffer()
+    expect((await decoded(tiff)).data).toEqual(thrice(bits))
+    // A PNG of one grey bit, 8 × 1, from Pillow.
+    const pillow =
+      'iVBORw0KGgoAAAANSUhEUgAAAAgAAAABAQAAAADLe9LuAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
+    expect(await decoded(bytesOf(pillow))).toEqual({
+      data: thrice([255, 0, 0, 0, 0, 0, 0, 0]),
+      width: 8,
+      height: 1,
+      pages: 1,
+    })
+  })
+
+  it('scales 16 bits by 1/257, rounded, neither clipped nor cut to a byte', async () => {
+    const low = Uint16Array.from(RGB, (sample) => 257 * sample)
+    // 128 more is nearer the next level but 257 · 255 has none above it.
+    const high = Uint16Array.from(RGB, (sample) => Math.min(65535, 257 * sample + 129))
+    for (const [samples, expected] of [
+      [low, [...RGB]],
+      [high, Array.from(RGB, (sample) => Math.min(255, sample + 1))],
+    ] as const) {
+      const rgb = await raw(samples, 3).toColourspace('rgb16').png().toBuffer()
+      expect(rgb[24]).toBe(16)
+      expect((await decoded(rgb)).data).toEqual(expected)
+      expect((await decoded(sharp(rgb))).data).toEqual(expected)
+      const grey = await raw(samples.subarray(0, 128), 1).toColourspace('grey16').png().toBuffer()
+      expect(grey[24]).toBe(16)
+      expect((await decoded(grey)).data).toEqual(thrice(expected.slice(0, 128)))
+      const tiff = await raw(samples, 3).toColourspace('rgb16').tiff({ compression: 'lzw' }).toBuffer()
+      expect((await decoded(tiff)).data).toEqual(expected)
+    }
+  })
+
+  it('keeps a narrow band of 16 bits narrow', async () => {
+    const band = Uint16Array.from({ length: 128 }, (_, i) => 51241 + Math.round((i * 940) / 127))
+    const { data } = await decoded(await raw(band, 1).toColourspace('grey16').png().toBuffer())
+    expect([Math.min(...data), Math.max(...data)]).toEqual([199, 203])
+  })
+
+  it('ignores the colour profiles of RGB pictures, as trainers do', async () => {
+    // Red of sRGB in the coordinates of Display P3: 234, 51, 35.
+    const red = sharp({ create: { width: 4, height: 4, channels: 3, background: '#f00' } })
+    const png = await red.withIccProfile('p3').png().toBuffer()
+    expect((await sharp(png).metadata()).hasProfile).toBe(true)
+    expect(largestDifference((await decoded(png)).data.slice(0, 3), [234, 51, 35])).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('decode, with EXIF orientation', () => {
+  /** Where the pixel shown at x, y of a w × h picture is stored (EXIF 2.3, tag 274). */
+  const STORED: Readonly<Record<number, (x: number, y: number, w: number, h: number) => [number, number]>> = {
+    1: (x, y) => [x, y],
+    2: (x, y, w) => [w - 1 - x, y],
+    3: (x, y, w, h) => [w - 1 - x, h - 1 - y],
+    4: (x, y, _, h) => [x, h - 1 - y],
+    5: (x, y) => [y, x],
+    6: (x, y, w) => [y, w - 1 - x],
+    7: (x, y, w, h) => [h - 1 - y, w - 1 - x],
+    8: (x, y, _, h) => [h - 1 - y, x],
+  }
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('shows orientation %i as a viewer does', async (orientation) => {
+    const [width, height] = [16, 8]
+    const turned = orientation > 4
+    const [storedWidth, storedHeight] = turned ? [height, width] : [width, height]
+    const stored = new Uint8Array(RGB.length)
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const [storedX, storedY] = STORED[orientation](x, y, width, height)
+        const from = 3 * (y * width + x)
+        stored.set(RGB.subarray(from, from + 3), 3 * (storedY * storedWidth + storedX))
+      }
+    }
+    const encoder = sharp(stored, { raw: { width: storedWidth, height: storedHeight, channels: 3 } })
+      .withMetadata({ orientation })
+      .webp({ lossless: true })
+    const encoded = await encoder.toBuffer()
+    const expected = { data: [...RGB], width, height, pages: 1 }
+    expect(await decoded(encoded)).toEqual(expected)
+    expect(await decoded(sharp(encoded))).toEqual(expected)
+    // A pipeline that has turned it upright itself is not turned twice.
+    expect(await decoded(sharp(encoded).autoOrient())).toEqual(expected)
+  })
+})
+
+describe('decode, of CMYK', () => {
+  const colours = { red: [200, 60, 40], light: [230, 225, 210], dark: [30, 35, 40] } as const
+
+  it.each(Object.entries(colours))('finds %s again through the standard profile', async (_, [r, g, b]) => {
+    const cmyk = sharp({
+      create: { width: 16, height: 16, channels: 3, background: { r, g, b } },
+    }).toColourspace('cmyk')
+    const jpeg = await cmyk.clone().jpeg({ quality: 100 }).toBuffer()
+    expect(await sharp(jpeg).metadata()).toMatchObject({ space: 'cmyk', channels: 4 })
+    const unmarked = withoutSegment(jpeg, 0xee)
+    expect(unmarked.length).toBe(jpeg.length - 16)
+    for (const bytes of [jpeg, unmarked, await cmyk.clone().tiff({ compression: 'lzw' }).toBuffer()]) {
+      const { data } = await decoded(bytes)
+      expect(data).toHaveLength(16 * 16 * 3)
+      // Print colours are fewer than screen colours, so saturated ones come back duller.
+      expect(largestDifference(data.slice(0, 3), [r, g, b])).toBeLessThan(40)
+    }
+  })
+})
+
+describe('decode, of several pages', () => {
+  const frames = [1, 2, 3].map((seed) => Uint8Array.from(picture(16, 8, seed).data))
+  const joined = async (): Promise<Sharp> =>
+    sharp(await Promise.all(frames.map((data) => raw(data, 3).png().toBuffer())), {
+      join: { animated: true },
+    })
+
+  it('takes the first and counts them', async () => {
+    const webp = await (await joined()).webp({ lossless: true }).toBuffer()
+    expect((await sharp(webp).metadata()).pages).toBe(3)
+    const first = { data: [...frames[0]], width: 16, height: 8, pages: 3 }
+    expect(await decoded(webp)).toEqual(first)
+    expect(await decoded(sharp(webp))).toEqual(first)
+  })
+
+  it('takes the first of a pipeline that reads all', async () => {
+    const webp = await (await joined()).webp({ lossless: true }).toBuffer()
+    expect((await sharp(webp, { animated: true }).metadata()).height).toBe(24)
+    expect(await decoded(sharp(webp, { animated: true }))).toEqual({
+      data: [...frames[0]],
+      width: 16,
+      height: 8,
+      pages: 3,
+    })
+  })
+
+  it('takes the page that a pipeline asks for', async () => {
+    const webp = await (await joined()).webp({ lossless: true }).toBuffer()
+    expect((await decoded(sharp(webp, { page: 2 }))).data).toEqual([...frames[2]])
+  })
+
+  it('has the size of one frame of a GIF', async () => {
+    const gif = await (await joined()).gif().toBuffer()
+    for (const source of [gif, sharp(gif, { animated: true })]) {
+      expect(await decoded(source)).toMatchObject({ width: 16, height: 8, pages: 3 })
+    }
+  })
+
+  it('counts the pixels of one page only', async () => {
+    const webp = await (await joined()).webp({ lossless: true }).toBuffer()
+    for (const source of [webp, sharp(webp, { animated: true })]) {
+      await expect(readSource(source, { maxPixels: 128 })).resolves.toMatchObject({ pages: 3 })
+      await expect(readSource(source, { maxPixels: 127 })).rejects.toThrow(
+        refusal('ERR_IMAGE_TOO_LARGE', /16×8/),
+      )
+    }
+  })
+})
+
+describe('decode refuses', () => {
+  it('what ends early, rather than inventing the rest', async () => {
+    const noise = sharp(picture(64, 64, 1).data, { raw: { width: 64, height: 64, channels: 3 } })
+    for (const bytes of [
+      await noise.clone().jpeg().toBuffer(),
+      await noise.clone().png().toBuffer(),
+      await noise.clone().webp({ lossless: true }).toBuffer(),
+      await noise.clone().tiff({ compression: 'lzw' }).toBuffer(),
+      await noise.clone().gif().toBuffer(),
+    ]) {
+      for (const part of [0.6, 0.9]) {
+        const cut = bytes.subarray(0, Math.floor(bytes.length * part))
+        await expect(readSource(cut, { maxPixels: 1e6 })).rejects.toThrow(
+          refusal('ERR_IMAGE', /^The picture cannot be decoded \(/),
+        )
+      }
+    }
+  })
+
+  it('a header that promises more than the limit, whatever follows it', async () => {
+    const png = await raw(RGB, 3).png().toBuffer()
+    const claim = Buffer.from(png)
+    claim.writeUInt32BE(30_000, 16)
+    claim.writeUInt32BE(19_043, 20)
+    claim.writeUInt32BE(crc32(claim.subarray(12, 29)), 29)
+    await expect(readSource(claim, { maxPixels: 16383 ** 2 })).rejects.toThrow(
+      refusal('ERR_IMAGE_TOO_LARGE', /30000×19043, 571290000 pixels; at most 268402689 are decoded/),
+    )
+    // Where the limit allows it, the lack of data is noticed.
+    await expect(readSource(claim, { maxPixels: 1e9 })).rejects.toThrow(
+      refusal('ERR_IMAGE', /cannot be decoded/),
+    )
+  })
+
+  it('vector drawings beyond the limit', async () => {
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="20000" height="20000"/>')
+    await expect(readSource(svg, { maxPixels: 1e6 })).rejects.toThrow(
+      refusal('ERR_IMAGE_TOO_LARGE', /20000×20000/),
+    )
+  })
+})
