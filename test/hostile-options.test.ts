@@ -22,7 +22,7 @@ const GOOD: readonly [name: string, values: readonly unknown[]][] = [
   ['batch', ['dynamic', 1, 1024]],
   ['precision', ['fp32', 'fp16', undefined]],
   ['input', ['fp32', 'fp16']],
-  ['model', [...VARIANT_NAMES, undefined]],
+  ['variant', [...VARIANT_NAMES, undefined]],
   ['preprocessing', NORMALIZATIONS],
   ['padding', [{}, { backbone: 'same' }, { fpn: 'symmetric', pool: 'zero' }]],
   [
@@ -117,8 +117,8 @@ function expectValid({ weights, settings }: ReturnType<typeof checkGraphOptions>
   }
   expect(batch === 'dynamic' || isWhole(batch, 1, 1024)).toBe(true)
   for (const type of [precision, input]) expect(['float32', 'float16']).toContain(type)
-  const { model, preprocessing, padding = {}, anchors = {}, labels = [] } = weights
-  if (model !== undefined) expect(VARIANT_NAMES).toContain(model)
+  const { variant, preprocessing, padding = {}, anchors = {}, labels = [] } = weights
+  if (variant !== undefined) expect(VARIANT_NAMES).toContain(variant)
   if (preprocessing !== undefined) expect(NORMALIZATIONS).toContain(preprocessing)
   for (const rule of Object.values(padding)) {
     expect(['same', 'symmetric', 'infinity', 'zero', undefined]).toContain(rule)

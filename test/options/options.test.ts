@@ -26,6 +26,10 @@ describe('load options', () => {
       weights: {},
       size: null,
       threads: availableParallelism(),
+      backendLibrary: null,
+      maxBatchSize: 8,
+      maxBatchDelay: 2,
+      inferenceDeadline: 60_000,
       maxPending: 16,
       whenFull: 'wait',
       maxPixels: 268_402_689,
@@ -44,7 +48,7 @@ describe('load options', () => {
     [{ maxPixels: Number.NaN }, /^maxPixels is NaN/],
     [{ onProgress: true }, /^onProgress is true; expected a function/],
     [{ signal: new AbortController() }, /^signal is an object; expected an AbortSignal/],
-    [{ model: 'd9' }, /^model is "d9"/],
+    [{ variant: 'd9' }, /^variant is "d9"/],
     [{ preprocessing: 'coco' }, /^preprocessing is "coco"/],
     [{ padding: { backbon: 'same' } }, /Did you mean backbone\?/],
     [{ padding: { pool: 'same' } }, /^padding\.pool is "same"; expected one of 'infinity', 'zero'/],
@@ -81,7 +85,7 @@ describe('graph options', () => {
 
   it('pass on what is said about the weights', () => {
     const weights: GraphOptions = {
-      model: 'd7',
+      variant: 'd7',
       preprocessing: 'advprop',
       padding: { fpn: 'symmetric' },
       anchors: { ratios: [[2, 1]] },
