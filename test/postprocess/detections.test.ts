@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest'
+import { type NetworkOutput, type Selection, selectDetections } from '#lib/postprocess/detections.js'
+
+const SELECTION: Selection = {
+  scoreThreshold: 0.4,
+  iouThreshold: 0.5,
+  maxDetections: 100,
+  maxCandidates: 5000,
+  nms: 'class',
+  allowed: null,
+}
+const GEOMETRY = { width: 10_000, height: 10_000, scale: 1 }
+
+interface Head {
+  readonly box: readonly [x1: number, y1: number, x2: number, y2: number]
+  /** One per class. */
+  readonly scores: readonly number[]
+}
+
+/** What a network would answer to give these boxes: anchors that lie there already, moved by nothing. */
+function output(heads: readonly Head[]): NetworkOutput {
+  return {
+    classes: heads[0].scores.length,
+    boxRegression: new Float32Array(4 * heads.length),
+    anchors: Float32Array.from(
+      heads.flatMap(({ box: [x1, y1, x2, y2] }) => [(y1 + y2) / 2, (x1 + x2) / 2, y2 - y1, x2 - x1]),
+    ),
+    classLogits: Float32Array.from(
+      heads.flatMap(({ scores }) => scores.map((score) => Math.log(score / (1 - score)))),
+    ),
+  }
+}
+
+/** 100 wide and 95 to 105 high: the second has IoU 0.9 and more with the first. */
+const RIDER: Head = { box: [100, 100, 200, 200], scores: [0.9, 0.01] }
+const MOTORCYCLE: Head = { box: [100, 105, 200, 200], scores: [0.01, 0.8] }
+
+const scoresOf = (scores: Float32Array) => Array.from(scores, (score) => Number(score.toFixed(5)))
+
+describe('selectDetections', () => {
+  it('keeps boxes of two classes that overlap, unless all compete', () => {
+    const heads = output([MOTORCYCLE, RIDER])
+    const both = selectDetections(heads, SELECTION, GEOMETRY)
+    expect([...both.boxes]).toEqual([...RIDER.box, ...MOTORCYCLE.box])
+    expect([...both.classIds]).toEqual([0, 1])
+    expect(scoresOf(both.scores)).toEqual([0.9, 0.8])
+    const one = selectDetections(heads, { ...SELECTION, nms: 'agnostic' }, GEOMETRY)
+    expect([...one.boxes]).toEqual([...RIDER.box])
+    // Boxes that overlap less than the threshold do not compete.
+    const loose = { ...SELECTION, nms: 'agnostic', iouThreshold: 0.96 } as const
+    expect(selectDetections(heads, loose, GEOMETRY).classIds).toHaveLength(2)
+  })
+
+  it('reports an anchor under each class that passes', () => {
+    const { classIds, boxes } = selectDetections(
+      output([{ box: [1, 2, 3, 4], scores: [0.5, 0.3, 0.7] }]),
+      SELECTION,
+      GEOMETRY,
+    )
+    expect([...classIds]).toEqual([2, 0])
+    expect([...boxes]).toEqual([1, 2, 3, 4, 1, 2, 3, 4])
+  })
+
+  it('keeps equal scores in the order of anchors', () => {
+    const heads = [3, 1, 2].map((i): Head => ({ box: [100 * i, 0, 100 * i + 50, 50], scores: [0.5001] }))
+    const { boxes } = selectDetections(output(heads), SELECTION, GEOMETRY)
+    expect([boxes[0], boxes[4], boxes[8]]).toEqual([300, 100, 200])
+  })
+
+  it('finds nothing in a network that answers nothing', () => {
+    const quiet = selectDetections(output([{ box: [0, 0, 9, 9], scores: [0.1] }]), SELECTION, GEOMETRY)
+    expect(quiet).toEqual({
+      boxes: new Float32Array(0),
+      scores: new Float32Array(0),
+      classIds: new Uint32Array(0),
+      capped: { candidates: false, detections: false },
+    })
+  })
+
+  it('leaves out other classes, which then do not compete either', () => {
+    const heads = output([RIDER, MOTORCYCLE])
+    const allowed = [false, true]
+    const { classIds, boxes } = selectDetections(heads, { ...SELECTION, nms: 'agnostic', allowed }, GEOMETRY)
+    expect([...classIds]).toEqual([1])
+    expect([...boxes]).toEqual([...MOTORCYCLE.box])
+  })
+})
+
+describe('limits', () => {
+  /** 100 per row, 10 × 10 each, best first. */
+  const heads = Array.from({ length: 6000 }, (_, i): Head => {
+    const [x, y] = [20 * (i % 100), 20 * Math.floor(i / 100)]
+    return { box: [x, y, x + 10, y + 10], scores: [0.95 - i / 20_000] }
+  })
+  const crowd = output(heads)
+
+  it('let 6,000 objects of one class through when told to', () => {
+    const selection = { ...SELECTION, maxDetections: 10_000, maxCandidates: 10_000 }
+    const { boxes, scores, capped } = selectDetections(crowd, selection, GEOMETRY)
+    expect(capped).toEqual({ candidates: false, detections: false })
+    expect(scores).toHaveLength(6000)
+    expect([...boxes]).toEqual(heads.flatMap(({ box }) => box))
+  })
+
+  it('say so when the candidates are cut, as they are by default', () => {
+    const { scores, capped } = selectDetections(crowd, { ...SELECTION, maxDetections: 10_000 }, GEOMETRY)
+    expect(scores).toHaveLength(5000)
+    expect(capped).toEqual({ candidates: true, detections: false })
+  })
+
+  it('say so when the detections are cut, and keep the best', () => {
+    const { scores, capped } = selectDetections(crowd, { ...SELECTION, maxCandidates: 6000 }, GEOMETRY)
+    expect(scoresOf(scores)).toEqual(
+      heads.slice(0, 100).map(({ scores: [score] }) => Number(score.toFixed(5))),
+    )
+    expect(capped).toEqual({ candidates: false, detections: true })
+  })
+
+  it('say nothing when they are met exactly', () => {
+    const selection = { ...SELECTION, maxDetections: 6000, maxCandidates: 6000 }
+    expect(selectDetections(crowd, selection, GEOMETRY).capped).toEqual({
+      candidates: false,
+      detections: false,
+    })
+  })
+})
+
+describe('geometry', () => {
+  it('gives boxes in source pixels', () => {
+    const { boxes } = selectDetections(output([RIDER]), SELECTION, { width: 640, height: 424, scale: 0.5 })
+    expect([...boxes]).toEqual([200, 200, 400, 400])
+  })
+
+  it('clips to the picture, not to the input', () => {
+    const heads: Head[] = [
+      { box: [-20, -10, 50, 60], scores: [0.9] },
+      // It runs into the fill below the picture.
+      { box: [200, 150, 330, 300], scores: [0.8] },
+      { box: [330, 250, 350, 260], scores: [0.7] },
+    ]
+    const { boxes } = selectDetections(output(heads), SELECTION, { width: 640, height: 424, scale: 0.5 })
+    expect([...boxes]).toEqual([0, 0, 100, 120, 400, 300, 640, 424, 640, 424, 640, 424])
+  })
+
+  it('clips after suppression: what two boxes share outside of the picture counts', () => {
+    // Within the picture they share 10 of 30; as wholes, 90 of 110.
+    const heads: Head[] = [
+      { box: [-90, 0, 10, 10], scores: [0.9] },
+      { box: [-80, 0, 20, 10], scores: [0.8] },
+    ]
+    const { boxes } = selectDetections(output(heads), SELECTION, { width: 100, height: 100, scale: 1 })
+    expect([...boxes]).toEqual([0, 0, 10, 10])
+  })
+
+  it('keeps boxes within a picture of one pixel', () => {
+    const { boxes } = selectDetections(output([RIDER]), SELECTION, { width: 1, height: 1, scale: 320 })
+    for (const side of boxes) expect(side >= 0 && side <= 1).toBe(true)
+  })
+})
+
+describe('damaged networks', () => {
+  const broken = (regression: number): NetworkOutput => ({
+    ...output([RIDER, MOTORCYCLE]),
+    boxRegression: new Float32Array(8).fill(regression),
+  })
+
+  it('are refused when a box that counts is not a number', () => {
+    expect(() => selectDetections(broken(Number.NaN), SELECTION, GEOMETRY)).toThrow(
+      expect.objectContaining({ name: 'EfficientDetError', code: 'ERR_INFERENCE' }),
+    )
+    expect(() => selectDetections(broken(Infinity), SELECTION, GEOMETRY)).toThrow(/not numbers/)
+  })
+
+  it('are refused for NaN scores', () => {
+    const heads = output([RIDER, MOTORCYCLE])
+    heads.classLogits[3] = Number.NaN
+    expect(() => selectDetections(heads, SELECTION, GEOMETRY)).toThrow(
+      expect.objectContaining({ code: 'ERR_INFERENCE', message: expect.stringMatching(/position 3/) }),
+    )
+  })
+
+  it('whose sizes overflow give boxes within the picture', () => {
+    const { boxes } = selectDetections(broken(200), SELECTION, GEOMETRY)
+    expect(boxes.length).toBeGreaterThan(0)
+    for (const side of boxes) expect(side >= 0 && side <= 10_000).toBe(true)
+  })
+})
