@@ -10,7 +10,9 @@ for (const [tool, name] of [
   [process.env.CXX ?? 'c++', 'a C++ compiler'],
 ]) {
   if (spawnSync(tool, ['--version']).status !== 0) {
-    console.warn(`The native addon is not built and its tests are skipped: ${name} (${tool}) is not installed.`)
+    console.warn(
+      `The native addon is not built and its tests are skipped: ${name} (${tool}) is not installed.`,
+    )
     process.exit(0)
   }
 }
@@ -20,5 +22,10 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-run(process.execPath, [fileURLToPath(new URL('../node_modules/cmake-js/bin/cmake-js', import.meta.url)), 'compile', '--log-level', 'error'])
+run(process.execPath, [
+  fileURLToPath(new URL('../node_modules/cmake-js/bin/cmake-js', import.meta.url)),
+  'compile',
+  '--log-level',
+  'error',
+])
 run('ctest', ['--test-dir', 'build', '--output-on-failure', '--no-tests=error'])

@@ -3,8 +3,8 @@ import { inspectWeights } from '../files.js'
 import { countAnchors } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import { levelSizes } from '../models/levels.js'
-import { officialArchitecture } from '../models/spec.js'
-import { isVariantName, VARIANT_NAMES, type VariantName, variant } from '../models/variants.js'
+import { type Architecture, officialArchitecture } from '../models/spec.js'
+import { isVariantName, VARIANT_NAMES, type Variant, type VariantName, variant } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
@@ -29,7 +29,7 @@ export function addInfoCommand(program: Command): void {
   addWeightsOptions(command).action(async (model: string | undefined, flags: InfoFlags) => {
     if (model === undefined) return sayAll(flags)
     const name = model.toLowerCase()
-    if (isVariantName(name)) return sayOne(describe(name, flags), flags.json)
+    if (isVariantName(name)) return sayOne(describe(variant(name), flags), flags.json)
     const inspection = await inspectWeights(model, weightsOptionsOf(flags))
     sayFile(model, inspection, flags.json)
   })
@@ -55,11 +55,13 @@ interface Description {
   readonly multiplyAdds: number
 }
 
-function describe(name: VariantName, { classes, size }: Pick<InfoFlags, 'classes' | 'size'>): Description {
+function describe(
+  variant: Variant,
+  { classes, size }: { readonly classes: number; readonly size?: Size },
+  architecture: Architecture = officialArchitecture(variant, classes),
+): Description {
+  const { name, inputSize, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats } = variant
   checkInteger('--classes', classes, 1, MAX_CLASSES)
-  const architecture = officialArchitecture(variant(name), classes)
-  const { inputSize, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats, activation } =
-    architecture.variant
   const input = size === undefined ? { height: inputSize, width: inputSize } : checkSize('--size', size)
   const { parameters, multiplyAdds } = inventory(architecture, input)
   return {
@@ -68,9 +70,9 @@ function describe(name: VariantName, { classes, size }: Pick<InfoFlags, 'classes
     backbone: `efficientnet-${backbone}`,
     fpn: { channels: fpnChannels, cells: fpnCells, fusion },
     headRepeats,
-    activation,
-    preprocessing: architecture.variant.normalization,
-    anchorScale: architecture.variant.anchorScale,
+    activation: variant.activation,
+    preprocessing: variant.normalization,
+    anchorScale: variant.anchorScale,
     classes,
     levels: levelSizes(input, maxLevel).map((level, i) => ({ level: `P${i + 3}`, ...level })),
     anchors: countAnchors(input, maxLevel, architecture.anchorsPerCell),
@@ -80,7 +82,7 @@ function describe(name: VariantName, { classes, size }: Pick<InfoFlags, 'classes
 }
 
 function sayAll(flags: InfoFlags): void {
-  const all = VARIANT_NAMES.map((name) => describe(name, flags))
+  const all = VARIANT_NAMES.map((name) => describe(variant(name), flags))
   if (flags.json) {
     say(JSON.stringify(all, null, 2))
     return
@@ -107,24 +109,34 @@ function sayOne(one: Description, json: boolean): void {
     return
   }
   sayFacts(`EfficientDet-${one.model}`, {
-    input: `${one.input.height} high × ${one.input.width} wide, RGB, ${one.preprocessing} preprocessing`,
+    ...factsOf(one),
+    preprocessing: one.preprocessing,
+    heads: `${one.headRepeats} repeats, ${one.classes} class${one.classes === 1 ? '' : 'es'}`,
+  })
+}
+
+function factsOf(one: Description): Record<string, string> {
+  return {
+    input: `${one.input.height} high × ${one.input.width} wide, RGB`,
     backbone: `${one.backbone}, ${one.activation}`,
     BiFPN: `${one.fpn.cells} cells of ${one.fpn.channels} channels, ${one.fpn.fusion} fusion`,
-    heads: `${one.headRepeats} repeats, ${one.classes} class${one.classes === 1 ? '' : 'es'}`,
     levels: one.levels.map(({ level, height, width }) => `${level} ${height}×${width}`).join(', '),
     anchors: `${grouped(one.anchors)}, of ${one.anchorScale} strides`,
     parameters: grouped(one.parameters),
     'multiply-adds': billions(one.multiplyAdds),
-  })
+  }
 }
 
 function sayFile(path: string, inspection: Inspection, json: boolean): void {
   const { format, layout, identified, decided, notes } = inspection
   const sizes = identified.variants.map(({ name }) => name)
-  const size = decided.spec?.architecture.variant.name ?? (sizes.length === 1 ? sizes[0] : null)
+  const [first, ...others] = identified.variants
+  const { spec } = decided
+  const size = spec?.architecture.variant ?? (others.length === 0 ? first : null)
+  const description = size && describe(size, identified, spec?.architecture)
   if (json) {
     const { prefix, classes, anchorsPerCell } = identified
-    const { spec, questions } = decided
+    const { questions } = decided
     say(
       JSON.stringify(
         {
@@ -132,7 +144,7 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
           format,
           layout,
           prefix,
-          model: size,
+          model: size?.name ?? null,
           candidates: sizes,
           classes,
           anchorsPerCell,
@@ -140,7 +152,7 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
           padding: spec?.architecture.padding ?? null,
           anchors: spec?.anchors ?? null,
           labels: spec?.labels ?? null,
-          architecture: size === null ? null : describe(size, { classes }),
+          architecture: description,
           notes,
           questions,
         },
@@ -150,7 +162,6 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
     )
     return
   }
-  const { spec } = decided
   const labels = spec?.labels
   sayFacts(path, {
     format: `${format}, ${layout}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
@@ -161,10 +172,7 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
       preprocessing: `${spec.preprocessing.resize} resize, mean ${spec.preprocessing.mean.join(' ')}, std ${spec.preprocessing.std.join(' ')}, fill ${spec.preprocessing.fill.join(' ')}`,
       padding: `backbone ${spec.architecture.padding.backbone}, BiFPN ${spec.architecture.padding.fpn}, max-pool ${spec.architecture.padding.pool}`,
     }),
-    ...(size !== null && {
-      input: `${variant(size).inputSize} × ${variant(size).inputSize}`,
-      parameters: grouped(describe(size, { classes: identified.classes }).parameters),
-    }),
+    ...(description && factsOf(description)),
   })
   for (const note of notes) say(`  note: ${note}`)
   for (const question of decided.questions) say(`  open: ${question}`)

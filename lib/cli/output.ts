@@ -1,11 +1,17 @@
 /** Results go to standard output, everything about them to standard error. */
 
+/** Names in files come from strangers: what would steer a terminal is shown instead of obeyed. */
+function harmless(text: string): string {
+  const shown = (sign: string) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`
+  return text.replace(/(?![\n\t])\p{Cc}/gu, shown)
+}
+
 export function say(line: string): void {
-  process.stdout.write(`${line}\n`)
+  process.stdout.write(`${harmless(line)}\n`)
 }
 
 export function tell(line: string): void {
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${harmless(line)}\n`)
 }
 
 export function tellNotes(notes: readonly string[]): void {

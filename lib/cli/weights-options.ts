@@ -49,7 +49,7 @@ export function weightsOptionsOf(flags: WeightsFlags): WeightsOptions {
     ratios: flags.anchorRatios,
   })
   return defined({
-    model: flags.variant,
+    variant: flags.variant,
     preprocessing: flags.preprocessing,
     padding: Object.keys(padding).length > 0 ? padding : undefined,
     anchors: Object.keys(anchors).length > 0 ? anchors : undefined,

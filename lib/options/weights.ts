@@ -5,7 +5,7 @@ import { VARIANT_NAMES } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { checkNames, checkNumber, checkOneOf, invalidOption } from './checks.js'
 
-export const WEIGHTS_OPTION_NAMES = ['model', 'preprocessing', 'padding', 'anchors', 'labels'] as const
+export const WEIGHTS_OPTION_NAMES = ['variant', 'preprocessing', 'padding', 'anchors', 'labels'] as const
 
 /** More anchors per cell than anyone trains with; keeps nonsense from asking for memory. */
 const MAX_SCALES = 100
@@ -17,8 +17,8 @@ const MAX_SCALES = 100
  * @throws EfficientDetError ERR_INVALID_OPTION
  */
 export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
-  const { model, preprocessing, padding, anchors, labels } = options
-  if (model !== undefined) checkOneOf('model', model, VARIANT_NAMES)
+  const { variant, preprocessing, padding, anchors, labels } = options
+  if (variant !== undefined) checkOneOf('variant', variant, VARIANT_NAMES)
   if (preprocessing !== undefined) checkOneOf('preprocessing', preprocessing, NORMALIZATIONS)
   if (padding !== undefined) {
     checkNames('padding', padding, ['backbone', 'fpn', 'pool'])
@@ -52,7 +52,7 @@ export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
     throw new EfficientDetError('ERR_LABELS', 'labels are not a list of texts; give one name per class.')
   }
   return {
-    ...(model !== undefined && { model }),
+    ...(variant !== undefined && { variant }),
     ...(preprocessing !== undefined && { preprocessing }),
     ...(padding !== undefined && { padding: { ...padding } }),
     ...(anchors !== undefined && { anchors: copyAnchors(anchors) }),

@@ -13,7 +13,7 @@ import type { StoredSpec } from './metadata.js'
 /** What a caller may say about weights, over everything that is stored or guessed. */
 export interface WeightsOptions {
   /** The size, where tensors fit several (D6 and D7). */
-  readonly model?: VariantName
+  readonly variant?: VariantName
   /** How the trainer normalised pictures. */
   readonly preprocessing?: Normalization
   readonly padding?: Partial<Padding>
@@ -116,7 +116,7 @@ function decideSize(
   }
   questions.push(
     `The tensors fit ${names.join(' and ')}, which differ in input size and anchors: ` +
-      `say which (model: ${names.map((name) => `'${name}'`).join(' or ')}; --model on the command line).`,
+      `say which (variant: ${names.map((name) => `'${name}'`).join(' or ')}; --variant on the command line).`,
   )
   return first
 }

@@ -38,14 +38,14 @@ async function withFile<T>(
   const checkpoint = await openCheckpoint(path)
   try {
     const stored = fromMetadata(checkpoint.metadata)
-    if (stored && options.model !== undefined && options.model !== stored.model) {
+    if (stored && options.variant !== undefined && options.variant !== stored.model) {
       throw new EfficientDetError(
         'ERR_INVALID_OPTION',
-        `model is '${options.model}', but the file was converted as ${stored.model}. ` +
+        `variant is '${options.variant}', but the file was converted as ${stored.model}. ` +
           'Leave the option out, or convert the original weights again.',
       )
     }
-    const identified = identify(checkpoint.tensors, options.model ?? stored?.model)
+    const identified = identify(checkpoint.tensors, options.variant ?? stored?.model)
     if (stored?.labels) checkLabels(stored.labels, identified.classes)
     const names = checkpoint.arch === undefined ? [basename(path)] : [basename(path), checkpoint.arch]
     return await use(checkpoint, identified, decide(identified, names, options, stored))

@@ -65,7 +65,7 @@ describe('info', () => {
     expect(one.parameters).toBe(3_880_067 - 89 * 9 * 65)
     expect(one.anchors).toBe(9 * (48 * 80 + 24 * 40 + 12 * 20 + 6 * 10 + 3 * 5))
     const text = await efficientdet(['info', 'd0', '--size', '384x640'])
-    expect(text.stdout).toMatch(/input +384 high × 640 wide, RGB, imagenet preprocessing/)
+    expect(text.stdout).toMatch(/input +384 high × 640 wide, RGB\n/)
     expect(text.stdout).toMatch(/levels +P3 48×80, P4 24×40, P5 12×20, P6 6×10, P7 3×5/)
   })
 

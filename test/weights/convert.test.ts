@@ -99,13 +99,13 @@ describe('convertModelFile', () => {
   it('does not let another size be told of its own file', async () => {
     const output = await target()
     await convertModelFile(await savedState(STATE), output, OPTIONS)
-    await expect(inspectModelFile(output, { model: 'd1' })).rejects.toThrow(
+    await expect(inspectModelFile(output, { variant: 'd1' })).rejects.toThrow(
       expect.objectContaining({
         code: 'ERR_INVALID_OPTION',
-        message: `${output}: model is 'd1', but the file was converted as d0. Leave the option out, or convert the original weights again.`,
+        message: `${output}: variant is 'd1', but the file was converted as d0. Leave the option out, or convert the original weights again.`,
       }),
     )
-    expect((await inspectModelFile(output, { model: 'd0' })).decided.questions).toEqual([])
+    expect((await inspectModelFile(output, { variant: 'd0' })).decided.questions).toEqual([])
   })
 
   it('writes nothing where something is open', async () => {

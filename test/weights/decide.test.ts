@@ -37,8 +37,8 @@ describe('size', () => {
     const { spec, questions } = decided(identified, 'best.pth')
     expect(spec).toBeNull()
     expect(questions).toEqual([
-      "The tensors fit d6 and d7, which differ in input size and anchors: say which (model: 'd6' or 'd7'; " +
-        '--model on the command line).',
+      "The tensors fit d6 and d7, which differ in input size and anchors: say which (variant: 'd6' or 'd7'; " +
+        '--variant on the command line).',
     ])
   })
 
@@ -102,7 +102,7 @@ describe('preprocessing', () => {
   it('needs no question for lite models, zylo and the large sizes', () => {
     expect(decided(LITE0, 'x.pth').spec?.preprocessing).toEqual(preprocessingOf('effdet', 'lite'))
     expect(decided(ZYLO_D0, 'x.pth').spec?.preprocessing).toEqual(preprocessingOf('zylo', 'imagenet'))
-    expect(decided(D6, 'x.pth', { model: 'd6' }).questions.join()).not.toContain('preprocessing')
+    expect(decided(D6, 'x.pth', { variant: 'd6' }).questions.join()).not.toContain('preprocessing')
   })
 })
 

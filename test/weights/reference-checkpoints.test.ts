@@ -25,7 +25,7 @@ interface Entry {
   readonly prefix?: string
   readonly preprocessing?: Normalization
   readonly options?: {
-    readonly model?: VariantName
+    readonly variant?: VariantName
     readonly preprocessing?: Normalization
     readonly backbonePadding?: ConvPadding
     readonly fpnPadding?: ConvPadding
@@ -63,9 +63,9 @@ const entries = Object.entries(index).map(([name, entry]) => ({
 const withOutcome = (outcome: Entry['outcome']) => entries.filter((entry) => entry.outcome === outcome)
 
 function optionsOf({ options = {} }: Entry): WeightsOptions {
-  const { model, preprocessing, backbonePadding: backbone, fpnPadding: fpn } = options
+  const { variant, preprocessing, backbonePadding: backbone, fpnPadding: fpn } = options
   return {
-    ...(model && { model }),
+    ...(variant && { variant }),
     ...(preprocessing && { preprocessing }),
     ...(backbone && fpn && { padding: { backbone, fpn } }),
   }
@@ -147,7 +147,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
     'case $case, $name is a D7 for good once it is converted as one',
     async ({ path }) => {
       const output = join(await temporaryFolder(), 'best.safetensors')
-      await convertModelFile(path, output, { model: 'd7', half: true })
+      await convertModelFile(path, output, { variant: 'd7', half: true })
       const { decided, identified } = await inspectModelFile(output)
       expect(identified.variants.map(({ name }) => name)).toEqual(['d7'])
       expect(decided).toMatchObject({

@@ -182,7 +182,7 @@ def padding(folder: Folder) -> None:
             f"effdet's {model}{', redundant_bias=True' if overrides else ''}",
             state,
             outcome="ambiguous",
-            options={"model": ours, "preprocessing": "lite" if "lite" in ours else "imagenet", **options},
+            options={"variant": ours, "preprocessing": "lite" if "lite" in ours else "imagenet", **options},
             backboneEpsilon=network.backbone.bn1.eps,
             fusion=fpn_nodes[0].combine.weight_method,
             headBatchNorms="level first" if network.class_net.bn_level_first else "repeat first",
@@ -194,10 +194,10 @@ def same_tensors(folder: Folder, d0: nn.Module) -> None:
     network = effdet_network("tf_efficientdet_d7", 40, (512, 512))
     state = mapped(network.state_dict(), torch.Tensor.half)
     network.load_state_dict(state)
-    options = {"model": "d7", "candidates": ["d6", "d7"]}
+    options = {"variant": "d7", "candidates": ["d6", "d7"]}
     expected = folder.expect("d7-effdet", network)
     facts = {"outcome": "ambiguous", "options": options}
-    what = "a D7 in float16 by {}'s names; only --model tells it from a D6"
+    what = "a D7 in float16 by {}'s names; only --variant tells it from a D6"
     folder.save("d7-effdet", 4, what.format("effdet"), state, file="d7-effdet/best.pth", expected=expected, **facts)
     # Without outputs to compare: zylo pools with zeros outside, effdet with −∞.
     zylo = to_zylo(state, network.config.max_level)

@@ -1,0 +1,97 @@
+// Prints what lies between a call and a backend's C function, with the fake backend at 1 ms a batch and 1080p frames.
+// Run by `npm run bench:native`; the machine should be idle.
+import { readFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { EfficientDet } from '#lib/index.js'
+import { measurePairs, median } from './pairs.mjs'
+
+const backendLibrary = new URL('../build/Release/libefficientdet_fake.so', import.meta.url).pathname
+const WIDTH = 1920
+const HEIGHT = 1080
+const frame = {
+  data: new Uint8Array(WIDTH * HEIGHT * 3).fill(1),
+  format: 'rgb',
+  width: WIDTH,
+  height: HEIGHT,
+}
+
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ${cpus().length} cores, Node ${process.versions.node}`,
+)
+console.log('fake backend, 1 ms a batch, 1920×1080 RGB frames, medians\n')
+
+// --- One caller -----------------------------------------------------------------------------------------------------
+
+process.env.FAKE_BACKEND = 'delay=1000'
+const options = { backend: 'tensorrt', backendLibrary, size: 64, maxPending: 64 }
+const detector = await EfficientDet.load('person', options)
+const copy = new Uint8Array(frame.data.length)
+const inBackend = []
+const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
+const [calls, copies] = await measurePairs(
+  500,
+  async () => {
+    const { timings } = await detector.detect(frame)
+    inBackend.push(timings.network)
+  },
+  () => copy.set(frame.data),
+)
+delay.disable()
+// What the backend took is told with every result; the first calls, which warm up, are not among those timed.
+const backend = inBackend.slice(-calls.length)
+const overhead = calls.map((time, i) => 1000 * (time - backend[i] - copies[i]))
+console.log(`call               ${(1000 * median(calls)).toFixed(0)} µs`)
+console.log(`backend            ${(1000 * median(backend)).toFixed(0)} µs`)
+console.log(`one frame copy     ${(1000 * median(copies)).toFixed(0)} µs`)
+console.log(`overhead           ${median(overhead).toFixed(0)} µs (median of pairs)`)
+console.log(`event loop, p99    ${(delay.percentile(99) / 1e6 - 1).toFixed(2)} ms beyond its 1 ms timer\n`)
+
+// --- Eight callers --------------------------------------------------------------------------------------------------
+
+const small = { data: new Uint8Array(640 * 360 * 3), format: 'rgb', width: 640, height: 360 }
+for (const [name, picture] of [
+  ['1920×1080', frame],
+  ['640×360', small],
+]) {
+  const [together, explicit] = await measurePairs(
+    20,
+    () => Promise.all(Array.from({ length: 8 }, () => repeat(25, () => detector.detect(picture)))),
+    () => repeat(25, () => Promise.all(Array.from({ length: 8 }, () => detector.detect(picture)))),
+  )
+  const ratio = median(explicit.map((time, i) => time / together[i]))
+  console.log(
+    `8 callers, ${name}: ${((200 / median(together)) * 1000).toFixed(0)} frames/s, explicit batches of 8: ${((200 / median(explicit)) * 1000).toFixed(0)} frames/s, ratio ${ratio.toFixed(2)}`,
+  )
+}
+
+// --- libuv's threads ------------------------------------------------------------------------------------------------
+
+const file = new URL('../models/person/person.safetensors', import.meta.url)
+let saturating = true
+const [busy, alone] = [[], []]
+for (let round = 0; round < 10; round++) {
+  saturating = true
+  const load = Array.from({ length: 16 }, async () => {
+    while (saturating) await detector.detect(small)
+  })
+  for (let i = 0; i < 10; i++) busy.push(await timeOf(() => readFile(file)))
+  saturating = false
+  await Promise.all(load)
+  for (let i = 0; i < 10; i++) alone.push(await timeOf(() => readFile(file)))
+}
+console.log(
+  `\nreading a file     ${median(alone).toFixed(2)} ms alone, ${median(busy).toFixed(2)} ms beside a saturated engine (${(median(busy) / median(alone)).toFixed(2)}×)`,
+)
+await detector.dispose()
+
+async function repeat(times, call) {
+  for (let i = 0; i < times; i++) await call()
+}
+
+async function timeOf(call) {
+  const start = performance.now()
+  await call()
+  return performance.now() - start
+}
