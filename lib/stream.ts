@@ -1,6 +1,7 @@
 import { EfficientDetError } from './errors.js'
 import type { Source } from './image/source.js'
 import type { DetectionResult } from './result.js'
+import { onAbort } from './threads/abort.js'
 import { withResolvers } from './threads/job.js'
 
 interface Stream {
@@ -28,11 +29,10 @@ export async function* streamInOrder(
   const controller = new AbortController()
   const aborted = withResolvers<never>()
   aborted.promise.catch(() => {})
-  const onAbort = () => {
+  const stopListening = onAbort(signal, () => {
     controller.abort(signal!.reason)
     aborted.reject(signal!.reason)
-  }
-  signal?.addEventListener('abort', onAbort)
+  })
 
   const iterator =
     Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]()
@@ -60,7 +60,7 @@ export async function* streamInOrder(
       else throw event.error
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    stopListening()
     controller.abort()
     // A source that is still awaited might never come, so its iterator's end is not waited for then.
     const returned = exhausted ? undefined : iterator.return?.()

@@ -1,4 +1,5 @@
 import { EfficientDetError, type ErrorCode } from '../errors.js'
+import { onAbort } from './abort.js'
 import type { Answer } from './answer.js'
 import { fromWire } from './wire-error.js'
 import { startWorker } from './worker.js'
@@ -22,8 +23,7 @@ export async function runJob<Result>(
   signal?.throwIfAborted()
   const worker = startWorker(url, workerData)
   const { promise, resolve, reject } = withResolvers<Result>()
-  const onAbort = () => reject(signal!.reason)
-  signal?.addEventListener('abort', onAbort)
+  const stopListening = onAbort(signal, () => reject(signal!.reason))
   worker.on('message', (answer: Answer<Result>) => {
     if ('error' in answer) reject(fromWire(answer.error, fallback))
     else resolve(answer.result)
@@ -35,7 +35,7 @@ export async function runJob<Result>(
   try {
     return await promise
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    stopListening()
     await worker.terminate()
   }
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.js'
+
 /** Lets a limited number of callers in; the others wait in order. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = []
@@ -20,15 +22,15 @@ export class Semaphore {
     if (this.tryAcquire()) return
     await new Promise<void>((resolve, reject) => {
       const enter = () => {
-        signal?.removeEventListener('abort', leave)
+        stopListening()
         resolve()
       }
-      const leave = () => {
+      const stopListening = onAbort(signal, () => {
+        stopListening()
         this.#waiting.splice(this.#waiting.indexOf(enter), 1)
         reject(signal!.reason)
-      }
+      })
       this.#waiting.push(enter)
-      signal?.addEventListener('abort', leave, { once: true })
     })
   }
 

@@ -3,6 +3,7 @@ import { EfficientDetError } from '../../errors.js'
 import type { Frame } from '../../image/frame.js'
 import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
+import { onAbort } from '../../threads/abort.js'
 import { withResolvers } from '../../threads/job.js'
 import { endThread, noNativeCalls, outliveNativeCalls } from '../../threads/native-calls.js'
 import { fromWire } from '../../threads/wire-error.js'
@@ -65,9 +66,8 @@ export class CpuEngine implements Engine {
       else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
     }
     const onError = (cause: Error) => reject(new EfficientDetError('ERR_INFERENCE', cause.message, { cause }))
-    const onAbort = () => reject(signal!.reason)
     worker.on('message', onMessage).on('error', onError)
-    signal?.addEventListener('abort', onAbort)
+    const stopListening = onAbort(signal, () => reject(signal!.reason))
     try {
       return new CpuEngine(worker, await promise)
     } catch (error) {
@@ -76,7 +76,7 @@ export class CpuEngine implements Engine {
       throw error
     } finally {
       worker.off('message', onMessage).off('error', onError)
-      signal?.removeEventListener('abort', onAbort)
+      stopListening()
     }
   }
 
@@ -86,13 +86,12 @@ export class CpuEngine implements Engine {
     const { promise, resolve, reject } = withResolvers<Outcome>()
     const copy = { ...frame, data: new Uint8Array(frame.data) }
     const job: Job = { frame: copy, selection, submitted: performance.now(), resolve, reject }
-    const onAbort = () => {
+    const stopListening = onAbort(signal, () => {
       const place = this.#queue.indexOf(job)
       // A running one cannot be stopped: its answer is dropped when it comes.
       if (place >= 0) this.#queue.splice(place, 1)
       reject(signal!.reason)
-    }
-    signal?.addEventListener('abort', onAbort)
+    })
     this.#queue.push(job)
     this.#next()
     try {
@@ -101,7 +100,7 @@ export class CpuEngine implements Engine {
       if ('failed' in outcome) throw fromWire(outcome.failed, 'ERR_INFERENCE')
       return outcome.result
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      stopListening()
     }
   }
 

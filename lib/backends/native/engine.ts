@@ -4,6 +4,7 @@ import { type Frame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
+import { onAbort } from '../../threads/abort.js'
 import { withResolvers } from '../../threads/job.js'
 import type { Engine, EngineResult } from '../backend.js'
 import { nativeError } from './native-error.js'
@@ -55,12 +56,11 @@ export class NativeBackendEngine implements Engine {
       (result) => resolve({ result }),
       (failure) => resolve({ failure }),
     )
-    const onAbort = () => {
+    const stopListening = onAbort(signal, () => {
       // A running one cannot be stopped: its answer is dropped when it comes.
       this.#native.cancel(id)
       reject(signal!.reason)
-    }
-    signal?.addEventListener('abort', onAbort)
+    })
     const timer = setTimeout(() => reject(this.#giveUp()), this.#deadline)
     try {
       const outcome = await promise
@@ -69,7 +69,7 @@ export class NativeBackendEngine implements Engine {
       return toResult(outcome.result)
     } finally {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      stopListening()
     }
   }
 

@@ -4,6 +4,7 @@ import { type Addon, addonFolder, type Library, loadAddon, type NativeProbe } fr
 import { EfficientDetError } from '../../errors.js'
 import { anchorBoxes } from '../../models/anchors.js'
 import { runTask } from '../../tasks/run.js'
+import { onAbort } from '../../threads/abort.js'
 import type { BackendName, Engine, OpenRequest } from '../backend.js'
 import { unavailable } from '../unavailable.js'
 import { NativeBackendEngine } from './engine.js'
@@ -117,15 +118,14 @@ async function build(
   const turn = building.then(async () => {
     signal?.throwIfAborted()
     const cancel = new Int32Array(new SharedArrayBuffer(4))
-    const onAbort = () => Atomics.store(cancel, 0, 1)
-    signal?.addEventListener('abort', onAbort)
+    const stopListening = onAbort(signal, () => Atomics.store(cancel, 0, 1))
     try {
       return await addon.build(library, onnx, { maxBatch, workspaceBytes: 0 }, cancel, onProgress)
     } catch (error) {
       if (signal?.aborted) throw signal.reason
       throw nativeError(error, 'The engine cannot be built')
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      stopListening()
     }
   })
   building = turn.catch(() => {})
