@@ -32,9 +32,16 @@ export async function decode(
     return { frame: await pixelsOf(pipeline, metadata, name), pages: metadata.pages ?? 1 }
   } catch (error) {
     if (error instanceof EfficientDetError) throw error
-    const message = error instanceof Error ? error.message : String(error)
-    throw imageError(name, `cannot be decoded (${message.trim().replace(/\s*\n\s*/g, '; ')}).`, error)
+    throw imageError(name, `cannot be decoded (${reasonOf(error)}).`, error)
   }
+}
+
+/** What sharp says, on one line. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  // libvips has one list of reasons for all threads, and another picture may have emptied it.
+  if (message === 'Unknown error') return 'it is damaged or ends early'
+  return message.trim().replace(/\s*\n\s*/g, '; ')
 }
 
 async function pixelsOf(pipeline: Sharp, metadata: Metadata, name: string): Promise<Frame> {

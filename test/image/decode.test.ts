@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { toPicture } from '#lib/image/colour.js'
 import { readSource, type Source } from '#lib/image/source.js'
 import { withoutSegment } from './jpeg.js'
+import { storedAs } from './orientation.js'
 import { bytesOf, largestDifference, picture } from './reference.js'
 
 /** Decoded as RGB, whatever the frame's format. */
@@ -133,31 +134,10 @@ describe('decode, without loss', () => {
 })
 
 describe('decode, with EXIF orientation', () => {
-  /** Where the pixel shown at x, y of a w × h picture is stored (EXIF 2.3, tag 274). */
-  const STORED: Readonly<Record<number, (x: number, y: number, w: number, h: number) => [number, number]>> = {
-    1: (x, y) => [x, y],
-    2: (x, y, w) => [w - 1 - x, y],
-    3: (x, y, w, h) => [w - 1 - x, h - 1 - y],
-    4: (x, y, _, h) => [x, h - 1 - y],
-    5: (x, y) => [y, x],
-    6: (x, y, w) => [y, w - 1 - x],
-    7: (x, y, w, h) => [h - 1 - y, w - 1 - x],
-    8: (x, y, _, h) => [h - 1 - y, x],
-  }
-
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('shows orientation %i as a viewer does', async (orientation) => {
     const [width, height] = [16, 8]
-    const turned = orientation > 4
-    const [storedWidth, storedHeight] = turned ? [height, width] : [width, height]
-    const stored = new Uint8Array(RGB.length)
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const [storedX, storedY] = STORED[orientation](x, y, width, height)
-        const from = 3 * (y * width + x)
-        stored.set(RGB.subarray(from, from + 3), 3 * (storedY * storedWidth + storedX))
-      }
-    }
-    const encoder = sharp(stored, { raw: { width: storedWidth, height: storedHeight, channels: 3 } })
+    const stored = storedAs(orientation, { data: RGB, width, height })
+    const encoder = sharp(stored.data, { raw: { width: stored.width, height: stored.height, channels: 3 } })
       .withMetadata({ orientation })
       .webp({ lossless: true })
     const encoded = await encoder.toBuffer()
