@@ -36,12 +36,16 @@ export async function decode(
   }
 }
 
+/** A damaged TIFF has a line for every tag. */
+const LONGEST_REASON = 300
+
 /** What sharp says, on one line. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   // libvips has one list of reasons for all threads, and another picture may have emptied it.
   if (message === 'Unknown error') return 'it is damaged or ends early'
-  return message.trim().replace(/\s*\n\s*/g, '; ')
+  const line = message.trim().replace(/\s*\n\s*/g, '; ')
+  return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON)}…` : line
 }
 
 async function pixelsOf(pipeline: Sharp, metadata: Metadata, name: string): Promise<Frame> {
