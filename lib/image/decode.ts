@@ -8,6 +8,7 @@ import { loadSharp } from './sharp.js'
  * Decodes a compressed picture, its first page if there are several, into RGB.
  *
  * Colour profiles of RGB pictures are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
+ * CMYK of a JPEG counts as inverted, as Adobe's programs write it, with their marker or without.
  * Alpha is dropped, and 16-bit samples are divided by 257. A file that ends early or is damaged is refused
  * rather than completed with invented pixels.
  *

@@ -69,8 +69,8 @@ export function selectDetections(
     )
   }
   const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
-  // Clipping comes last, as the trainers have it: boxes that reach out of the picture compete with their
-  // whole areas.
+  // Clipping comes last: boxes that reach out of the picture compete with their whole areas. So it is in automl,
+  // and in effdet where it is not told the picture's size; where it is, effdet clips first and may drop others.
   const result = {
     boxes: new Float32Array(kept.length * 4),
     scores: new Float32Array(kept.length),
