@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 
 /**
@@ -48,8 +49,12 @@ function endAll(): void {
   }
 }
 
+interface Ending extends EventEmitter {
+  terminate(): Promise<unknown>
+}
+
 /** Ends a thread that `outliveNativeCalls` knows, after the native call that it may be in. */
-export async function endThread(worker: Worker, calls: NativeCalls): Promise<void> {
+export async function endThread(worker: Ending, calls: NativeCalls): Promise<void> {
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   worker.on('error', () => {})
   if ((Atomics.or(calls, 0, ENDING) & BUSY) === 0) await worker.terminate()

@@ -65,3 +65,27 @@ describe('the end of the process (case 26)', () => {
     expect(result).toEqual({ ...QUIET, stdout: '' })
   })
 })
+
+describe('worker threads (case 26)', () => {
+  it('may be ended in mid-run, four at once, without any harm to the process', async () => {
+    for (let round = 0; round < 3; round++) {
+      const result = await program(`
+        import { Worker } from 'node:worker_threads'
+        const source = \`
+          import(\${JSON.stringify(INDEX)}).then(async ({ EfficientDet }) => {
+            const { parentPort, workerData } = await import('node:worker_threads')
+            const detector = await EfficientDet.load('person', { threads: 1 })
+            parentPort.postMessage('running')
+            for (;;) await detector.detect(workerData)
+          })\`
+        const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true, workerData: PERSON }))
+        await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))))
+        await sleep(${30 + 40 * round})
+        await Promise.all(workers.map((worker) => worker.terminate()))
+        // The process works on as if nothing had been.
+        const detector = await EfficientDet.load('person')
+        console.log((await detector.detect(PERSON)).detections.length)`)
+      expect(result).toEqual({ ...QUIET, stdout: '1\n' })
+    }
+  })
+})

@@ -1,13 +1,12 @@
-import type { Worker } from 'node:worker_threads'
 import { EfficientDetError } from '../../errors.js'
 import type { Frame } from '../../image/frame.js'
 import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { withResolvers } from '../../threads/job.js'
-import { endThread, noNativeCalls, outliveNativeCalls } from '../../threads/native-calls.js'
+import { endThread } from '../../threads/native-calls.js'
+import { type Peer, startPeer } from '../../threads/peer.js'
 import { fromWire } from '../../threads/wire-error.js'
-import { startWorker } from '../../threads/worker.js'
 import type { Engine, EngineResult, OpenRequest } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
@@ -31,7 +30,7 @@ export class CpuEngine implements Engine {
   readonly size: Ready['size']
   readonly notes: Ready['notes']
   readonly description: string
-  readonly #worker: Worker
+  readonly #worker: Peer
   readonly #queue: Job[] = []
   #running: Job | null = null
   #started = 0
@@ -41,7 +40,7 @@ export class CpuEngine implements Engine {
   /** Called whenever the last pending call has been answered. */
   #onIdle: (() => void) | null = null
 
-  private constructor(worker: Worker, ready: Ready) {
+  private constructor(worker: Peer, ready: Ready) {
     this.#worker = worker
     this.spec = ready.spec
     this.size = ready.size
@@ -55,10 +54,9 @@ export class CpuEngine implements Engine {
 
   static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
-    const calls = noNativeCalls()
-    const workerData: ThreadData = { path, weights, size, threads, calls }
-    const worker = startWorker(packageFile('./network-worker.js', import.meta.url), workerData)
-    outliveNativeCalls(worker, calls)
+    const url = packageFile('./network-worker.js', import.meta.url)
+    const data: Omit<ThreadData, 'calls'> = { path, weights, size, threads }
+    const { peer: worker, calls } = startPeer(url, data)
     const { promise, resolve, reject } = withResolvers<Ready>()
     const onMessage = (reply: Reply) => {
       if ('stage' in reply) onStage(reply.stage, 0)

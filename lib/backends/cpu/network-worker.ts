@@ -1,23 +1,18 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { type Host, host } from '../../threads/host.js'
 import { toWire } from '../../threads/wire-error.js'
 import { CpuNetwork } from './network.js'
 import type { Reply, Request, ThreadData } from './protocol.js'
 
 /** The engine's thread: loads, then answers one frame after another until told to close. */
 
-const port = parentPort!
-
-function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer)
-}
-
-async function serve(): Promise<void> {
-  const network = await CpuNetwork.open(workerData as ThreadData, (stage) => reply({ stage }))
+async function serve({ data, onMessage, close }: Host, reply: (message: Reply) => void): Promise<void> {
+  const network = await CpuNetwork.open(data as ThreadData, (stage) => reply({ stage }))
   reply({ ready: network.ready })
-  port.on('message', async (request: Request) => {
+  onMessage(async (message) => {
+    const request = message as Request
     if (request === 'close') {
       await network.close()
-      port.close()
+      close()
       return
     }
     try {
@@ -29,4 +24,6 @@ async function serve(): Promise<void> {
   })
 }
 
-serve().catch((error) => reply({ failed: toWire(error) }))
+const caller = await host()
+const reply = (message: Reply) => caller.post(message)
+serve(caller, reply).catch((error) => reply({ failed: toWire(error) }))
