@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { inventory } from '../network/parameters.js'
 import type { WeightsOptions } from './decide.js'
+import { roundToHalf } from './half.js'
 import { toMetadata } from './metadata.js'
 import type { Model } from './model-file.js'
 import { readModelFile } from './model-file.js'
@@ -32,7 +33,9 @@ export async function convertModelFile(
   const tensors = [...inventory(architecture, size).tensors].map(([name, shape]): WritableTensor => {
     const data = weights.get(name)!
     const narrow = options.half === true && shape.length > 1 && data.every(fitsFloat16)
-    return { name, shape, dtype: narrow ? 'float16' : 'float32', data }
+    return narrow
+      ? { name, shape, dtype: 'float16', data: roundToHalf(data, shape[0]) }
+      : { name, shape, dtype: 'float32', data }
   })
   await writeSafetensors(output, tensors, toMetadata(model.spec, model.origin, basename(input)))
   return model
