@@ -12,6 +12,7 @@ import { buildGraph } from '#lib/graph/build.js'
 import { EfficientDet } from '#lib/index.js'
 import { readModelFile } from '#lib/weights/model-file.js'
 import { measurePairs, median, percentile } from './pairs.mjs'
+import { writeTrainedLike } from './trained-like.mjs'
 
 const REPETITIONS = 40
 const SIZE = { height: 512, width: 512 }
@@ -50,7 +51,9 @@ if (existsSync(effdetOnnx)) {
   await theirs.release()
 } else console.log(`effdet's export: skipped, there is no ${effdetOnnx}\n`)
 
-const detector = await EfficientDet.load(weights)
+const trainedLike = new URL('../.cache/bench/d0.safetensors', import.meta.url).pathname
+await writeTrainedLike(weights, photograph, trainedLike)
+const detector = await EfficientDet.load(trainedLike)
 const jpeg = await readFile(photograph)
 const delay = monitorEventLoopDelay({ resolution: 1 })
 const [bare, whole] = await measurePairs(

@@ -1,0 +1,52 @@
+import { mkdir } from 'node:fs/promises'
+import ort from 'onnxruntime-node'
+import { buildGraph } from '#lib/graph/build.js'
+import { toPicture } from '#lib/image/colour.js'
+import { preprocess } from '#lib/image/preprocess.js'
+import { readSource } from '#lib/image/source.js'
+import { inventory } from '#lib/network/parameters.js'
+import { toMetadata } from '#lib/weights/metadata.js'
+import { readModelFile } from '#lib/weights/model-file.js'
+import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+
+/** Class scores above 0.4 that a trained network has on a picture with some objects, before suppression. */
+const CONFIDENT = 200
+
+/**
+ * Writes a copy of random weights that finds as much in a picture as trained ones do: random class heads are sure of
+ * something everywhere, and sorting a million scores is not what a detector does. Only the class head's bias changes.
+ */
+export async function writeTrainedLike(path, picturePath, output) {
+  const { spec, weights, origin } = await readModelFile(path)
+  const { inputSize } = spec.architecture.variant
+  const size = { height: inputSize, width: inputSize }
+  const { frame } = await readSource(picturePath, { maxPixels: 1e8 })
+  const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+  const graph = buildGraph(spec.architecture, weights, {
+    size,
+    batch: 1,
+    precision: 'float32',
+    input: 'float32',
+  })
+  const session = await ort.InferenceSession.create(graph)
+  const { class_logits } = await session.run({
+    images: new ort.Tensor('float32', tensor, [1, 3, inputSize, inputSize]),
+  })
+  await session.release()
+  const shift = Math.log(0.4 / 0.6) - Float32Array.from(class_logits.data).sort().at(-CONFIDENT)
+
+  const shifted = new Map(weights)
+  const bias = 'class_net.predict.conv_pw.bias'
+  shifted.set(
+    bias,
+    shifted.get(bias).map((value) => value + shift),
+  )
+  const tensors = [...inventory(spec.architecture, size).tensors].map(([name, shape]) => ({
+    name,
+    shape,
+    dtype: 'float32',
+    data: shifted.get(name),
+  }))
+  await mkdir(new URL('.', `file://${output}`), { recursive: true })
+  await writeSafetensors(output, tensors, toMetadata(spec, origin, path))
+}
