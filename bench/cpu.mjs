@@ -43,10 +43,10 @@ if (existsSync(effdetOnnx)) {
     () => run(ours),
     () => run(theirs),
   )
-  console.log(`our graph            ${ms(median(a))}`)
-  console.log(`effdet's own export  ${ms(median(b))}`)
+  console.log(`our graph            ${ms(median(a))}, ${ms(median(a.cpu))} of processor time`)
+  console.log(`effdet's own export  ${ms(median(b))}, ${ms(median(b.cpu))} of processor time`)
   console.log(
-    `ratio                ${median(a.map((time, i) => time / b[i])).toFixed(3)} (median of pairs)\n`,
+    `ratio                ${(median(a) / median(b)).toFixed(3)}, ${(median(a.cpu) / median(b.cpu)).toFixed(3)}\n`,
   )
   await theirs.release()
 } else console.log(`effdet's export: skipped, there is no ${effdetOnnx}\n`)

@@ -2,19 +2,24 @@
  * Times two functions in turns, so that whatever else the machine does meets both. The order within a pair
  * alternates, and the first pairs, which warm caches up, are dropped.
  *
- * @returns milliseconds of each, pair by pair
+ * @returns for each, milliseconds of the clock, pair by pair, and in `cpu` those that this process's threads worked
  */
 export async function measurePairs(repetitions, first, second, warmUp = 3) {
-  const times = [[], []]
+  const measured = [[], []]
+  for (const times of measured) times.cpu = []
   for (let i = -warmUp; i < repetitions; i++) {
     const order = i % 2 === 0 ? [0, 1] : [1, 0]
     for (const which of order) {
       const start = performance.now()
+      const used = process.cpuUsage()
       await [first, second][which]()
-      if (i >= 0) times[which].push(performance.now() - start)
+      const { user, system } = process.cpuUsage(used)
+      if (i < 0) continue
+      measured[which].push(performance.now() - start)
+      measured[which].cpu.push((user + system) / 1000)
     }
   }
-  return times
+  return measured
 }
 
 export function median(values) {
@@ -23,6 +28,6 @@ export function median(values) {
 
 /** @param fraction 0…1 */
 export function percentile(values, fraction) {
-  const sorted = values.toSorted((a, b) => a - b)
+  const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))]
 }
