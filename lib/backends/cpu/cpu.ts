@@ -8,6 +8,7 @@ import { CpuEngine } from './engine.js'
 export const cpu: Backend = {
   name: 'cpu',
   async probe() {
+    disableTelemetry()
     try {
       const url = packageFile('./probe-worker.js', import.meta.url)
       const description = await runJob<string>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
@@ -16,5 +17,17 @@ export const cpu: Backend = {
       return probeOf(error)
     }
   },
-  open: (request) => CpuEngine.open(request),
+  open(request) {
+    disableTelemetry()
+    return CpuEngine.open(request)
+  },
+}
+
+/**
+ * From 1.30 on, onnxruntime reports to its maker over the network and keeps an identifier in the user's cache folder,
+ * unless this variable is set before it is loaded. A program that looks at pictures should tell nobody about it; who
+ * wants to may set the variable to 0.
+ */
+function disableTelemetry(): void {
+  process.env.ORT_DISABLE_TELEMETRY ??= '1'
 }
