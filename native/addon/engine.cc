@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "addon_data.h"
+#include "frame_copy.h"
 #include "library.h"
 #include "message.h"
 #include "status.h"
@@ -110,7 +111,8 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     job->bytes = std::move(spare_.back());
     spare_.pop_back();
   }
-  job->bytes.assign(data.Data(), data.Data() + data.ByteLength());
+  job->bytes.resize(data.ByteLength());
+  CopyFrame(job->bytes.data(), data.Data(), data.ByteLength());
   ed_frame &frame = job->frame;
   frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
   frame.memory = ED_HOST;

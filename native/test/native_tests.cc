@@ -4,6 +4,7 @@
  */
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 
 #include "backend_library.h"
 #include "engine_thread.h"
+#include "frame_copy.h"
 #include "message.h"
 
 #define CHECK(condition)                                                               \
@@ -103,6 +105,20 @@ class Outcomes {
   std::vector<std::unique_ptr<Outcome>> outcomes_;
   bool closed_ = false;
 };
+
+void FramesAreCopiedWhole() {
+  std::vector<uint8_t> from(1000);
+  for (size_t i = 0; i < from.size(); i++) from[i] = static_cast<uint8_t>(i * 7);
+  for (size_t offset = 0; offset < 20; offset++) {
+    for (size_t size = 0; size < 200; size++) {
+      std::vector<uint8_t> to(300, 1);
+      CopyFrame(to.data() + offset, from.data() + offset / 2, size);
+      CHECK(std::memcmp(to.data() + offset, from.data() + offset / 2, size) == 0);
+      CHECK(std::count(to.begin(), to.begin() + static_cast<long>(offset), 1) == static_cast<long>(offset));
+      CHECK(to[offset + size] == 1);
+    }
+  }
+}
 
 void LibrariesThatAreNone() {
   CHECK(OpenBackendLibrary("/nowhere/libbackend.so").failure.find("/nowhere/libbackend.so") != std::string::npos);
@@ -271,6 +287,7 @@ int main() {
     std::printf("ok %s\n", #test); \
     std::fflush(stdout);           \
   } while (false)
+  RUN(FramesAreCopiedWhole);
   RUN(LibrariesThatAreNone);
   RUN(EveryJobGetsItsOwnAnswer);
   RUN(AFullQueueRefuses);
