@@ -49,7 +49,8 @@ export interface SourceGeometry {
 
 /**
  * From raw outputs to detections, as effdet does it: threshold, the best `maxCandidates` anchor-class pairs,
- * boxes decoded, hard NMS, boxes clipped. This is the oracle of the CUDA kernels.
+ * boxes decoded, hard NMS, boxes clipped, those beside the picture left out. This is the oracle of the CUDA
+ * kernels.
  *
  * @throws EfficientDetError ERR_INFERENCE when the network answered NaN
  */
@@ -71,17 +72,19 @@ export function selectDetections(
   const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
   // Clipping comes last: boxes that reach out of the picture compete with their whole areas. So it is in automl,
   // and in effdet where it is not told the picture's size; where it is, effdet clips first and may drop others.
+  toSourcePixels(boxes, scale, width, height)
+  // Nothing is left of boxes that lie in the letterbox's margin.
+  const visible = kept.filter((i) => boxes[4 * i] < boxes[4 * i + 2] && boxes[4 * i + 1] < boxes[4 * i + 3])
   const result = {
-    boxes: new Float32Array(kept.length * 4),
-    scores: new Float32Array(kept.length),
-    classIds: new Uint32Array(kept.length),
+    boxes: new Float32Array(visible.length * 4),
+    scores: new Float32Array(visible.length),
+    classIds: new Uint32Array(visible.length),
     capped: { candidates: candidates.capped, detections: capped },
   }
-  kept.forEach((from, to) => {
+  visible.forEach((from, to) => {
     result.boxes.set(boxes.subarray(from * 4, from * 4 + 4), to * 4)
     result.scores[to] = 1 / (1 + Math.exp(-candidates.logits[from]))
     result.classIds[to] = classIds[from]
   })
-  toSourcePixels(result.boxes, scale, width, height)
   return result
 }

@@ -131,15 +131,18 @@ describe('geometry', () => {
     expect([...boxes]).toEqual([200, 200, 400, 400])
   })
 
-  it('clips to the picture, not to the input', () => {
+  it('clips to the picture, not to the input, and leaves out what lies beside it', () => {
     const heads: Head[] = [
       { box: [-20, -10, 50, 60], scores: [0.9] },
       // It runs into the fill below the picture.
       { box: [200, 150, 330, 300], scores: [0.8] },
       { box: [330, 250, 350, 260], scores: [0.7] },
+      { box: [10, 10, 20, 20], scores: [0.6] },
     ]
-    const { boxes } = selectDetections(output(heads), SELECTION, { width: 640, height: 424, scale: 0.5 })
-    expect([...boxes]).toEqual([0, 0, 100, 120, 400, 300, 640, 424, 640, 424, 640, 424])
+    const picture = { width: 640, height: 424, scale: 0.5 }
+    const { boxes, scores } = selectDetections(output(heads), SELECTION, picture)
+    expect([...boxes]).toEqual([0, 0, 100, 120, 400, 300, 640, 424, 20, 20, 40, 40])
+    expect(scores).toHaveLength(3)
   })
 
   it('clips after suppression: what two boxes share outside of the picture counts', () => {
