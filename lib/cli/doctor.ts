@@ -1,6 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { probeBackends } from '../backends/registry.js'
+import { addonPath, loadAddon } from '../binding/addon.js'
 import { cacheFolder } from '../hub/cache.js'
 import { libc } from '../libc.js'
 import { VERSION } from '../version.js'
@@ -34,6 +35,7 @@ export function addDoctorCommand(program: Command): void {
         },
         await decoder(),
         await cache(),
+        addon(),
         ...backends.map((probe) =>
           probe.usable
             ? { name: `backend ${probe.name}`, good: true, text: probe.description }
@@ -68,6 +70,18 @@ function node(): Finding {
     good,
     text: version,
     ...(!good && { remedy: `install Node ${OLDEST_NODE.join('.')} or newer` }),
+  }
+}
+
+/** What TensorRT libraries plug into; the CPU backend does without. */
+function addon(): Finding {
+  try {
+    loadAddon()
+    return { name: 'native addon', good: true, text: addonPath() }
+  } catch (error) {
+    const text = `cannot be loaded (${(error as Error).message.trim().split('\n', 1)[0]})`
+    const remedy = 'only GPUs need it; in a clone of the repository: npm run build:native'
+    return { name: 'native addon', good: false, text, remedy }
   }
 }
 

@@ -33,6 +33,7 @@ describe('doctor', () => {
       'system',
       'decoder',
       'model cache',
+      'native addon',
       'backend tensorrt',
       'backend cpu',
     ])

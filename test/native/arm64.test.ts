@@ -41,6 +41,7 @@ describe.skipIf(!ready)('the arm64 addon, emulated', { timeout: 120_000 }, () =>
       const text = (name: string) =>
         report.findings.find((finding: { name: string }) => finding.name === name)?.text
       expect(text('system')).toMatch(/^linux arm64 glibc/)
+      expect(text('native addon')).toMatch(/linux-arm64\/efficientdet-trt\.glibc\.node$/)
       expect(text('backend tensorrt')).toMatch(
         /there is no .*libefficientdet_trt10\.so.*no NVIDIA driver found/,
       )
