@@ -31,6 +31,11 @@ describe.skipIf(!hasNative)('the process', () => {
     expect(stdout).toContain('100 workers ended')
   })
 
+  it('ends a worker thread though its backend hangs', async () => {
+    const { stdout } = await run('hang.mjs', [], 'hang=1')
+    expect(stdout).toContain('ended')
+  })
+
   it('gets the threads of engines back that were forgotten', async () => {
     const { stdout } = await run('collect.mjs', [], '', ['--expose-gc'])
     const { before, most, after } = JSON.parse(stdout)
