@@ -2,7 +2,7 @@ import { EfficientDetError } from './errors.js'
 import type { Source } from './image/source.js'
 import type { DetectionResult } from './result.js'
 import { onAbort } from './threads/abort.js'
-import { withResolvers } from './threads/job.js'
+import { withResolvers } from './threads/with-resolvers.js'
 
 interface Stream {
   readonly maxInFlight: number

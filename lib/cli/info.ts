@@ -4,7 +4,14 @@ import { countAnchors } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import { levelSizes } from '../models/levels.js'
 import { type Architecture, officialArchitecture } from '../models/spec.js'
-import { isVariantName, VARIANT_NAMES, type Variant, type VariantName, variant } from '../models/variants.js'
+import {
+  isVariantName,
+  nativeInput,
+  VARIANT_NAMES,
+  type Variant,
+  type VariantName,
+  variant,
+} from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
@@ -60,9 +67,9 @@ function describe(
   { classes, size }: { readonly classes: number; readonly size?: Size },
   architecture: Architecture = officialArchitecture(variant, classes),
 ): Description {
-  const { name, inputSize, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats } = variant
+  const { name, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats } = variant
   checkInteger('--classes', classes, 1, MAX_CLASSES)
-  const input = size === undefined ? { height: inputSize, width: inputSize } : checkSize('--size', size)
+  const input = size === undefined ? nativeInput(variant) : checkSize('--size', size)
   const { parameters, multiplyAdds } = inventory(architecture, input)
   return {
     model: name,

@@ -1,4 +1,5 @@
 import type { BackboneName } from './backbones.js'
+import type { Size } from './levels.js'
 import type { Normalization } from './preprocessing.js'
 
 export type Activation = 'swish' | 'relu6'
@@ -85,6 +86,11 @@ function toVariant(row: (typeof TABLE)[number]): Variant {
 export const VARIANTS: ReadonlyMap<VariantName, Variant> = new Map(
   TABLE.map((row) => [row[0], toVariant(row)]),
 )
+
+/** Height and width of the native network input, which is square. */
+export function nativeInput({ inputSize }: Variant): Size {
+  return { height: inputSize, width: inputSize }
+}
 
 export function isVariantName(name: string): name is VariantName {
   return (VARIANT_NAMES as readonly string[]).includes(name)

@@ -4,6 +4,7 @@ import { buildGraph } from '../graph/build.js'
 import type { FloatType } from '../graph/builder.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
+import { nativeInput } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { readModelFile } from '../weights/model-file.js'
 
@@ -31,15 +32,20 @@ export interface ModelGraph {
   readonly onnx: Uint8Array
 }
 
-/** Reads weights and makes the ONNX file of their network. */
+/**
+ * Reads weights and makes the ONNX file of their network.
+ *
+ * @param onRead called in between
+ */
 export async function graphOfModelFile(
   input: string,
   weightsOptions: WeightsOptions,
   { size: wanted, ...settings }: ExportSettings,
+  onRead: () => void = () => {},
 ): Promise<ModelGraph> {
   const { spec, weights, notes } = await readModelFile(input, weightsOptions)
-  const { inputSize } = spec.architecture.variant
-  const size = wanted ?? { height: inputSize, width: inputSize }
+  onRead()
+  const size = wanted ?? nativeInput(spec.architecture.variant)
   return { spec, size, notes, onnx: buildGraph(spec.architecture, weights, { ...settings, size }) }
 }
 

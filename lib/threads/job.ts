@@ -2,6 +2,7 @@ import { EfficientDetError, type ErrorCode } from '../errors.js'
 import { onAbort } from './abort.js'
 import type { Answer } from './answer.js'
 import { fromWire } from './wire-error.js'
+import { withResolvers } from './with-resolvers.js'
 import { startWorker } from './worker.js'
 
 export interface JobOptions {
@@ -38,19 +39,4 @@ export async function runJob<Result>(
     stopListening()
     await worker.terminate()
   }
-}
-
-/** A promise with its ends (Promise.withResolvers, which Node 20 lacks). */
-export function withResolvers<T>(): {
-  promise: Promise<T>
-  resolve: (value: T) => void
-  reject: (reason: unknown) => void
-} {
-  let resolve!: (value: T) => void
-  let reject!: (reason: unknown) => void
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
 }

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { nativeInput } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import type { WeightsOptions } from './decide.js'
 import { roundToHalf } from './half.js'
@@ -29,14 +30,15 @@ export async function convertModelFile(
 ): Promise<Omit<Model, 'weights'>> {
   const { weights, ...model } = await readModelFile(input, options)
   const { architecture } = model.spec
-  const size = { height: architecture.variant.inputSize, width: architecture.variant.inputSize }
-  const tensors = [...inventory(architecture, size).tensors].map(([name, shape]): WritableTensor => {
-    const data = weights.get(name)!
-    const narrow = options.half === true && shape.length > 1 && data.every(fitsFloat16)
-    return narrow
-      ? { name, shape, dtype: 'float16', data: roundToHalf(data, shape[0]) }
-      : { name, shape, dtype: 'float32', data }
-  })
+  const tensors = [...inventory(architecture, nativeInput(architecture.variant)).tensors].map(
+    ([name, shape]): WritableTensor => {
+      const data = weights.get(name)!
+      const narrow = options.half === true && shape.length > 1 && data.every(fitsFloat16)
+      return narrow
+        ? { name, shape, dtype: 'float16', data: roundToHalf(data, shape[0]) }
+        : { name, shape, dtype: 'float32', data }
+    },
+  )
   await writeSafetensors(output, tensors, toMetadata(model.spec, model.origin, basename(input)))
   return model
 }

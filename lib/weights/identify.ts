@@ -2,7 +2,7 @@ import { EfficientDetError } from '../errors.js'
 import type { Architecture } from '../models/spec.js'
 import { officialArchitecture } from '../models/spec.js'
 import type { Variant, VariantName } from '../models/variants.js'
-import { VARIANTS, variant } from '../models/variants.js'
+import { nativeInput, VARIANTS, variant } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import { foreignFamily } from './foreign.js'
 import { effdet, effdetLevelFirst } from './layouts/effdet.js'
@@ -193,7 +193,7 @@ interface Fit {
 
 function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
   const { variant: size } = architecture
-  const expected = inventory(architecture, { height: size.inputSize, width: size.inputSize }).tensors
+  const expected = inventory(architecture, nativeInput(size)).tensors
   const found = new Map<string, StoredTensor>()
   const used = new Set<string>()
   const missing: string[] = []

@@ -1,6 +1,5 @@
 import type { InferenceSession } from 'onnxruntime-node'
 import { EfficientDetError } from '../../errors.js'
-import { buildGraph } from '../../graph/build.js'
 import { toPicture } from '../../image/colour.js'
 import type { Frame } from '../../image/frame.js'
 import { preprocess } from '../../image/preprocess.js'
@@ -8,8 +7,8 @@ import { anchorBoxes } from '../../models/anchors.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import { type Selection, selectDetections } from '../../postprocess/detections.js'
+import { graphOfModelFile } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
-import { readModelFile } from '../../weights/model-file.js'
 import type { EngineResult, LoadStage } from '../backend.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
 import type { Ready, ThreadData } from './protocol.js'
@@ -40,19 +39,12 @@ export class CpuNetwork {
   ): Promise<CpuNetwork> {
     const runtime = await nativeCall(calls, loadOnnxruntime)
     onStage('weights')
-    const { spec, weights, notes } = await readModelFile(path, options)
-    onStage('graph')
-    const { inputSize } = spec.architecture.variant
-    const size = wanted ?? { height: inputSize, width: inputSize }
-    const graph = buildGraph(spec.architecture, weights, {
-      size,
-      batch: 1,
-      precision: 'float32',
-      input: 'float32',
-    })
+    const settings = { size: wanted, batch: 1, precision: 'float32', input: 'float32' } as const
+    const onRead = () => onStage('graph')
+    const { spec, size, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
     onStage('engine')
     const session = await nativeCall(calls, () =>
-      runtime.InferenceSession.create(graph, { executionProviders: ['cpu'], intraOpNumThreads: threads }),
+      runtime.InferenceSession.create(onnx, { executionProviders: ['cpu'], intraOpNumThreads: threads }),
     )
     const description = `onnxruntime ${onnxruntimeVersion()}, ${threads} thread${threads === 1 ? '' : 's'}`
     return new CpuNetwork(runtime, session, calls, { spec, size, notes, description })

@@ -5,7 +5,7 @@ import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
-import { withResolvers } from '../../threads/job.js'
+import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult } from '../backend.js'
 import { nativeError } from './native-error.js'
 
