@@ -7,6 +7,7 @@
 
 #include "library.h"
 #include "message.h"
+#include "start.h"
 #include "status.h"
 
 namespace {
@@ -34,6 +35,11 @@ class BuildWorker : public Napi::AsyncProgressWorker<Progress> {
     options_.workspace_bytes = static_cast<uint64_t>(options.Get("workspaceBytes").As<Napi::Number>().Int64Value());
   }
 
+  // Also where the environment went before the plan could be handed on.
+  ~BuildWorker() override {
+    if (plan_.data != nullptr) backend_->free_bytes(&plan_);
+  }
+
   Napi::Promise Promise() const { return deferred_.Promise(); }
 
  protected:
@@ -59,7 +65,6 @@ class BuildWorker : public Napi::AsyncProgressWorker<Progress> {
     }
     Napi::Uint8Array plan = Napi::Uint8Array::New(Env(), plan_.size);
     std::memcpy(plan.Data(), plan_.data, plan_.size);
-    backend_->free_bytes(&plan_);
     deferred_.Resolve(plan);
   }
 
@@ -80,8 +85,5 @@ class BuildWorker : public Napi::AsyncProgressWorker<Progress> {
 }  // namespace
 
 Napi::Value Build(const Napi::CallbackInfo &info) {
-  auto *worker = new BuildWorker(info);
-  Napi::Promise promise = worker->Promise();
-  worker->Queue();
-  return promise;
+  return Start(new BuildWorker(info));
 }

@@ -9,6 +9,7 @@
 #include "frame_copy.h"
 #include "library.h"
 #include "message.h"
+#include "start.h"
 #include "status.h"
 
 namespace {
@@ -65,9 +66,7 @@ Napi::Function Engine::Define(Napi::Env env) {
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
   const Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
-  backend_ = loaded.backend;
   info_ = loaded.info;
-  classes_ = loaded.options.classes;
   deliveries_ = new Deliveries{this};
   channel_ = Channel::New(info.Env(), "efficientdet-trt engine", 0, 1, deliveries_,
                           [](Napi::Env, void *, Deliveries *deliveries) { delete deliveries; });
@@ -281,8 +280,5 @@ class LoadWorker : public Napi::AsyncWorker {
 }  // namespace
 
 Napi::Value LoadEngine(const Napi::CallbackInfo &info) {
-  auto *worker = new LoadWorker(info);
-  Napi::Promise promise = worker->Promise();
-  worker->Queue();
-  return promise;
+  return Start(new LoadWorker(info));
 }

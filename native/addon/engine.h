@@ -48,7 +48,6 @@ class Engine : public Napi::ObjectWrap<Engine> {
   static void OnCleanup(void *engine);
   void Release();
 
-  const ed_backend *backend_;
   ed_engine_info info_{};
   std::unique_ptr<EngineThread> thread_;
   Channel channel_;
@@ -57,5 +56,4 @@ class Engine : public Napi::ObjectWrap<Engine> {
   /** Memory of frames that were answered, for those to come. */
   std::vector<std::vector<uint8_t>> spare_;
   std::unique_ptr<Napi::Promise::Deferred> closing_;
-  uint32_t classes_;
 };

@@ -4,6 +4,7 @@
 
 #include "backend_library.h"
 #include "message.h"
+#include "start.h"
 #include "status.h"
 
 const ed_backend *BackendOf(const Napi::Value &library) {
@@ -64,8 +65,5 @@ class ProbeWorker : public Napi::AsyncWorker {
 }  // namespace
 
 Napi::Value Probe(const Napi::CallbackInfo &info) {
-  auto *worker = new ProbeWorker(info.Env(), BackendOf(info[0]));
-  Napi::Promise promise = worker->Promise();
-  worker->Queue();
-  return promise;
+  return Start(new ProbeWorker(info.Env(), BackendOf(info[0])));
 }
