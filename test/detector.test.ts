@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DetectionResult, EfficientDet, EfficientDetError, type Frame, type Source } from '#lib/index.js'
+import { refusal } from './helpers/refusal.js'
 
 const PERSON = 'models/person/person.jpg'
 
@@ -11,9 +12,6 @@ const PERSON = 'models/person/person.jpg'
 function frame(width = 32, height = 32, value = 127): Frame {
   return { data: new Uint8Array(width * height).fill(value), format: 'grey', width, height }
 }
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 let detector: EfficientDet
 beforeAll(async () => {

@@ -72,7 +72,7 @@ export function graphOf(
 }
 
 /** ‖a − b‖ / ‖b‖ (Frobenius). */
-export function relativeError(a: Float32Array, b: Float32Array): number {
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let difference = 0
   let norm = 0
   for (let i = 0; i < b.length; i++) {

@@ -5,9 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { pullModel } from '#lib/hub/pull.js'
 import { efficientdet, PERSON, type Run, run } from '../helpers/cli.js'
 import { CONTENT, emptyCache, MODEL, mirror, serve } from '../helpers/mirror.js'
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
+import { refusal } from '../helpers/refusal.js'
 
 /** A process id that nothing has any more. */
 let ended: number

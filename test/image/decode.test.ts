@@ -3,6 +3,7 @@ import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { toPicture } from '#lib/image/colour.js'
 import { readSource, type Source } from '#lib/image/source.js'
+import { refusal } from '../helpers/refusal.js'
 import { withoutSegment } from './jpeg.js'
 import { storedAs } from './orientation.js'
 import { bytesOf, largestDifference, picture } from './reference.js'
@@ -15,9 +16,6 @@ async function decoded(
   const { data, width, height } = toPicture(frame)
   return { data: [...data], width, height, pages }
 }
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 /** Pixels of 16 × 8 with this many samples each. */
 function raw(samples: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4): Sharp {

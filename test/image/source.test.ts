@@ -5,6 +5,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readFrame, readSource, type Source } from '#lib/image/source.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
+import { refusal } from '../helpers/refusal.js'
 
 const LIMIT = { maxPixels: 1e6 }
 /** 3 × 2 pixels. */
@@ -16,9 +17,6 @@ beforeAll(async () => {
     .png()
     .toBuffer()
 })
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 describe('readSource', () => {
   it('reads a path and tells it', async () => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
+import { refusal } from '../helpers/refusal.js'
 
 /** The fake backend answers with a box of the frame's size whose score is its first byte over 255. */
 function frame(mark: number, width = 8, height = 8): Frame {
@@ -13,9 +14,6 @@ function frame(mark: number, width = 8, height = 8): Frame {
 }
 
 const markOf = (result: DetectionResult) => Math.round(result.packed.scores[0] * 255)
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 /** Loads `person` on the fake backend, which is told how to behave. */
 async function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {

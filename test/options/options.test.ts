@@ -8,6 +8,7 @@ import { variant } from '#lib/models/variants.js'
 import { checkDetectOptions, type DetectOptions } from '#lib/options/detect.js'
 import { checkGraphOptions, type GraphOptions } from '#lib/options/graph.js'
 import { checkLoadOptions, type LoadOptions } from '#lib/options/load.js'
+import { refusal } from '../helpers/refusal.js'
 
 const COCO: ModelSpec = {
   architecture: officialArchitecture(variant('d0')),
@@ -15,9 +16,6 @@ const COCO: ModelSpec = {
   preprocessing: preprocessingOf('effdet', 'imagenet'),
   labels: COCO_LABELS,
 }
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 describe('load options', () => {
   it('have the defaults that are documented', () => {

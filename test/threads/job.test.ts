@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { runJob } from '#lib/threads/job.js'
 import { temporaryFile } from '../helpers/checkpoints.js'
 import { ROOT } from '../helpers/cli.js'
+import { refusal } from '../helpers/refusal.js'
 
 /** A worker file whose thread runs this. */
 async function workerFile(body: string): Promise<URL> {
@@ -19,9 +20,6 @@ async function workerFile(body: string): Promise<URL> {
   )
   return pathToFileURL(path)
 }
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 describe('runJob', () => {
   it('gives what the job comes to', async () => {

@@ -7,6 +7,7 @@ import { zylo } from '#lib/weights/layouts/zylo.js'
 import { toMetadata } from '#lib/weights/metadata.js'
 import { inspectModelFile, readModelFile } from '#lib/weights/model-file.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
+import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
 import { golden, isSame, prefixed, type State, savedState, type Values } from '../helpers/weights.js'
 
@@ -17,9 +18,6 @@ import { golden, isSame, prefixed, type State, savedState, type Values } from '.
 
 const GOLDEN = 'data/golden-d0/zylo-d0.pth'
 const STEM = 'backbone_net.model._conv_stem.conv.weight'
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 /** A head's rows for some anchors and values per anchor; beyond nine anchors the nine repeat. */
 function heads(state: State, anchors: number, classes: number): State {

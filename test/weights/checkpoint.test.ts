@@ -11,9 +11,7 @@ import {
   temporaryFile,
   temporaryFolder,
 } from '../helpers/checkpoints.js'
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
+import { refusal } from '../helpers/refusal.js'
 
 describe('openCheckpoint', () => {
   it.each([

@@ -2,10 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 
 import { contentOf, EXPECTED, fixture, opened, temporaryFile } from '../helpers/checkpoints.js'
+import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ name: 'EfficientDetError', code, message: expect.stringMatching(message) })
 
 describe('tensors', () => {
   const files = Object.keys(EXPECTED).filter((name) => !name.endsWith('.safetensors'))

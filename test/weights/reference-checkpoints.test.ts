@@ -11,7 +11,7 @@ import { convertModelFile } from '#lib/weights/convert.js'
 import type { WeightsOptions } from '#lib/weights/decide.js'
 import { type Inspection, inspectModelFile, readModelFile } from '#lib/weights/model-file.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { readFloats, runGraph } from '../helpers/networks.js'
+import { readFloats, relativeError, runGraph } from '../helpers/networks.js'
 import { hasShared, shared } from '../helpers/shared.js'
 import { isSame } from '../helpers/weights.js'
 
@@ -69,17 +69,6 @@ function optionsOf({ options = {} }: Entry): WeightsOptions {
     ...(preprocessing && { preprocessing }),
     ...(backbone && fpn && { padding: { backbone, fpn } }),
   }
-}
-
-/** ‖actual − expected‖ / ‖expected‖. */
-function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let difference = 0
-  let norm = 0
-  for (let i = 0; i < expected.length; i++) {
-    difference += (actual[i] - expected[i]) ** 2
-    norm += expected[i] ** 2
-  }
-  return Math.sqrt(difference / norm)
 }
 
 /** The rows of anchors 0, stride, 2·stride, … */
