@@ -1,5 +1,3 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
-import { EfficientDetError } from '../errors.js'
 import { buildGraph } from '../graph/build.js'
 import type { FloatType } from '../graph/builder.js'
 import type { Size } from '../models/levels.js'
@@ -7,6 +5,7 @@ import type { ModelSpec } from '../models/spec.js'
 import { nativeInput } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { readModelFile } from '../weights/model-file.js'
+import { writeWhole } from '../whole-file.js'
 
 export interface ExportSettings {
   /** Network input; null for the model's native one. */
@@ -59,18 +58,4 @@ export async function exportModelFile(
   const { spec, size, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
   await writeWhole(output, onnx)
   return { model: spec.architecture.variant.name, size, bytes: onnx.length, notes }
-}
-
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.partial-${process.pid}`
-  try {
-    await writeFile(partial, bytes)
-    await rename(partial, path)
-  } catch (cause) {
-    // Where even this fails, as below a regular file, the first failure is the one to tell.
-    await rm(partial, { force: true }).catch(() => {})
-    throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${(cause as Error).message}).`, {
-      cause,
-    })
-  }
 }

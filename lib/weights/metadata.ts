@@ -1,5 +1,6 @@
 import { EfficientDetError } from '../errors.js'
 import type { AnchorConfig } from '../models/anchors.js'
+import { isAnchors, isLabels, isPadding, isPreprocessing } from '../models/guards.js'
 import type { Preprocessing, WeightsOrigin } from '../models/preprocessing.js'
 import type { ModelSpec, Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
@@ -79,57 +80,4 @@ function parse<T>(
   }
   if (!is(value)) throw damaged(`its ${key} is ${abridged(metadata[key])}`)
   return value
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function isNumbers(value: unknown, length?: number): value is number[] {
-  return (
-    Array.isArray(value) &&
-    (length === undefined ? value.length > 0 : value.length === length) &&
-    value.every((item) => Number.isFinite(item))
-  )
-}
-
-function isPositive(value: unknown): boolean {
-  return typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY
-}
-
-function isPreprocessing(value: unknown): value is Preprocessing {
-  return (
-    isRecord(value) &&
-    (value.resize === 'antialiased' || value.resize === 'bilinear') &&
-    isNumbers(value.mean, 3) &&
-    isNumbers(value.std, 3) &&
-    value.std.every(isPositive) &&
-    isNumbers(value.fill, 3)
-  )
-}
-
-function isPadding(value: unknown): value is Padding {
-  const isConv = (rule: unknown) => rule === 'same' || rule === 'symmetric'
-  return (
-    isRecord(value) &&
-    isConv(value.backbone) &&
-    isConv(value.fpn) &&
-    (value.pool === 'infinity' || value.pool === 'zero')
-  )
-}
-
-function isAnchors(value: unknown): value is AnchorConfig {
-  return (
-    isRecord(value) &&
-    isPositive(value.anchorScale) &&
-    isNumbers(value.scales) &&
-    value.scales.every(isPositive) &&
-    Array.isArray(value.ratios) &&
-    value.ratios.length > 0 &&
-    value.ratios.every((ratio) => isNumbers(ratio, 2) && ratio.every(isPositive))
-  )
-}
-
-function isLabels(value: unknown): value is string[] | null {
-  return value === null || (Array.isArray(value) && value.every((label) => typeof label === 'string'))
 }
