@@ -6,9 +6,9 @@
       "sources": [
         "native/addon/addon.cc",
         "native/addon/backend_library.cc",
-        "native/addon/build_worker.cc",
+        "native/addon/build.cc",
         "native/addon/engine.cc",
-        "native/addon/engine_thread.cc",
+        "native/addon/engine_threads.cc",
         "native/addon/library.cc"
       ],
       "include_dirs": ["native/include", "native/addon", "<!@(node -p \"require('node-addon-api').include_dir\")"],

@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'ERR_OUT_OF_MEMORY'
   /** The network ran but gave something that cannot be used (NaN, wrong shape), or did not run. */
   | 'ERR_INFERENCE'
+  /** The device failed under the engine, which answers no more. Loading the model again may work. */
+  | 'ERR_DEVICE_LOST'
   /** The queue of the detector is full and it was asked not to wait. */
   | 'ERR_QUEUE_FULL'
   /** The detector was disposed. */

@@ -10,9 +10,14 @@ export interface Addon {
   /** Opens a backend library by its absolute path and checks that it speaks the addon's version of the contract. */
   openLibrary(path: string): Library
   nameOf(library: Library): string
-  probe(library: Library): Promise<NativeProbe>
   /**
-   * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile.
+   * Looks for the libraries below in a folder, or where the system looks, and says what was found. Once a folder was
+   * taken, it stays.
+   */
+  probe(library: Library, folder: string | null): Promise<NativeProbe>
+  /**
+   * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile. Takes minutes, and a thread of
+   * its own. Errors have what the libraries said as `log`.
    *
    * @param cancel one element in shared memory; storing anything but 0 ends the build
    * @param onProgress a fraction 0…1 that never falls, and the phase's name
@@ -20,10 +25,12 @@ export interface Addon {
   build(
     library: Library,
     onnx: Uint8Array,
-    options: { readonly maxBatch: number; readonly workspaceBytes: number },
+    options: NativeBuildOptions,
     cancel: Int32Array,
     onProgress: (fraction: number, phase: string) => void,
-  ): Promise<Uint8Array>
+  ): Promise<NativeBuild>
+  /** What an engine consists of, as the library's own JSON; needs the device. */
+  inspect(library: Library, plan: Uint8Array, device: number): Promise<string>
   /** Makes an engine ready to run. `plan` must stay as it is meanwhile. */
   loadEngine(
     library: Library,
@@ -41,14 +48,49 @@ export interface Library {
 }
 
 export interface NativeProbe {
+  /** Why it cannot run here; null if it can. */
+  readonly reason: string | null
   readonly description: string
+  /** Such as 10.15.1; empty where no library was found. */
+  readonly libraryVersion: string
+  /** The CUDA runtime within the backend; empty without. */
+  readonly cudaVersion: string
+  /** The newest CUDA that the driver can run; empty without a driver. */
+  readonly driverVersion: string
+  readonly canBuild: boolean
   readonly devices: readonly {
     readonly name: string
     readonly computeCapability: string
     readonly memoryBytes: number
+    readonly freeBytes: number
     /** Whether it shares the host's memory, as Jetsons do. */
     readonly integrated: boolean
   }[]
+}
+
+/** As ed_build_options in native/include/efficientdet_backend.h says. */
+export interface NativeBuildOptions {
+  readonly maxBatch: number
+  readonly device: number
+  /** Compute capabilities, as 10·major + minor; empty for the device's own. */
+  readonly targets: Uint32Array
+  /** 0 leaves it to the backend. */
+  readonly workspaceBytes: number
+  /** 0…5; -1 leaves it to the backend. */
+  readonly optimisationLevel: number
+  readonly tf32: boolean
+  readonly versionCompatible: boolean
+  readonly hardwareCompatible: boolean
+  /** What an earlier build gave. */
+  readonly timingCache: Uint8Array | null
+}
+
+export interface NativeBuild {
+  readonly plan: Uint8Array
+  /** For later builds; empty where the backend has none. */
+  readonly timingCache: Uint8Array
+  /** What the libraries below said. */
+  readonly log: string
 }
 
 export interface NativeModel {
@@ -64,6 +106,9 @@ export interface NativeModel {
 }
 
 export interface NativeOptions {
+  readonly device: number
+  /** Batches that run at the same time. */
+  readonly slots: number
   readonly maxBatchSize: number
   /** In microseconds. */
   readonly maxBatchDelay: number
@@ -83,14 +128,14 @@ export interface NativeResult {
   readonly postprocess: number
 }
 
-/** An engine with a thread of its own, which keeps the process alive only while a job is pending. */
+/** An engine with threads of its own, which keeps the process alive only while a job is pending. */
 export interface NativeEngine {
   /**
    * Copies the frame and queues it; undefined if the queue is full.
    *
    * @param planes offset and stride of each plane
    * @param format position in PIXEL_FORMATS
-   * @param allowed one flag per class, or undefined for all
+   * @param scoreThresholds of each class, 0…1; 2 for those not wanted
    */
   submit(
     id: number,
@@ -99,18 +144,22 @@ export interface NativeEngine {
     format: number,
     width: number,
     height: number,
-    scoreThreshold: number,
+    scoreThresholds: Float32Array,
     iouThreshold: number,
     maxDetections: number,
     maxCandidates: number,
     agnostic: boolean,
-    allowed: Uint8Array | undefined,
   ): Promise<NativeResult> | undefined
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */
   close(): Promise<void>
-  info(): { readonly maxBatch: number; readonly description: string; readonly deviceBytes: number }
+  info(): {
+    readonly maxBatch: number
+    readonly slots: number
+    readonly description: string
+    readonly deviceBytes: number
+  }
 }
 
 /** Where the addon lies: a local build, or the prebuilt one of this platform. @throws Error that lists what was sought */

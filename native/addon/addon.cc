@@ -1,7 +1,7 @@
 #include <napi.h>
 
 #include "addon_data.h"
-#include "build_worker.h"
+#include "build.h"
 #include "engine.h"
 #include "library.h"
 
@@ -13,6 +13,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openLibrary", Napi::Function::New(env, OpenLibrary));
   exports.Set("nameOf", Napi::Function::New(env, NameOf));
   exports.Set("probe", Napi::Function::New(env, Probe));
+  exports.Set("inspect", Napi::Function::New(env, Inspect));
   exports.Set("build", Napi::Function::New(env, Build));
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
   return exports;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "addon_data.h"
-#include "frame_copy.h"
 #include "library.h"
 #include "message.h"
 #include "start.h"
@@ -22,7 +21,7 @@ struct Loaded {
   const ed_backend *backend;
   ed_engine *engine;
   ed_engine_info info;
-  EngineThread::Options options;
+  EngineThreads::Options options;
 };
 
 template <typename Array, typename Get>
@@ -66,13 +65,14 @@ Napi::Function Engine::Define(Napi::Env env) {
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
   const Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
+  backend_ = loaded.backend;
   info_ = loaded.info;
   deliveries_ = new Deliveries{this};
   channel_ = Channel::New(info.Env(), "efficientdet-trt engine", 0, 1, deliveries_,
                           [](Napi::Env, void *, Deliveries *deliveries) { delete deliveries; });
   channel_.Unref(info.Env());
-  // Copied into the callback: the channel is a handle, and this object may go while the thread still ends.
-  thread_ = std::make_unique<EngineThread>(
+  // Copied into the callback: the channel is a handle, and this object may go while the threads still end.
+  threads_ = std::make_unique<EngineThreads>(
       loaded.backend, loaded.engine, loaded.options, [channel = channel_](std::unique_ptr<Outcome> outcome) {
         // The queue has no limit of its own, so this neither blocks nor fails while the environment lives.
         if (channel.NonBlockingCall(outcome.get()) == napi_ok) outcome.release();
@@ -84,7 +84,7 @@ Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) 
 Engine::~Engine() { Release(); }
 
 void Engine::Release() {
-  if (thread_ == nullptr) return;
+  if (threads_ == nullptr) return;
   napi_remove_env_cleanup_hook(Env(), OnCleanup, this);
   TearDown();
 }
@@ -92,9 +92,9 @@ void Engine::Release() {
 void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(); }
 
 void Engine::TearDown() {
-  if (thread_ == nullptr) return;
-  thread_->StopWithin(kPatience);
-  thread_ = nullptr;
+  if (threads_ == nullptr) return;
+  threads_->StopWithin(kPatience);
+  threads_ = nullptr;
   deliveries_->engine = nullptr;
   channel_.Release();
 }
@@ -106,12 +106,12 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   const auto planes = info[2].As<Napi::Uint32Array>();
   auto job = std::make_unique<Job>();
   job->id = id;
-  if (!spare_.empty()) {
-    job->bytes = std::move(spare_.back());
-    spare_.pop_back();
+  job->bytes = StagingFor(data.ByteLength());
+  if (job->bytes.data() == nullptr) {
+    throw ErrorOf(env, ED_OUT_OF_MEMORY,
+                  "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
   }
-  job->bytes.resize(data.ByteLength());
-  CopyFrame(job->bytes.data(), data.Data(), data.ByteLength());
+  if (threads_ != nullptr) threads_->Copy(job->bytes.data(), data.Data(), data.ByteLength());
   ed_frame &frame = job->frame;
   frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
   frame.memory = ED_HOST;
@@ -122,17 +122,14 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     frame.strides[i] = planes[2 * i + 1];
   }
   ed_selection &selection = job->selection;
-  selection.score_threshold = info[6].As<Napi::Number>();
+  const auto thresholds = info[6].As<Napi::Float32Array>();
+  job->score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
+  selection.score_thresholds = job->score_thresholds.data();
   selection.iou_threshold = info[7].As<Napi::Number>();
   selection.max_detections = info[8].As<Napi::Number>();
   selection.max_candidates = info[9].As<Napi::Number>();
   selection.agnostic = info[10].As<Napi::Boolean>() ? 1 : 0;
-  if (info[11].IsTypedArray()) {
-    const auto allowed = info[11].As<Napi::Uint8Array>();
-    job->allowed.assign(allowed.Data(), allowed.Data() + allowed.ByteLength());
-    selection.allowed = job->allowed.data();
-  }
-  if (thread_ == nullptr || !thread_->Submit(job)) {
+  if (threads_ == nullptr || !threads_->Submit(job)) {
     if (job != nullptr) spare_.push_back(std::move(job->bytes));
     return env.Undefined();
   }
@@ -145,9 +142,18 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   return deferred.Promise();
 }
 
+Staging Engine::StagingFor(size_t size) {
+  if (!spare_.empty()) {
+    Staging spare = std::move(spare_.back());
+    spare_.pop_back();
+    if (spare.size() >= size) return spare;
+  }
+  return Staging(backend_, size);
+}
+
 Napi::Value Engine::Cancel(const Napi::CallbackInfo &info) {
   const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
-  const bool cancelled = thread_ != nullptr && thread_->Cancel(id);
+  const bool cancelled = threads_ != nullptr && threads_->Cancel(id);
   if (cancelled) Forget(id);
   return Napi::Boolean::New(info.Env(), cancelled);
 }
@@ -156,12 +162,12 @@ Napi::Value Engine::Close(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   if (closing_ == nullptr) {
     closing_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(env));
-    if (thread_ == nullptr) {
+    if (threads_ == nullptr) {
       closing_->Resolve(env.Undefined());
     } else {
       Ref();
       channel_.Ref(env);
-      thread_->Close();
+      threads_->Close();
     }
   }
   return closing_->Promise();
@@ -170,6 +176,7 @@ Napi::Value Engine::Close(const Napi::CallbackInfo &info) {
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("maxBatch", info_.max_batch);
+  result.Set("slots", info_.slots);
   result.Set("description", info_.description);
   result.Set("deviceBytes", static_cast<double>(info_.device_bytes));
   return result;
@@ -235,6 +242,8 @@ class LoadWorker : public Napi::AsyncWorker {
     model_.resize = static_cast<ed_resize>(model.Get("resize").As<Napi::Number>().Int32Value());
 
     const auto options = info[3].As<Napi::Object>();
+    load_options_.device = options.Get("device").As<Napi::Number>();
+    load_options_.slots = options.Get("slots").As<Napi::Number>();
     loaded_.options.max_batch = options.Get("maxBatchSize").As<Napi::Number>();
     loaded_.options.max_delay = std::chrono::microseconds(options.Get("maxBatchDelay").As<Napi::Number>().Int64Value());
     loaded_.options.max_pending = options.Get("maxPending").As<Napi::Number>().Uint32Value();
@@ -249,7 +258,7 @@ class LoadWorker : public Napi::AsyncWorker {
 
  protected:
   void Execute() override {
-    status_ = loaded_.backend->load(data_, size_, &model_, &loaded_.engine, message_.get());
+    status_ = loaded_.backend->load(data_, size_, &model_, &load_options_, &loaded_.engine, message_.get());
     if (status_ == ED_OK) status_ = loaded_.backend->info(loaded_.engine, &loaded_.info, message_.get());
   }
 
@@ -259,6 +268,7 @@ class LoadWorker : public Napi::AsyncWorker {
       return;
     }
     loaded_.options.max_batch = std::clamp(loaded_.options.max_batch, 1u, std::max(1u, loaded_.info.max_batch));
+    loaded_.options.slots = std::clamp(loaded_.info.slots, 1u, load_options_.slots);
     const auto &constructor = Env().GetInstanceData<AddonData>()->engine;
     const Napi::Object engine = constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)});
     loaded_.engine = nullptr;
@@ -271,6 +281,7 @@ class LoadWorker : public Napi::AsyncWorker {
   const uint8_t *data_ = nullptr;
   size_t size_ = 0;
   ed_model model_{};
+  ed_load_options load_options_{};
   std::vector<float> anchors_;
   Loaded loaded_{};
   Message message_;

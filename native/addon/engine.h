@@ -6,20 +6,20 @@
 #include <unordered_map>
 #include <vector>
 
-#include "engine_thread.h"
+#include "engine_threads.h"
 
 /** loadEngine(library, plan: Uint8Array, model, options): Promise<Engine>. */
 Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 
 /**
  * An engine as JavaScript sees it:
- *  - submit(id, data, planes, format, width, height, selection, allowed): Promise<result>; undefined if the queue is full
+ *  - submit(id, data, planes, format, width, height, selection): Promise<result>; undefined if the queue is full
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
- *  - info: { maxBatch, description, deviceBytes }
+ *  - info: { maxBatch, slots, description, deviceBytes }
  *
  * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
- * stops its thread.
+ * stops its threads.
  */
 class Engine : public Napi::ObjectWrap<Engine> {
  public:
@@ -29,7 +29,7 @@ class Engine : public Napi::ObjectWrap<Engine> {
   ~Engine() override;
 
  private:
-  /** What the engine's thread delivers to, on JavaScript's side. */
+  /** What the engine's threads deliver to, on JavaScript's side. */
   struct Deliveries {
     Engine *engine;
   };
@@ -43,17 +43,20 @@ class Engine : public Napi::ObjectWrap<Engine> {
 
   void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
   void Forget(uint64_t id);
-  /** The environment is going: stops the thread, however busy it is. */
+  /** Memory for a frame of so many bytes: that of an earlier frame if it fits. */
+  Staging StagingFor(size_t size);
+  /** The environment is going: stops the threads, however busy they are. */
   void TearDown();
   static void OnCleanup(void *engine);
   void Release();
 
+  const ed_backend *backend_;
   ed_engine_info info_{};
-  std::unique_ptr<EngineThread> thread_;
+  std::unique_ptr<EngineThreads> threads_;
   Channel channel_;
   Deliveries *deliveries_;
   std::unordered_map<uint64_t, Napi::Promise::Deferred> pending_;
   /** Memory of frames that were answered, for those to come. */
-  std::vector<std::vector<uint8_t>> spare_;
+  std::vector<Staging> spare_;
   std::unique_ptr<Napi::Promise::Deferred> closing_;
 };

@@ -7,16 +7,17 @@
 #include <vector>
 
 #include "efficientdet_backend.h"
+#include "staging.h"
 
 /** One frame that waits for its detections. Its bytes belong to it, whatever the caller does meanwhile. */
 struct Job {
   uint64_t id = 0;
   ed_frame frame{};
   /** What the frame's planes point into. */
-  std::vector<uint8_t> bytes;
+  Staging bytes;
   ed_selection selection{};
-  /** What the selection's `allowed` points to; empty for all classes. */
-  std::vector<uint8_t> allowed;
+  /** What the selection points to. */
+  std::vector<float> score_thresholds;
   std::chrono::steady_clock::time_point submitted;
 };
 
@@ -34,5 +35,5 @@ struct Outcome {
   float network_ms = 0;
   float postprocess_ms = 0;
   /** The job's bytes, for the next frame of that size: fresh memory costs more than filling it. */
-  std::vector<uint8_t> bytes;
+  Staging bytes;
 };

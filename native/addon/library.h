@@ -13,5 +13,8 @@ Napi::Value OpenLibrary(const Napi::CallbackInfo &info);
 /** nameOf(library): string. */
 Napi::Value NameOf(const Napi::CallbackInfo &info);
 
-/** probe(library): Promise<{ description, devices }>. */
+/** probe(library, folder): Promise<what was found, and why it cannot run>. */
 Napi::Value Probe(const Napi::CallbackInfo &info);
+
+/** inspect(library, plan: Uint8Array, device): Promise<string>. */
+Napi::Value Inspect(const Napi::CallbackInfo &info);

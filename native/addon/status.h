@@ -17,6 +17,8 @@ inline const char *CodeOf(ed_status status) {
       return "ERR_OUT_OF_MEMORY";
     case ED_CANCELLED:
       return "ERR_CANCELLED";
+    case ED_DEVICE_LOST:
+      return "ERR_DEVICE_LOST";
     default:
       return "ERR_INFERENCE";
   }

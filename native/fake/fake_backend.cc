@@ -4,17 +4,21 @@
  * (whole networks are not read):
  *
  *   batch=N      frames per infer (default 8)
+ *   slots=N      batches at the same time (default 1)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
  *   found=N      detections per frame (default 1)
  *   fail=build|load|infer   refuses to build or load, or fails every batch
- *   fail=probe   cannot run here
+ *   fail=attach|probe   lacks its library, or cannot run here
+ *   fail=device  loses its device with the first batch
  *   hang=1       never answers
  *   nonsense=count|class|nan   answers what cannot be
+ *   not_finite=N   the first byte of frames for which the network gives NaN
  *
  * It answers for each frame a box of the frame's size whose score is the first byte of the frame over 255, so that a
  * test can tell whose answer it got. `build` hands its bytes on as the plan, after 100 steps of `step=N` microseconds.
  * Compiled with FAKE_ABI_VERSION, it claims another version of the contract.
  */
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -33,6 +37,7 @@
 
 struct ed_engine {
   std::map<std::string, std::string> settings;
+  uint32_t slots = 1;
 
   long Number(const char *key, long otherwise) const {
     const auto found = settings.find(key);
@@ -68,23 +73,41 @@ std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) 
   return settings;
 }
 
+ed_status Attach(const char *folder, ed_message *message) {
+  if (!ed_engine{SettingsOf(nullptr, 0)}.Is("fail", "attach")) return ED_OK;
+  const std::string where = folder == nullptr ? "where the system looks" : folder;
+  return Say(message, ED_UNAVAILABLE, ("there is no libfake.so.1 " + where).c_str());
+}
+
 ed_status Probe(ed_probe *probe, ed_message *message) {
+  std::strcpy(probe->library_version, "1.0");
+  probe->can_build = 1;
   if (ed_engine{SettingsOf(nullptr, 0)}.Is("fail", "probe")) {
     return Say(message, ED_UNAVAILABLE, "no fake GPU was found");
   }
   std::strcpy(probe->description, "fake backend 1.0");
+  std::strcpy(probe->cuda_version, "13.0");
+  std::strcpy(probe->driver_version, "13.1");
   probe->device_count = 1;
   ed_device &device = probe->devices[0];
   std::strcpy(device.name, "Fake GPU");
   device.major = 8;
   device.minor = 9;
   device.memory_bytes = uint64_t{8} << 30;
+  device.free_bytes = uint64_t{6} << 30;
   device.integrated = 0;
   return ED_OK;
 }
 
+ed_bytes CopyOf(const uint8_t *data, size_t size) {
+  ed_bytes bytes{static_cast<uint8_t *>(std::malloc(size)), size};
+  std::memcpy(bytes.data, data, size);
+  return bytes;
+}
+
 ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan, ed_message *message) {
   const ed_engine engine{SettingsOf(onnx, size)};
+  if (options->log != nullptr) options->log(options->log_context, ED_WARNING, "the fake builder was asked to build");
   if (engine.Is("fail", "build")) return Say(message, ED_INVALID, "node /backbone/conv_stem: told to fail");
   const int steps = 100;
   for (int i = 0; i <= steps; i++) {
@@ -94,9 +117,18 @@ ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *option
     }
     std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("step", 0)));
   }
-  plan->data = static_cast<uint8_t *>(std::malloc(size));
-  plan->size = size;
-  std::memcpy(plan->data, onnx, size);
+  *plan = CopyOf(onnx, size);
+  // Grows with every build, so that a test can tell whether builds share it.
+  if (options->timing_cache_out != nullptr) {
+    const std::string cache(options->timing_cache_size + 1, 'x');
+    *options->timing_cache_out = CopyOf(reinterpret_cast<const uint8_t *>(cache.data()), cache.size());
+  }
+  return ED_OK;
+}
+
+ed_status Inspect(const uint8_t *, size_t, uint32_t, ed_bytes *json, ed_message *) {
+  constexpr char kLayers[] = R"({"Layers": [{"Name": "conv_stem", "Outputs": [{"Format/Datatype": "Half"}]}]})";
+  *json = CopyOf(reinterpret_cast<const uint8_t *>(kLayers), sizeof kLayers - 1);
   return ED_OK;
 }
 
@@ -105,8 +137,10 @@ void FreeBytes(ed_bytes *bytes) {
   *bytes = {};
 }
 
-ed_status Load(const uint8_t *plan, size_t size, const ed_model *, ed_engine **engine, ed_message *message) {
+ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load_options *options, ed_engine **engine,
+               ed_message *message) {
   auto *made = new ed_engine{SettingsOf(plan, size)};
+  made->slots = std::min(options->slots, static_cast<uint32_t>(made->Number("slots", 1)));
   if (made->Is("fail", "load")) {
     delete made;
     return Say(message, ED_INVALID, "the engine was built for another device");
@@ -118,18 +152,24 @@ ed_status Load(const uint8_t *plan, size_t size, const ed_model *, ed_engine **e
 
 ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *) {
   info->max_batch = static_cast<uint32_t>(engine->Number("batch", 8));
+  info->slots = engine->slots;
   std::strcpy(info->description, "Fake GPU, float32");
   info->device_bytes = 1 << 20;
   return ED_OK;
 }
 
-ed_status Infer(ed_engine *engine, const ed_frame *frames, const ed_selection *, ed_result *results, uint32_t count,
-                ed_message *message) {
+uint8_t *Allocate(size_t size) { return static_cast<uint8_t *>(std::malloc(size)); }
+
+void Release(uint8_t *memory) { std::free(memory); }
+
+ed_status Infer(ed_engine *engine, uint32_t, const ed_frame *frames, const ed_selection *, ed_result *results,
+                uint32_t count, ed_message *message) {
   while (engine->Is("hang", "1")) std::this_thread::sleep_for(std::chrono::seconds(1));
   const auto begun = std::chrono::steady_clock::now();
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
   if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");
+  if (engine->Is("fail", "device")) return Say(message, ED_DEVICE_LOST, "an illegal memory access was encountered");
 
   for (uint32_t i = 0; i < count; i++) {
     const ed_frame &frame = frames[i];
@@ -144,6 +184,10 @@ ed_status Infer(ed_engine *engine, const ed_frame *frames, const ed_selection *,
     }
     // A sleep takes longer than it was told: what it took is what benchmarks need to know.
     result.network_ms = std::chrono::duration<float, std::milli>(std::chrono::steady_clock::now() - begun).count();
+    if (engine->Number("not_finite", -1) == frame.planes[0][0]) {
+      result.not_finite = 1;
+      result.count = 0;
+    }
     if (engine->Is("nonsense", "count")) result.count = result.capacity + 1;
     if (engine->Is("nonsense", "class")) result.detections[0].class_id = 4000000000u;
     if (engine->Is("nonsense", "nan")) result.detections[0].x1 = std::nanf("");
@@ -157,7 +201,8 @@ void Destroy(ed_engine *engine) {
 }
 
 const ed_backend kTable = {
-    FAKE_ABI_VERSION, sizeof(ed_backend), "fake", Probe, Build, FreeBytes, Load, Info, Infer, Destroy,
+    FAKE_ABI_VERSION, sizeof(ed_backend), "fake", Attach, Probe, Build, Inspect, FreeBytes, Load, Info,
+    Allocate, Release, Infer, Destroy,
 };
 
 }  // namespace

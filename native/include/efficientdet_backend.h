@@ -7,7 +7,8 @@
  *    sentence into the message buffer: what was found, what was expected, what to do.
  *  - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
  *  - A library is never closed again, so strings and tables it hands out stay valid.
- *  - `infer` of one engine is called by one thread at a time, always the same; everything else by any thread.
+ *  - `infer` of one slot of an engine is called by one thread at a time, always the same; slots run side by side.
+ *    Everything else may be called by any thread.
  */
 #ifndef EFFICIENTDET_BACKEND_H
 #define EFFICIENTDET_BACKEND_H
@@ -41,8 +42,10 @@ typedef enum ed_status {
   ED_OUT_OF_MEMORY = 3,
   /** The caller raised the cancel flag. */
   ED_CANCELLED = 4,
-  /** Anything else that went wrong while it ran. The engine may be used again unless it says otherwise. */
-  ED_FAILED = 5
+  /** Anything else that went wrong while it ran. The engine may be used again. */
+  ED_FAILED = 5,
+  /** The device failed under the engine, which answers nothing more. Other engines, and a new load, may work. */
+  ED_DEVICE_LOST = 6
 } ed_status;
 
 /** Where a function puts its message. Longer ones are cut; `text` always ends with NUL. */
@@ -61,41 +64,79 @@ typedef struct ed_device {
   int32_t major;
   int32_t minor;
   uint64_t memory_bytes;
+  uint64_t free_bytes;
   /** Whether it shares the host's memory, as Jetsons do. */
   int32_t integrated;
 } ed_device;
 
 #define ED_MAX_DEVICES 16u
 
+/** What was found, as far as it was, also where `probe` says that the backend cannot run. */
 typedef struct ed_probe {
-  /** What the backend runs on, such as "TensorRT 10.15.1, CUDA 13.0, driver 580.95". */
+  /** What the backend runs on, such as "TensorRT 10.15.1, CUDA 13.0, driver for CUDA 13.1". */
   char description[256];
+  /** Such as "10.15.1"; empty where no library was found. */
+  char library_version[32];
+  /** The CUDA runtime within the backend, such as "13.0"; empty without. */
+  char cuda_version[32];
+  /** The newest CUDA that the driver can run, such as "13.1"; empty without a driver. */
+  char driver_version[32];
+  /** Whether `build` works here: TensorRT-RTX builds without a device. */
+  int32_t can_build;
   uint32_t device_count;
   ed_device devices[ED_MAX_DEVICES];
 } ed_probe;
 
 /* --- Building -------------------------------------------------------------------------------------------------- */
 
-/** Told while an engine is built, on the building thread: 0…1, never falling, with the phase's name. */
+/** Told while an engine is built, on the building thread: 0…1, never falling, 1 at the end, with the phase's name. */
 typedef void (*ed_progress)(void *context, float fraction, const char *phase);
 
-typedef struct ed_build_options {
-  /** Largest batch that the engine takes, 1 or more. */
-  uint32_t max_batch;
-  /** Bytes of scratch memory that layers may use; 0 leaves it to the backend. */
-  uint64_t workspace_bytes;
-  /** May be NULL. */
-  ed_progress progress;
-  void *progress_context;
-  /** Looked at often: not 0 asks to end with ED_CANCELLED. Never NULL. Written atomically by another thread. */
-  const int32_t *cancel;
-} ed_build_options;
+typedef enum ed_severity { ED_ERROR = 0, ED_WARNING = 1, ED_INFO = 2 } ed_severity;
+
+/** Told what the libraries below the backend say, on any of their threads. */
+typedef void (*ed_log)(void *context, ed_severity severity, const char *line);
 
 /** Bytes that the backend allocated; given back through `free_bytes`. */
 typedef struct ed_bytes {
   uint8_t *data;
   size_t size;
 } ed_bytes;
+
+typedef struct ed_build_options {
+  /** Largest batch that the engine takes, 1 or more. Batches of 1, 2, 4, 8, 16, 32 and this one are tuned for. */
+  uint32_t max_batch;
+  /** Number of the device, as `probe` lists them, that it is built for; ignored where targets are given. */
+  uint32_t device;
+  /** Compute capabilities to build for, as 10·major + minor; none for the device's own. ED_INVALID where the
+      backend can only build for its device. */
+  const uint32_t *targets;
+  uint32_t target_count;
+  /** Bytes of scratch memory that layers may use; 0 leaves it to the backend. */
+  uint64_t workspace_bytes;
+  /** 0…5, how much time to spend on finding fast kernels; -1 leaves it to the backend. */
+  int32_t optimisation_level;
+  /** Whether float32 products may be rounded to TF32. */
+  int32_t tf32;
+  /** Whether the engine shall run with later versions of the library, and on later devices. ED_INVALID where the
+      backend has no such engines. */
+  int32_t version_compatible;
+  int32_t hardware_compatible;
+  /** What earlier builds measured, from `timing_cache_out` of one of them, or NULL. One that does not fit is ignored. */
+  const uint8_t *timing_cache;
+  size_t timing_cache_size;
+  /** Where what was measured goes, for later builds, freed by `free_bytes`; may be NULL. Left empty by a backend
+      without such a cache. */
+  ed_bytes *timing_cache_out;
+  /** May be NULL. */
+  ed_progress progress;
+  void *progress_context;
+  /** May be NULL. */
+  ed_log log;
+  void *log_context;
+  /** Looked at often: not 0 asks to end with ED_CANCELLED. Never NULL. Written atomically by another thread. */
+  const int32_t *cancel;
+} ed_build_options;
 
 /* --- Inference ------------------------------------------------------------------------------------------------- */
 
@@ -148,9 +189,16 @@ typedef struct ed_model {
   ed_resize resize;
 } ed_model;
 
+typedef struct ed_load_options {
+  /** Number of the device, as `probe` lists them. */
+  uint32_t device;
+  /** Batches that may run at the same time, 1 or more: so many slots. The engine may have fewer, and says so. */
+  uint32_t slots;
+} ed_load_options;
+
 typedef struct ed_selection {
-  /** 0…1; scores must be above it. */
-  float score_threshold;
+  /** 0…1 for each class: its scores must be above it. 2 for a class that is not wanted. */
+  const float *score_thresholds;
   /** 0…1; of two boxes that overlap more, the worse is dropped. */
   float iou_threshold;
   uint32_t max_detections;
@@ -158,8 +206,6 @@ typedef struct ed_selection {
   uint32_t max_candidates;
   /** 0: boxes compete within their class; 1: all with all. */
   int32_t agnostic;
-  /** One flag per class, or NULL for all. */
-  const uint8_t *allowed;
 } ed_selection;
 
 typedef struct ed_detection {
@@ -180,6 +226,8 @@ typedef struct ed_result {
   /** Whether max_candidates or max_detections left anything out. */
   int32_t candidates_capped;
   int32_t detections_capped;
+  /** Whether the network gave NaN or infinity for this frame; then count is 0, and other frames are as they are. */
+  int32_t not_finite;
   /** Milliseconds of the whole batch. */
   float preprocess_ms;
   float network_ms;
@@ -191,6 +239,8 @@ typedef struct ed_engine ed_engine;
 typedef struct ed_engine_info {
   /** Frames that one `infer` takes at most. */
   uint32_t max_batch;
+  /** Batches that run at the same time: `infer` takes slots 0…slots-1. */
+  uint32_t slots;
   /** Such as "NVIDIA H100, float16". */
   char description[256];
   /** Memory that the engine holds on its device. */
@@ -207,18 +257,29 @@ typedef struct ed_backend {
   /** Such as "tensorrt10". */
   const char *name;
 
-  /** Whether it can run here, on which devices. */
+  /**
+   * Finds the libraries below: in this folder, or where the system looks if it is NULL. Comes before everything else;
+   * a second folder in the same process is ED_INVALID once a first was taken. Where this fails it may be tried again.
+   */
+  ed_status (*attach)(const char *folder, ed_message *message);
+  /** Whether it can run here, on which devices. Fills the probe in whatever it says. */
   ed_status (*probe)(ed_probe *probe, ed_message *message);
   /** Builds an engine from an ONNX file's bytes. Seconds to minutes. */
   ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
                      ed_message *message);
+  /** What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device. */
+  ed_status (*inspect)(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message);
   void (*free_bytes)(ed_bytes *bytes);
   /** Makes an engine ready to run. */
-  ed_status (*load)(const uint8_t *plan, size_t size, const ed_model *model, ed_engine **engine,
-                    ed_message *message);
+  ed_status (*load)(const uint8_t *plan, size_t size, const ed_model *model, const ed_load_options *options,
+                    ed_engine **engine, ed_message *message);
   ed_status (*info)(const ed_engine *engine, ed_engine_info *info, ed_message *message);
+  /** Host memory for frames from which the device copies fastest, as much as asked; NULL if there is none. */
+  uint8_t *(*allocate)(size_t size);
+  /** Takes back what `allocate` gave, after any engine. */
+  void (*release)(uint8_t *memory);
   /** Detects in `count` frames, 1…max_batch, each with its own selection. All succeed or none. */
-  ed_status (*infer)(ed_engine *engine, const ed_frame *frames, const ed_selection *selections,
+  ed_status (*infer)(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *selections,
                      ed_result *results, uint32_t count, ed_message *message);
   /** Frees an engine that no `infer` is running on. */
   void (*destroy)(ed_engine *engine);

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "backend_library.h"
-#include "engine_thread.h"
+#include "engine_threads.h"
 #include "frame_copy.h"
 #include "message.h"
 
@@ -43,28 +43,32 @@ int LiveEngines() {
 ed_engine *Load(const char *plan) {
   Message message;
   ed_model model{};
+  const ed_load_options options{0, 4};
   ed_engine *engine = nullptr;
   const auto *bytes = reinterpret_cast<const uint8_t *>(plan);
-  CHECK(Fake()->load(bytes, std::strlen(plan), &model, &engine, message.get()) == ED_OK);
+  CHECK(Fake()->load(bytes, std::strlen(plan), &model, &options, &engine, message.get()) == ED_OK);
   return engine;
 }
 
-EngineThread::Options Options(uint32_t max_batch = 8, size_t max_pending = 1000) {
-  EngineThread::Options options;
+EngineThreads::Options Options(uint32_t max_batch = 8, size_t max_pending = 1000) {
+  EngineThreads::Options options;
   options.max_batch = max_batch;
   options.max_pending = max_pending;
   options.max_delay = 2ms;
   return options;
 }
 
-std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0) {
+std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0, size_t size = 16) {
   auto job = std::make_unique<Job>();
   job->id = id;
-  job->bytes.assign(16, mark);
+  job->bytes = Staging(Fake(), size);
+  std::memset(job->bytes.data(), mark, size);
   job->frame.width = job->frame.height = 4;
   job->frame.format = ED_GREY;
   job->frame.planes[0] = job->bytes.data();
   job->frame.strides[0] = 4;
+  job->score_thresholds = {0.5f};
+  job->selection.score_thresholds = job->score_thresholds.data();
   job->selection.max_detections = 10;
   return job;
 }
@@ -72,7 +76,7 @@ std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0) {
 /** Collects outcomes and waits for them. */
 class Outcomes {
  public:
-  EngineThread::Deliver Deliver() {
+  EngineThreads::Deliver Deliver() {
     return [this](std::unique_ptr<Outcome> outcome) {
       std::lock_guard<std::mutex> lock(mutex_);
       if (outcome == nullptr) {
@@ -132,7 +136,7 @@ void LibrariesThatAreNone() {
 
 void EveryJobGetsItsOwnAnswer() {
   Outcomes outcomes;
-  EngineThread thread(Fake(), Load("delay=100"), Options(), outcomes.Deliver());
+  EngineThreads thread(Fake(), Load("delay=100"), Options(), outcomes.Deliver());
   for (uint64_t id = 0; id < 256; id++) {
     auto job = MakeJob(id, static_cast<uint8_t>(id));
     CHECK(thread.Submit(job));
@@ -147,7 +151,7 @@ void EveryJobGetsItsOwnAnswer() {
 
 void AFullQueueRefuses() {
   Outcomes outcomes;
-  EngineThread thread(Fake(), Load("delay=50000 batch=1"), Options(1, 3), outcomes.Deliver());
+  EngineThreads thread(Fake(), Load("delay=50000 batch=1"), Options(1, 3), outcomes.Deliver());
   for (uint64_t id = 0; id < 3; id++) {
     auto job = MakeJob(id);
     CHECK(thread.Submit(job));
@@ -163,7 +167,7 @@ void AFullQueueRefuses() {
 void CancelledJobsAreNotDelivered() {
   Outcomes outcomes;
   {
-    EngineThread thread(Fake(), Load("delay=20000 batch=1"), Options(1), outcomes.Deliver());
+    EngineThreads thread(Fake(), Load("delay=20000 batch=1"), Options(1), outcomes.Deliver());
     for (uint64_t id = 0; id < 4; id++) {
       auto job = MakeJob(id);
       CHECK(thread.Submit(job));
@@ -182,7 +186,7 @@ void CancelledJobsAreNotDelivered() {
 void ClosingRunsWhatIsQueued() {
   const int before = LiveEngines();
   Outcomes outcomes;
-  EngineThread thread(Fake(), Load("delay=1000"), Options(), outcomes.Deliver());
+  EngineThreads thread(Fake(), Load("delay=1000"), Options(), outcomes.Deliver());
   for (uint64_t id = 0; id < 20; id++) {
     auto job = MakeJob(id);
     CHECK(thread.Submit(job));
@@ -199,7 +203,7 @@ void StoppingDeliversNothingMore() {
   const int before = LiveEngines();
   for (int round = 0; round < 50; round++) {
     std::atomic<bool> stopped{false};
-    EngineThread thread(Fake(), Load("delay=300"), Options(), [&](std::unique_ptr<Outcome>) { CHECK(!stopped); });
+    EngineThreads thread(Fake(), Load("delay=300"), Options(), [&](std::unique_ptr<Outcome>) { CHECK(!stopped); });
     for (uint64_t id = 0; id < 30; id++) {
       auto job = MakeJob(id);
       CHECK(thread.Submit(job));
@@ -214,7 +218,7 @@ void StoppingDeliversNothingMore() {
 void AHangingBackendIsLeftBehind() {
   // Leaked on purpose: the thread that is left behind never ends.
   auto *outcomes = new Outcomes;
-  EngineThread thread(Fake(), Load("hang=1"), Options(), outcomes->Deliver());
+  EngineThreads thread(Fake(), Load("hang=1"), Options(), outcomes->Deliver());
   auto job = MakeJob(1);
   CHECK(thread.Submit(job));
   std::this_thread::sleep_for(20ms);
@@ -224,7 +228,7 @@ void AHangingBackendIsLeftBehind() {
 void FailuresAndNonsenseAreErrors() {
   for (const char *plan : {"fail=infer", "nonsense=count", "nonsense=class", "nonsense=nan"}) {
     Outcomes outcomes;
-    EngineThread thread(Fake(), Load(plan), Options(), outcomes.Deliver());
+    EngineThreads thread(Fake(), Load(plan), Options(), outcomes.Deliver());
     auto job = MakeJob(1);
     CHECK(thread.Submit(job));
     outcomes.WaitFor(1);
@@ -239,7 +243,7 @@ void ConcurrentCallersShareBatches() {
   constexpr int kCallers = 8;
   constexpr int kRounds = 60;
   Outcomes outcomes;
-  EngineThread thread(Fake(), Load("delay=1000"), Options(kCallers), outcomes.Deliver());
+  EngineThreads thread(Fake(), Load("delay=1000"), Options(kCallers), outcomes.Deliver());
   const auto begun = std::chrono::steady_clock::now();
   for (int round = 0; round < kRounds; round++) {
     for (int i = 0; i < kCallers; i++) {
@@ -254,18 +258,68 @@ void ConcurrentCallersShareBatches() {
   CHECK(elapsed < kCallers * kRounds * 1ms / 2);
 }
 
+void SlotsRunSideBySide() {
+  EngineThreads::Options options = Options(1);
+  options.slots = 4;
+  options.max_delay = 0ms;
+  const int before = LiveEngines();
+  Outcomes outcomes;
+  {
+    EngineThreads threads(Fake(), Load("delay=100000 batch=1 slots=4"), options, outcomes.Deliver());
+    const auto begun = std::chrono::steady_clock::now();
+    for (uint64_t id = 0; id < 8; id++) {
+      auto job = MakeJob(id);
+      CHECK(threads.Submit(job));
+    }
+    threads.Close();
+    outcomes.WaitForClosed();
+    // One after the other they would take 800 ms.
+    CHECK(std::chrono::steady_clock::now() - begun < 500ms);
+  }
+  CHECK(outcomes.Take().size() == 8);
+  CHECK(LiveEngines() == before);
+}
+
+void FramesAreCopiedTogether() {
+  Outcomes outcomes;
+  EngineThreads threads(Fake(), Load("delay=100"), Options(), outcomes.Deliver());
+  std::vector<uint8_t> from(3'000'001);
+  for (size_t i = 0; i < from.size(); i++) from[i] = static_cast<uint8_t>(i * 7 + i / 1000);
+  for (int round = 0; round < 100; round++) {
+    // Now and then while the engine is busy.
+    if (round % 3 == 0) {
+      auto job = MakeJob(static_cast<uint64_t>(round));
+      CHECK(threads.Submit(job));
+    }
+    const size_t size = from.size() - static_cast<size_t>(round) * 20'000;
+    std::vector<uint8_t> to(from.size(), 0);
+    threads.Copy(to.data(), from.data(), size);
+    CHECK(std::memcmp(to.data(), from.data(), size) == 0);
+    CHECK(std::count(to.begin() + static_cast<long>(size), to.end(), 0) == static_cast<long>(to.size() - size));
+  }
+  threads.Stop();
+  // Nobody is there to help.
+  std::vector<uint8_t> to(from.size());
+  threads.Copy(to.data(), from.data(), from.size());
+  CHECK(to == from);
+}
+
 void ManyThreadsMaySubmitAndCancel() {
   Outcomes outcomes;
-  EngineThread thread(Fake(), Load("delay=50"), Options(8, 64), outcomes.Deliver());
+  EngineThreads::Options options = Options(8, 64);
+  options.slots = 3;
+  EngineThreads thread(Fake(), Load("delay=50 slots=3"), options, outcomes.Deliver());
   std::atomic<size_t> accepted{0};
   std::atomic<size_t> cancelled{0};
+  const std::vector<uint8_t> frame(500'000, 9);
   std::vector<std::thread> callers;
   for (uint64_t caller = 0; caller < 4; caller++) {
     callers.emplace_back([&, caller] {
       std::mt19937 random(static_cast<unsigned>(caller));
       for (uint64_t i = 0; i < 500; i++) {
         const uint64_t id = caller * 1000 + i;
-        auto job = MakeJob(id);
+        auto job = MakeJob(id, 0, frame.size());
+        thread.Copy(job->bytes.data(), frame.data(), job->bytes.size());
         if (!thread.Submit(job)) continue;
         accepted++;
         if (random() % 4 == 0 && thread.Cancel(id)) cancelled++;
@@ -296,6 +350,8 @@ int main() {
   RUN(StoppingDeliversNothingMore);
   RUN(FailuresAndNonsenseAreErrors);
   RUN(ConcurrentCallersShareBatches);
+  RUN(SlotsRunSideBySide);
+  RUN(FramesAreCopiedTogether);
   RUN(ManyThreadsMaySubmitAndCancel);
   RUN(AHangingBackendIsLeftBehind);
   return 0;

@@ -75,11 +75,18 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
 
     it.each([
+      ['fail=attach', 'ERR_BACKEND_UNAVAILABLE', /there is no libfake\.so\.1 where the system looks/],
       ['fail=probe', 'ERR_BACKEND_UNAVAILABLE', /no fake GPU was found/],
       ['fail=build', 'ERR_ENGINE', /cannot be built: node \/backbone\/conv_stem/],
       ['fail=load', 'ERR_ENGINE', /cannot be loaded: the engine was built for another device/],
     ])('passes on why the backend refuses: %s', async (behaviour, code, message) => {
       await expect(load(behaviour)).rejects.toThrow(refusal(code, message))
+    })
+
+    it('hands on what the libraries said when a build fails', async () => {
+      await expect(load('fail=build')).rejects.toMatchObject({
+        details: { log: 'the fake builder was asked to build\n' },
+      })
     })
 
     it('ends a build when the signal aborts, and builds again afterwards', async () => {
@@ -135,6 +142,33 @@ describe.skipIf(!hasNative)('a native backend', () => {
       expect(packed.scores).toHaveLength(3)
       expect(packed.capped.detections).toBe(true)
       await detector.dispose()
+    })
+
+    it('tells of NaN for the frame that had it, and answers the others of its batch', async () => {
+      const detector = await load('not_finite=3 delay=5000')
+      const settled = await Promise.allSettled(
+        [1, 2, 3, 4, 5].map((mark) => detector.detect(frame(mark, mark))),
+      )
+      expect(settled.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'fulfilled',
+      ])
+      expect(settled[2]).toMatchObject({
+        reason: { code: 'ERR_INFERENCE', message: expect.stringContaining('NaN or infinity') },
+      })
+      await detector.dispose()
+    })
+
+    it('tells that the device was lost, and loads again', async () => {
+      const detector = await load('fail=device')
+      await expect(detector.detect(frame(1))).rejects.toThrow(
+        refusal('ERR_DEVICE_LOST', /illegal memory access/),
+      )
+      await detector.dispose()
+      await (await load()).dispose()
     })
 
     it.each([

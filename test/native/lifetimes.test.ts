@@ -36,6 +36,11 @@ describe.skipIf(!hasNative)('the process', () => {
     expect(stdout).toContain('ended')
   })
 
+  it('ends worker threads that build without waiting for their engines', async () => {
+    const { stdout } = await run('building.mjs', [], 'step=100000')
+    expect(Number(stdout)).toBeLessThan(5000)
+  })
+
   it('gets the threads of engines back that were forgotten', async () => {
     const { stdout } = await run('collect.mjs', [], '', ['--expose-gc'])
     const { before, most, after } = JSON.parse(stdout)

@@ -9,6 +9,9 @@ import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult } from '../backend.js'
 import { nativeError } from './native-error.js'
 
+/** A threshold that no score is above. */
+const NEVER = 2
+
 export interface NativeEngineFacts {
   readonly spec: ModelSpec
   readonly size: Size
@@ -81,7 +84,7 @@ export class NativeBackendEngine implements Engine {
 
   #submit(id: number, { data, ...frame }: Frame, selection: Selection): Promise<NativeResult> | undefined {
     const planes = planesOf({ data, ...frame })
-    const { scoreThreshold, iouThreshold, maxDetections, maxCandidates, nms, allowed } = selection
+    const { iouThreshold, maxDetections, maxCandidates, nms } = selection
     return this.#native.submit(
       id,
       ownMemory(data),
@@ -89,13 +92,19 @@ export class NativeBackendEngine implements Engine {
       PIXEL_FORMATS.indexOf(frame.format),
       frame.width,
       frame.height,
-      scoreThreshold,
+      this.#scoreThresholds(selection),
       iouThreshold,
       maxDetections,
       maxCandidates,
       nms === 'agnostic',
-      allowed === null ? undefined : Uint8Array.from(allowed, Number),
     )
+  }
+
+  /** Of each class; scores end at 1. */
+  #scoreThresholds({ scoreThreshold, allowed }: Selection): Float32Array {
+    const { classes } = this.spec.architecture
+    if (allowed === null) return new Float32Array(classes).fill(scoreThreshold)
+    return Float32Array.from(allowed, (isAllowed) => (isAllowed ? scoreThreshold : NEVER))
   }
 
   #giveUp(): EfficientDetError {

@@ -6,10 +6,14 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ERR_ENGINE: 'ERR_ENGINE',
   ERR_OUT_OF_MEMORY: 'ERR_OUT_OF_MEMORY',
   ERR_INFERENCE: 'ERR_INFERENCE',
+  ERR_DEVICE_LOST: 'ERR_DEVICE_LOST',
 }
 
-/** An error of the addon as ours, made where the caller's stack can be seen. */
+/** An error of the addon as ours, made where the caller's stack can be seen; a build's has `details.log`. */
 export function nativeError(error: unknown, what: string): EfficientDetError {
-  const { code, message } = error as { code?: string; message: string }
-  return new EfficientDetError(CODES[code ?? ''] ?? 'ERR_INFERENCE', `${what}: ${message}`, { cause: error })
+  const { code, message, log } = error as { code?: string; message: string; log?: string }
+  return new EfficientDetError(CODES[code ?? ''] ?? 'ERR_INFERENCE', `${what}: ${message}`, {
+    cause: error,
+    ...(log && { details: { log } }),
+  })
 }

@@ -51,7 +51,9 @@ export async function findLibrary(
     }
     try {
       const library = addon.openLibrary(path)
-      return { addon, library, path, probe: await addon.probe(library) }
+      const probe = await addon.probe(library, null)
+      if (probe.reason === null) return { addon, library, path, probe }
+      reasons.push(probe.reason)
     } catch (error) {
       reasons.push((error as Error).message)
     }
@@ -92,7 +94,13 @@ export async function openNative(
     resize: resize === 'antialiased' ? 0 : 1,
   } as const
   // Calls that were aborted while they run still hold a place until their batch ends.
-  const options = { maxBatchSize, maxBatchDelay: 1000 * maxBatchDelay, maxPending: maxPending + maxBatchSize }
+  const options = {
+    device: 0,
+    slots: 1,
+    maxBatchSize,
+    maxBatchDelay: 1000 * maxBatchDelay,
+    maxPending: maxPending + maxBatchSize,
+  }
   try {
     const engine = await addon.loadEngine(library, plan, model, options)
     signal?.throwIfAborted()
@@ -118,9 +126,21 @@ async function build(
   const turn = building.then(async () => {
     signal?.throwIfAborted()
     const cancel = new Int32Array(new SharedArrayBuffer(4))
+    const options = {
+      maxBatch,
+      device: 0,
+      targets: new Uint32Array(),
+      workspaceBytes: 0,
+      optimisationLevel: -1,
+      tf32: true,
+      versionCompatible: false,
+      hardwareCompatible: false,
+      timingCache: null,
+    }
     const stopListening = onAbort(signal, () => Atomics.store(cancel, 0, 1))
     try {
-      return await addon.build(library, onnx, { maxBatch, workspaceBytes: 0 }, cancel, onProgress)
+      const { plan } = await addon.build(library, onnx, options, cancel, onProgress)
+      return plan
     } catch (error) {
       if (signal?.aborted) throw signal.reason
       throw nativeError(error, 'The engine cannot be built')

@@ -8,8 +8,11 @@ const data = new Uint8Array(64 * 64 * 3)
 const planes = Uint32Array.of(0, 64 * 3)
 let id = 0
 
+const addon = loadAddon()
+const library = addon.openLibrary(path)
+const thresholds = Float32Array.of(0.4)
+
 export function load() {
-  const addon = loadAddon()
   const model = {
     inputHeight: 64,
     inputWidth: 64,
@@ -18,13 +21,30 @@ export function load() {
     normalisation: new Float32Array(9),
     resize: 0,
   }
-  const options = { maxBatchSize: 8, maxBatchDelay: 1000, maxPending: 100 }
-  return addon.loadEngine(addon.openLibrary(path), Buffer.from('plan'), model, options)
+  const options = { device: 0, slots: 1, maxBatchSize: 8, maxBatchDelay: 1000, maxPending: 100 }
+  return addon.loadEngine(library, Buffer.from('plan'), model, options)
+}
+
+/** Builds an engine, which the fake backend takes as long for as it is told. */
+export function build(onProgress) {
+  const options = {
+    maxBatch: 8,
+    device: 0,
+    targets: new Uint32Array(),
+    workspaceBytes: 0,
+    optimisationLevel: -1,
+    tf32: true,
+    versionCompatible: false,
+    hardwareCompatible: false,
+    timingCache: null,
+  }
+  const cancel = new Int32Array(new SharedArrayBuffer(4))
+  return addon.build(library, Buffer.from('onnx'), options, cancel, onProgress)
 }
 
 /** One call with a small frame. */
 export function frame(engine) {
-  return engine.submit(++id, data, planes, 0, 64, 64, 0.4, 0.5, 100, 5000, false, undefined)
+  return engine.submit(++id, data, planes, 0, 64, 64, thresholds, 0.5, 100, 5000, false)
 }
 
 /** Calls that nobody waits for. */

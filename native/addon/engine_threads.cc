@@ -1,9 +1,11 @@
-#include "engine_thread.h"
+#include "engine_threads.h"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "message.h"
+#include "shared_copy.h"
 
 using Clock = std::chrono::steady_clock;
 
@@ -25,51 +27,74 @@ bool IsSound(const ed_result &result, uint32_t classes) {
 
 }  // namespace
 
-struct EngineThread::State {
+struct EngineThreads::State {
   const ed_backend *backend;
   ed_engine *engine;
   Options options;
   Deliver deliver;
 
+  /** Held by the one thread that collects a batch; the others wait for it, or run theirs. */
+  std::mutex collecting;
+  /** Guards all below. Taken after `collecting`. */
   std::mutex mutex;
-  /** Something was queued, or the thread shall end. */
+  /** Something was queued, a frame is copied, or the threads shall end. */
   std::condition_variable wake;
-  /** The thread has ended. */
-  std::condition_variable ended_signal;
+  /** All threads have ended. */
+  std::condition_variable ended;
   std::deque<std::unique_ptr<Job>> queue;
   size_t running = 0;
   /** Callers that were seen at the same time when the last batch ended. */
   size_t callers = 1;
+  /** A frame's copy that has work for another thread. */
+  SharedCopy *copy = nullptr;
   bool closed = false;
   bool stopped = false;
-  bool ended = false;
+  size_t threads = 0;
 
-  void Run() {
+  void Run(uint32_t slot) {
     std::vector<std::unique_ptr<Job>> batch;
     while (Take(batch)) {
-      auto outcomes = Infer(batch);
+      auto outcomes = Infer(slot, batch);
       {
         std::lock_guard<std::mutex> lock(mutex);
-        callers = batch.size() + queue.size();
-        running = 0;
-        // Whoever stops the thread is about to go, and waits for it no longer than its patience lasts.
+        running -= batch.size();
+        callers = batch.size() + running + queue.size();
+        // Whoever stops the threads is about to go, and waits for them no longer than its patience lasts.
         if (stopped) outcomes.clear();
         // Delivered under the lock, so that nothing is delivered once `stopped` is set.
         for (auto &outcome : outcomes) deliver(std::move(outcome));
       }
       batch.clear();
     }
+    End();
+  }
+
+  void End() {
+    std::unique_lock<std::mutex> lock(mutex);
+    if (threads > 1) {
+      threads--;
+      return;
+    }
+    lock.unlock();
     backend->destroy(engine);
-    std::lock_guard<std::mutex> lock(mutex);
+    lock.lock();
     if (!stopped) deliver(nullptr);
-    ended = true;
-    ended_signal.notify_all();
+    threads = 0;
+    ended.notify_all();
   }
 
   /** Waits for the next batch; false if there will be none. */
   bool Take(std::vector<std::unique_ptr<Job>> &batch) {
+    std::lock_guard<std::mutex> alone(collecting);
     std::unique_lock<std::mutex> lock(mutex);
-    wake.wait(lock, [&] { return stopped || closed || !queue.empty(); });
+    for (;;) {
+      wake.wait(lock, [&] { return stopped || closed || !queue.empty() || copy != nullptr; });
+      if (copy == nullptr) break;
+      SharedCopy *shared = std::exchange(copy, nullptr);
+      lock.unlock();
+      shared->Help();
+      lock.lock();
+    }
     if (!stopped && !closed && options.max_delay.count() > 0) {
       const size_t expected = std::min<size_t>(options.max_batch, callers);
       const auto until = queue.front()->submitted + options.max_delay;
@@ -80,12 +105,12 @@ struct EngineThread::State {
       batch.push_back(std::move(queue.front()));
       queue.pop_front();
     }
-    running = batch.size();
+    running += batch.size();
     // The queue may have been emptied by cancelling meanwhile.
     return !batch.empty() || !(stopped || closed);
   }
 
-  std::vector<std::unique_ptr<Outcome>> Infer(std::vector<std::unique_ptr<Job>> &batch) {
+  std::vector<std::unique_ptr<Outcome>> Infer(uint32_t slot, std::vector<std::unique_ptr<Job>> &batch) {
     std::vector<std::unique_ptr<Outcome>> outcomes;
     if (batch.empty()) return outcomes;
     const auto begun = Clock::now();
@@ -109,7 +134,7 @@ struct EngineThread::State {
     Message message;
     const auto count = static_cast<uint32_t>(batch.size());
     const ed_status status =
-        backend->infer(engine, frames.data(), selections.data(), results.data(), count, message.get());
+        backend->infer(engine, slot, frames.data(), selections.data(), results.data(), count, message.get());
 
     for (size_t i = 0; i < batch.size(); i++) {
       Outcome &outcome = *outcomes[i];
@@ -117,6 +142,10 @@ struct EngineThread::State {
       outcome.status = status;
       if (status != ED_OK) {
         outcome.message = message.Text();
+      } else if (result.not_finite != 0) {
+        outcome.status = ED_FAILED;
+        outcome.message =
+            "The network answered NaN or infinity for this frame. Its weights are damaged, or overflow in float16.";
       } else if (!IsSound(result, options.classes)) {
         outcome.status = ED_FAILED;
         outcome.message = "The backend answered " + std::to_string(result.count) +
@@ -134,20 +163,45 @@ struct EngineThread::State {
   }
 };
 
-EngineThread::EngineThread(const ed_backend *backend, ed_engine *engine, Options options, Deliver deliver)
+EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Options options, Deliver deliver)
     : state_(std::make_shared<State>()) {
   state_->backend = backend;
   state_->engine = engine;
   state_->options = options;
   state_->deliver = std::move(deliver);
-  thread_ = std::thread([state = state_] { state->Run(); });
+  state_->threads = options.slots;
+  for (uint32_t slot = 0; slot < options.slots; slot++) {
+    threads_.emplace_back([state = state_, slot] { state->Run(slot); });
+  }
 }
 
-EngineThread::~EngineThread() {
-  if (thread_.joinable()) Stop();
+EngineThreads::~EngineThreads() {
+  if (!threads_.empty()) Stop();
 }
 
-bool EngineThread::Submit(std::unique_ptr<Job> &job) {
+void EngineThreads::Copy(uint8_t *to, const uint8_t *from, size_t size) {
+  SharedCopy copy(to, from, size);
+  bool offered = false;
+  if (copy.IsWorthHelp()) {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    offered = state_->copy == nullptr;
+    if (offered) state_->copy = &copy;
+    state_->wake.notify_one();
+  }
+  copy.Work();
+  if (!offered) return;
+  {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    // Nobody came, or whoever came has taken it and is known to the copy.
+    if (state_->copy == &copy) {
+      state_->copy = nullptr;
+      return;
+    }
+  }
+  copy.WaitForHelp();
+}
+
+bool EngineThreads::Submit(std::unique_ptr<Job> &job) {
   std::lock_guard<std::mutex> lock(state_->mutex);
   if (state_->closed || state_->stopped) return false;
   if (state_->queue.size() + state_->running >= state_->options.max_pending) return false;
@@ -157,7 +211,7 @@ bool EngineThread::Submit(std::unique_ptr<Job> &job) {
   return true;
 }
 
-bool EngineThread::Cancel(uint64_t id) {
+bool EngineThreads::Cancel(uint64_t id) {
   std::lock_guard<std::mutex> lock(state_->mutex);
   auto &queue = state_->queue;
   auto found = std::find_if(queue.begin(), queue.end(), [id](const auto &job) { return job->id == id; });
@@ -166,33 +220,35 @@ bool EngineThread::Cancel(uint64_t id) {
   return true;
 }
 
-void EngineThread::Close() {
+void EngineThreads::Close() {
   std::lock_guard<std::mutex> lock(state_->mutex);
   state_->closed = true;
   state_->wake.notify_one();
 }
 
-void EngineThread::Stop() {
+void EngineThreads::Stop() {
   {
     std::lock_guard<std::mutex> lock(state_->mutex);
     state_->stopped = true;
     state_->wake.notify_one();
   }
-  thread_.join();
+  for (auto &thread : threads_) thread.join();
+  threads_.clear();
 }
 
-bool EngineThread::StopWithin(std::chrono::milliseconds patience) {
+bool EngineThreads::StopWithin(std::chrono::milliseconds patience) {
   {
     std::unique_lock<std::mutex> lock(state_->mutex);
     state_->stopped = true;
     state_->wake.notify_one();
-    if (!state_->ended_signal.wait_for(lock, patience, [&] { return state_->ended; })) {
+    if (!state_->ended.wait_for(lock, patience, [&] { return state_->threads == 0; })) {
       lock.unlock();
-      // The backend hangs. Its thread keeps the state alive and is left behind; it will deliver nothing.
-      thread_.detach();
+      // The backend hangs. Its threads keep the state alive and are left behind; they will deliver nothing.
+      for (auto &thread : threads_) thread.detach();
+      threads_.clear();
       return false;
     }
   }
-  thread_.join();
+  Stop();
   return true;
 }

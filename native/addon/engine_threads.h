@@ -13,17 +13,19 @@
 #include "job.h"
 
 /**
- * The one thread that an engine runs on. Jobs wait in a bounded queue; those that wait together run together, up to
- * the engine's batch. Knows nothing of Node.
+ * The threads that an engine runs on, one for each of its slots. Jobs wait in a bounded queue; those that wait together
+ * run together, up to the engine's batch. Knows nothing of Node.
  *
  * A batch is held back for at most `max_delay`, and only while fewer jobs wait than callers were seen last time: one
  * caller alone never waits.
  */
-class EngineThread {
+class EngineThreads {
  public:
   struct Options {
     /** Frames per `infer`, 1 or more; no more than the engine takes. */
     uint32_t max_batch = 1;
+    /** Batches that run at the same time, 1 or more; no more than the engine has. */
+    uint32_t slots = 1;
     std::chrono::microseconds max_delay{0};
     /** Jobs that may be pending, those running included. */
     size_t max_pending = 1;
@@ -31,17 +33,23 @@ class EngineThread {
     uint32_t classes = 1;
   };
 
-  /** Called on the engine's thread: once per job, and with null when the thread ends after `Close`. */
+  /** Called on the engine's threads: once per job, and with null when the last of them ends after `Close`. */
   using Deliver = std::function<void(std::unique_ptr<Outcome>)>;
 
-  /** Takes the engine over: it is destroyed when the thread ends. */
-  EngineThread(const ed_backend *backend, ed_engine *engine, Options options, Deliver deliver);
+  /** Takes the engine over: it is destroyed when the last thread ends. */
+  EngineThreads(const ed_backend *backend, ed_engine *engine, Options options, Deliver deliver);
 
   /** Stops; see there. */
-  ~EngineThread();
+  ~EngineThreads();
 
-  EngineThread(const EngineThread &) = delete;
-  EngineThread &operator=(const EngineThread &) = delete;
+  EngineThreads(const EngineThreads &) = delete;
+  EngineThreads &operator=(const EngineThreads &) = delete;
+
+  /**
+   * Copies a frame. A thread of the engine that has nothing else to do lends a hand, and is awake when the job comes:
+   * waking it takes longer than queueing a job.
+   */
+  void Copy(uint8_t *to, const uint8_t *from, size_t size);
 
   /** Queues a job; false if the queue is full or closed, in which case the job stays the caller's. */
   bool Submit(std::unique_ptr<Job> &job);
@@ -52,16 +60,16 @@ class EngineThread {
   /** Takes no more jobs; those queued still run, then the engine is destroyed. Returns at once. */
   void Close();
 
-  /** Drops what is queued, without delivering it, and waits for the batch that is running. */
+  /** Drops what is queued, without delivering it, and waits for the batches that are running. */
   void Stop();
 
-  /** As `Stop`, but waits no longer than told. @return whether the thread has ended */
+  /** As `Stop`, but waits no longer than told. @return whether the threads have ended */
   bool StopWithin(std::chrono::milliseconds patience);
 
  private:
-  /** Outlives this object where a backend hangs and its thread has to be left behind. */
+  /** Outlives this object where a backend hangs and its threads have to be left behind. */
   struct State;
 
   std::shared_ptr<State> state_;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };

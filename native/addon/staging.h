@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "efficientdet_backend.h"
+
+/** Memory of a backend for one frame's bytes, from which its device copies fastest. Moves; is released with its owner. */
+class Staging {
+ public:
+  Staging() = default;
+  Staging(const ed_backend *backend, size_t size)
+      : backend_(backend), data_(backend->allocate(size)), size_(data_ == nullptr ? 0 : size) {}
+  ~Staging() {
+    if (data_ != nullptr) backend_->release(data_);
+  }
+
+  Staging(Staging &&other) noexcept { *this = std::move(other); }
+  Staging &operator=(Staging &&other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  /** Null if there was no memory. */
+  uint8_t *data() const { return data_; }
+  /** In bytes. */
+  size_t size() const { return size_; }
+
+ private:
+  const ed_backend *backend_ = nullptr;
+  uint8_t *data_ = nullptr;
+  size_t size_ = 0;
+};
