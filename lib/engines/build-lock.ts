@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EfficientDetError } from '../errors.js'
+import { onAbort } from '../threads/abort.js'
+import { withResolvers } from '../threads/with-resolvers.js'
+
+/** What the builder tells those who wait for it. */
+export interface BuildNews {
+  /** Key of the engine that is being built. */
+  readonly key: string
+  readonly fraction: number
+  readonly phase: string
+}
+
+export interface BuildLock {
+  /** Tells those who wait. */
+  tell(news: BuildNews): void
+  release(): Promise<void>
+}
+
+/**
+ * Lets one builder of engines into a folder at a time, among all threads and processes of a machine. Two at once would
+ * compete for memory, and each disturb what the other measures.
+ *
+ * The lock is a listening socket in Linux's abstract namespace: the kernel allows one for a name, and takes it back
+ * when its owner ends, however that ends. A lock file (proper-lockfile) outlives a killed owner until its time stamp
+ * is old, and cannot tell progress; those who wait here are connected to the owner, hear of its progress, and of its
+ * end at once. Containers and machines that share a folder do not see each other's locks: they may build an engine
+ * twice, and the second replaces the first.
+ *
+ * @param onNews called while another one builds
+ * @throws the signal's reason
+ */
+export async function lockBuilds(
+  folder: string,
+  signal: AbortSignal | undefined,
+  onNews: (news: BuildNews) => void,
+): Promise<BuildLock> {
+  const path = `\0efficientdet-trt-${createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 32)}`
+  for (;;) {
+    signal?.throwIfAborted()
+    const lock = await tryLock(path)
+    if (lock !== null) return lock
+    await follow(path, signal, onNews)
+    // All who waited try at once now; who comes late finds a listener again.
+    await sleep(Math.random() * 20)
+  }
+}
+
+async function tryLock(path: string): Promise<BuildLock | null> {
+  const waiters = new Set<Socket>()
+  let last = ''
+  const server = await listen(path, (socket) => {
+    waiters.add(socket)
+    // One that has ended is no failure of the builder's.
+    socket.on('error', () => {})
+    socket.on('close', () => waiters.delete(socket))
+    socket.write(last)
+  })
+  if (server === null) return null
+  return {
+    tell(news) {
+      last = `${JSON.stringify(news)}\n`
+      for (const socket of waiters) socket.write(last)
+    },
+    release() {
+      const { promise, resolve } = withResolvers<void>()
+      server.close(() => resolve())
+      for (const socket of waiters) socket.destroy()
+      return promise
+    },
+  }
+}
+
+/** The listening socket, or null if somebody else has it. */
+function listen(path: string, onConnection: (socket: Socket) => void): Promise<Server | null> {
+  const { promise, resolve, reject } = withResolvers<Server | null>()
+  const server = createServer(onConnection)
+  server.once('error', (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EADDRINUSE') resolve(null)
+    else reject(new EfficientDetError('ERR_OUTPUT', `Builds cannot be locked (${cause.message}).`, { cause }))
+  })
+  server.listen({ path }, () => resolve(server))
+  return promise
+}
+
+/** Hears what the builder tells until it ends. */
+async function follow(
+  path: string,
+  signal: AbortSignal | undefined,
+  onNews: (news: BuildNews) => void,
+): Promise<void> {
+  const socket = connect({ path })
+  const { promise, resolve, reject } = withResolvers<void>()
+  // One that ends just now refuses or resets the connection.
+  socket.on('error', () => {})
+  socket.on('close', () => resolve())
+  createInterface({ input: socket }).on('line', (line) => {
+    const news = parseNews(line)
+    if (news !== null) onNews(news)
+  })
+  const stopListening = onAbort(signal, () => reject(signal!.reason))
+  try {
+    await promise
+  } finally {
+    stopListening()
+    socket.destroy()
+  }
+}
+
+/** Null for a line that a killed builder did not finish. */
+function parseNews(line: string): BuildNews | null {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { EfficientDetError } from '../errors.js'
+import { writeWhole } from '../whole-file.js'
+import { engineError } from './engine-error.js'
+import type { EngineHeader } from './header.js'
+import {
+  AGAIN,
+  decodeHeader,
+  decodePreamble,
+  type EngineLayout,
+  encodeHead,
+  isEngine,
+  PREAMBLE_BYTES,
+} from './layout.js'
+
+export interface EngineFile {
+  readonly header: EngineHeader
+  readonly plan: Uint8Array
+}
+
+/** Whether a file is an engine of ours by its first bytes; a file that cannot be read is none. */
+export async function isEngineFile(path: string): Promise<boolean> {
+  try {
+    await using handle = await open(path)
+    return isEngine((await handle.read(Buffer.alloc(PREAMBLE_BYTES))).buffer)
+  } catch {
+    return false
+  }
+}
+
+/** Reads the header of an engine file and checks it against its checksum and the file's length. @throws as readEngine */
+export async function readEngineHeader(path: string): Promise<EngineHeader> {
+  return withEngine(path, async (_, { header }) => header)
+}
+
+/**
+ * Reads an engine file and checks all of it.
+ *
+ * @param check called with the header before the plan is read
+ * @throws EfficientDetError ERR_ENGINE with the fault as `details.fault`, ERR_MODEL_NOT_FOUND; the signal's reason
+ */
+export async function readEngine(
+  path: string,
+  check: (header: EngineHeader) => void = () => {},
+  signal?: AbortSignal,
+): Promise<EngineFile> {
+  return withEngine(path, async (handle, { header, layout }) => {
+    check(header)
+    const plan = Buffer.allocUnsafeSlow(layout.planBytes)
+    const hash = createHash('sha256')
+    const start = PREAMBLE_BYTES + layout.headerBytes
+    // In pieces: hashing a large plan at once would hold up the event loop for a second.
+    for (let at = 0; at < plan.length; ) {
+      signal?.throwIfAborted()
+      const piece = plan.subarray(at, at + PIECE)
+      await fill(path, handle, piece, start + at)
+      hash.update(piece)
+      at += piece.length
+    }
+    if (!hash.digest().equals(layout.planSha256)) {
+      throw engineError(path, 'damaged', `has a plan that does not match its checksum. ${AGAIN}`)
+    }
+    return { header, plan }
+  })
+}
+
+/** Writes an engine file whole or not at all. @throws EfficientDetError ERR_OUTPUT */
+export async function writeEngine(path: string, { header, plan }: EngineFile): Promise<void> {
+  const hash = createHash('sha256')
+  for (let at = 0; at < plan.length; at += PIECE) {
+    hash.update(plan.subarray(at, at + PIECE))
+    await new Promise(setImmediate)
+  }
+  await writeWhole(path, encodeHead(header, plan.length, hash.digest()), plan)
+}
+
+/** Bytes that are hashed at a time: about a millisecond. */
+const PIECE = 1 << 20
+
+async function withEngine<T>(
+  path: string,
+  use: (handle: FileHandle, parts: { header: EngineHeader; layout: EngineLayout }) => Promise<T>,
+): Promise<T> {
+  let handle: FileHandle
+  try {
+    handle = await open(path)
+  } catch (cause) {
+    throw new EfficientDetError(
+      'ERR_MODEL_NOT_FOUND',
+      `The engine ${path} cannot be opened (${(cause as Error).message}).`,
+      {
+        cause,
+      },
+    )
+  }
+  try {
+    const { size } = await handle.stat()
+    const preamble = Buffer.alloc(Math.min(size, PREAMBLE_BYTES))
+    await fill(path, handle, preamble, 0)
+    const layout = decodePreamble(path, preamble, size)
+    const json = Buffer.alloc(layout.headerBytes)
+    await fill(path, handle, json, PREAMBLE_BYTES)
+    return await use(handle, { header: decodeHeader(path, preamble, json, layout), layout })
+  } finally {
+    await handle.close()
+  }
+}
+
+async function fill(path: string, handle: FileHandle, target: Buffer, position: number): Promise<void> {
+  for (let filled = 0; filled < target.length; ) {
+    const { bytesRead } = await handle
+      .read(target, filled, target.length - filled, position + filled)
+      .catch((cause: Error) => {
+        throw engineError(path, 'damaged', `cannot be read (${cause.message}).`, cause)
+      })
+    if (bytesRead === 0) throw engineError(path, 'truncated', 'became shorter while it was read.')
+    filled += bytesRead
+  }
+}

@@ -1,0 +1,138 @@
+import { anchorsPerCell } from '../models/anchors.js'
+import { isAnchors, isLabels, isPadding, isPreprocessing, isRecord, isTexts } from '../models/guards.js'
+import type { Size } from '../models/levels.js'
+import type { ModelSpec } from '../models/spec.js'
+import { isVariantName, variant } from '../models/variants.js'
+
+/**
+ * How an engine computes. `fp32`, `fp16`, `bf16`: weights and activations are of this type. `tf32`: they are float32,
+ * and products may be rounded to TF32's 10 bits.
+ */
+export const ENGINE_PRECISIONS = ['fp32', 'tf32', 'fp16', 'bf16'] as const
+export type EnginePrecision = (typeof ENGINE_PRECISIONS)[number]
+
+/** The choices that decide a plan, beside the graph and what it is built for. */
+export interface EngineSettings {
+  readonly precision: EnginePrecision
+  /** Largest batch it takes. */
+  readonly maxBatch: number
+  /** Bytes of scratch memory that layers may use; 0 left it to the library. */
+  readonly workspaceBytes: number
+  /** 0…5; −1 left it to the library. */
+  readonly optimisationLevel: number
+  readonly versionCompatible: boolean
+  readonly hardwareCompatible: boolean
+}
+
+/** What built an engine, and for which GPUs. */
+export interface EngineTarget {
+  /** The backend, such as `tensorrt10`. */
+  readonly backend: string
+  /** Version of TensorRT, such as `10.15.1`. */
+  readonly libraryVersion: string
+  /** Version of the CUDA runtime within the backend, such as `13.0`. */
+  readonly cudaVersion: string
+  /** The GPU it was built on; null for one built for compute capabilities. */
+  readonly gpu: string | null
+  /** As 10·major + minor, rising. */
+  readonly computeCapabilities: readonly number[]
+}
+
+/** Everything about an engine but its plan: with it the file runs, and no weights are needed. */
+export interface EngineHeader {
+  /** Version of this package that built it. */
+  readonly packageVersion: string
+  readonly target: EngineTarget
+  readonly settings: EngineSettings
+  /** SHA-256 of the ONNX file it was built from, hexadecimal. */
+  readonly graph: string
+  readonly spec: ModelSpec
+  /** Network input. */
+  readonly size: Size
+  /** What was assumed about the weights. */
+  readonly notes: readonly string[]
+}
+
+/** The header as JSON: the variant is its name, all else is as it is. */
+export function headerToJson({ spec, ...header }: EngineHeader): string {
+  const { variant, ...architecture } = spec.architecture
+  return JSON.stringify({
+    ...header,
+    spec: { ...spec, architecture: { variant: variant.name, ...architecture } },
+  })
+}
+
+/** Reads it back; null where anything is not as it must be. */
+export function headerFromJson(json: string): EngineHeader | null {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return null
+  }
+  if (!isRecord(value)) return null
+  const { packageVersion, target, settings, graph, size, notes } = value
+  const spec = specFrom(value.spec)
+  const isWhole =
+    typeof packageVersion === 'string' &&
+    isTarget(target) &&
+    isSettings(settings) &&
+    typeof graph === 'string' &&
+    /^[0-9a-f]{64}$/.test(graph) &&
+    isSize(size) &&
+    isTexts(notes)
+  return isWhole && spec !== null ? { packageVersion, target, settings, graph, spec, size, notes } : null
+}
+
+function specFrom(value: unknown): ModelSpec | null {
+  if (!isRecord(value) || !isRecord(value.architecture)) return null
+  const { anchors, preprocessing, labels } = value
+  const { variant: name, classes, anchorsPerCell: perCell, redundantBias, padding } = value.architecture
+  if (
+    typeof name !== 'string' ||
+    !isVariantName(name) ||
+    !isCount(classes) ||
+    !isCount(perCell) ||
+    typeof redundantBias !== 'boolean' ||
+    !isPadding(padding) ||
+    !isAnchors(anchors) ||
+    anchorsPerCell(anchors) !== perCell ||
+    !isPreprocessing(preprocessing) ||
+    !isLabels(labels) ||
+    (labels !== null && labels.length !== classes)
+  ) {
+    return null
+  }
+  const architecture = { variant: variant(name), classes, anchorsPerCell: perCell, redundantBias, padding }
+  return { architecture, anchors, preprocessing, labels }
+}
+
+function isTarget(value: unknown): value is EngineTarget {
+  return (
+    isRecord(value) &&
+    [value.backend, value.libraryVersion, value.cudaVersion].every((text) => typeof text === 'string') &&
+    (value.gpu === null || typeof value.gpu === 'string') &&
+    Array.isArray(value.computeCapabilities) &&
+    value.computeCapabilities.every(isCount)
+  )
+}
+
+function isSettings(value: unknown): value is EngineSettings {
+  return (
+    isRecord(value) &&
+    (ENGINE_PRECISIONS as readonly unknown[]).includes(value.precision) &&
+    isCount(value.maxBatch) &&
+    (value.workspaceBytes === 0 || isCount(value.workspaceBytes)) &&
+    Number.isInteger(value.optimisationLevel) &&
+    typeof value.versionCompatible === 'boolean' &&
+    typeof value.hardwareCompatible === 'boolean'
+  )
+}
+
+function isSize(value: unknown): value is Size {
+  return isRecord(value) && isCount(value.height) && isCount(value.width)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
+}
