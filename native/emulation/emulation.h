@@ -1,0 +1,48 @@
+/* What tests ask of the stand-in for CUDA (include/cuda_runtime.h) beyond CUDA's own functions. */
+#ifndef EFFICIENTDET_EMULATION_H
+#define EFFICIENTDET_EMULATION_H
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda_runtime.h"
+
+namespace emulation {
+
+/** When work that was put into a stream happens. Both are allowed of a device; right programs see no difference. */
+enum class Schedule {
+  /** As late as can be: when somebody waits for it. */
+  kLate,
+  /** As soon as can be: before the call returns. */
+  kAtOnce,
+};
+void SetSchedule(Schedule schedule);
+
+/** Changes the order in which blocks, and threads within blocks, begin. 0: ascending. */
+void SetOrder(uint32_t seed);
+
+/** Makes the `countdown`-th call of the runtime from now (1: the next) answer `error`, once; 0: none. An error that
+    devices do not recover from answers every later call, too, until `Revive`. */
+void FailCall(size_t countdown, cudaError_t error);
+/** Calls of the runtime that could have been made to fail, since the program began. */
+size_t Calls();
+void Revive();
+
+/** Devices that there are; 1 at first. 0 is a machine with a driver and no device. */
+void SetDeviceCount(int count);
+
+/** What was made and not given back. */
+struct Live {
+  size_t device_allocations;
+  size_t device_bytes;
+  size_t host_allocations;
+  size_t streams;
+  size_t events;
+  size_t graphs;
+  size_t executables;
+};
+Live CountLive();
+
+}  // namespace emulation
+
+#endif

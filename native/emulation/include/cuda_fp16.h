@@ -1,0 +1,28 @@
+/* A stand-in for CUDA's header of this name (see cuda_runtime.h). */
+#ifndef EFFICIENTDET_EMULATION_CUDA_FP16_H
+#define EFFICIENTDET_EMULATION_CUDA_FP16_H
+
+#include <cmath>
+#include <cstdint>
+
+struct __half {
+  uint16_t bits;
+};
+
+/** Rounds to nearest, ties to even. */
+inline __half __float2half_rn(float value) {
+  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
+  if (std::isnan(value)) return {0x7fff};
+  const float magnitude = std::fabs(value);
+  // Half way from the greatest half number, 65504, to what would come next.
+  if (magnitude >= 65520.0f) return {static_cast<uint16_t>(sign | 0x7c00)};
+  int exponent;
+  std::frexp(magnitude, &exponent);
+  // Eleven significant bits down to 2^-14, and steps of 2^-24 below. Scaling by a power of two is exact.
+  const int step = std::fmax(exponent - 11, -24);
+  const auto steps = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, -step)));
+  // Adding lets a significand that was rounded up carry into the exponent.
+  return {static_cast<uint16_t>(sign + (static_cast<uint32_t>(step + 24) << 10) + steps)};
+}
+
+#endif
