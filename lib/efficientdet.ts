@@ -1,5 +1,6 @@
 import type { BackendName, Engine, LoadStage } from './backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
+import { isEngineFile } from './engines/engine-file.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
 import { readFrame, readSource, type Source } from './image/source.js'
@@ -87,9 +88,9 @@ export class EfficientDet implements AsyncDisposable {
    * what tensors cannot.
    *
    * @param model a bundled name (`person`), an official one after `efficientdet pull` (`d0`), or the path of a
-   *   weights file
+   *   weights file or an engine file (`buildEngine`)
    * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
-   *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE; the signal's reason
+   *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_ENGINE, ERR_OUT_OF_MEMORY; the signal's reason
    */
   static async load(model: string, options: LoadOptions = {}): Promise<EfficientDet> {
     checkPath('model', model)
@@ -98,7 +99,9 @@ export class EfficientDet implements AsyncDisposable {
     const { backend, onProgress, ...request } = settings
     const path = await resolveModel(model)
     const onStage = (stage: LoadStage, fraction: number) => onProgress({ stage, fraction })
-    return new EfficientDet(await openEngine(backend, { ...request, path, onStage }), settings)
+    // Nothing else runs engine files.
+    const choice = backend === 'auto' && (await isEngineFile(path)) ? 'tensorrt' : backend
+    return new EfficientDet(await openEngine(choice, { ...request, path, onStage }), settings)
   }
 
   /**

@@ -6,6 +6,16 @@ export {
   type ModelInfo,
   type StreamOptions,
 } from './efficientdet.js'
+export {
+  type BuiltEngine,
+  buildEngine,
+  type EngineInspection,
+  type InspectEngineOptions,
+  inspectEngine,
+} from './engine-files.js'
+export type { EngineFault } from './engines/engine-error.js'
+export type { EngineHeader, EnginePrecision, EngineSettings, EngineTarget } from './engines/header.js'
+export type { EngineLayer } from './engines/layers.js'
 export { EfficientDetError, type ErrorCode } from './errors.js'
 export { convertWeights, exportOnnx, inspectWeights } from './files.js'
 export type { Frame, PixelFormat } from './image/frame.js'
@@ -16,7 +26,9 @@ export type { Size } from './models/levels.js'
 export type { Normalization, Preprocessing } from './models/preprocessing.js'
 export type { Padding } from './models/spec.js'
 export type { VariantName } from './models/variants.js'
+export type { BuildOptions } from './options/build.js'
 export type { DetectOptions } from './options/detect.js'
+export type { EngineOptions, Family } from './options/engine.js'
 export type { GraphOptions, Precision } from './options/graph.js'
 export type { LoadOptions } from './options/load.js'
 export type { PackedDetections } from './postprocess/detections.js'

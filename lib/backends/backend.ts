@@ -1,6 +1,7 @@
 import type { Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
+import type { EngineChoices } from '../options/engine.js'
 import type { PackedDetections, Selection } from '../postprocess/detections.js'
 import type { WeightsOptions } from '../weights/decide.js'
 
@@ -17,7 +18,7 @@ export type Probe =
 export type LoadStage = 'weights' | 'graph' | 'engine'
 
 export interface OpenRequest {
-  /** The weights file. */
+  /** The weights file; for TensorRT also an engine file, in which all else about the model is. */
   readonly path: string
   readonly weights: WeightsOptions
   /** Network input; null for the model's native one. */
@@ -33,6 +34,8 @@ export interface OpenRequest {
   readonly inferenceDeadline: number
   /** Path of the GPU backend's library; null looks beside the addon. */
   readonly backendLibrary: string | null
+  /** How TensorRT's engine is built, and by what. */
+  readonly engine: EngineChoices
   readonly signal: AbortSignal | undefined
   /** Told when a stage begins, and as far as it is known how much of it is done, 0…1. */
   readonly onStage: (stage: LoadStage, fraction: number) => void

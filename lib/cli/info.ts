@@ -16,7 +16,7 @@ import { inventory } from '../network/parameters.js'
 import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
 import { parseInteger, parseSize } from './arguments.js'
-import { say } from './output.js'
+import { say, sayFacts } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface InfoFlags extends WeightsFlags {
@@ -183,12 +183,6 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
   })
   for (const note of notes) say(`  note: ${note}`)
   for (const question of decided.questions) say(`  open: ${question}`)
-}
-
-function sayFacts(title: string, facts: Readonly<Record<string, string>>): void {
-  say(title)
-  const width = Math.max(...Object.keys(facts).map((name) => name.length))
-  for (const [name, fact] of Object.entries(facts)) say(`  ${name.padEnd(width)}  ${fact}`)
 }
 
 function abridged(labels: readonly string[]): string {

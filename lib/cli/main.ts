@@ -2,12 +2,15 @@
 import { Command } from 'commander'
 import { EfficientDetError } from '../errors.js'
 import { VERSION } from '../version.js'
+import { addBuildCommand } from './build.js'
 import { addConvertCommand } from './convert.js'
 import { addDemoCommand } from './demo.js'
 import { addDetectCommand } from './detect.js'
 import { addDoctorCommand } from './doctor.js'
 import { addExportCommand } from './export.js'
 import { addInfoCommand } from './info.js'
+import { addInspectCommand } from './inspect.js'
+import { Interrupted } from './interrupt.js'
 import { tell } from './output.js'
 import { addPullCommand } from './pull.js'
 
@@ -21,13 +24,17 @@ addDemoCommand(program)
 addInfoCommand(program)
 addConvertCommand(program)
 addExportCommand(program)
+addBuildCommand(program)
+addInspectCommand(program)
 addPullCommand(program)
 addDoctorCommand(program)
 
 try {
   await program.parseAsync()
 } catch (error) {
-  if (!(error instanceof EfficientDetError)) throw error
-  tell(`error: ${error.message} [${error.code}]`)
-  process.exitCode = 1
+  if (error instanceof Interrupted) process.exitCode = error.exitCode
+  else if (error instanceof EfficientDetError) {
+    tell(`error: ${error.message} [${error.code}]`)
+    process.exitCode = 1
+  } else throw error
 }

@@ -17,3 +17,10 @@ export function tell(line: string): void {
 export function tellNotes(notes: readonly string[]): void {
   for (const note of notes) tell(`note: ${note}`)
 }
+
+/** A title and a table of names and facts below it. */
+export function sayFacts(title: string, facts: Readonly<Record<string, string>>): void {
+  say(title)
+  const width = Math.max(...Object.keys(facts).map((name) => name.length))
+  for (const [name, fact] of Object.entries(facts)) say(`  ${name.padEnd(width)}  ${fact}`)
+}

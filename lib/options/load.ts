@@ -13,6 +13,7 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
+import { checkEngine, type EngineChoices, type EngineOptions } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can choose about a detector. */
@@ -31,6 +32,8 @@ export interface LoadOptions extends WeightsOptions {
   readonly inferenceDeadline?: number
   /** Path of the GPU backend's library. Defaults to those beside the addon. */
   readonly backendLibrary?: string
+  /** How TensorRT's engine is built, and by what; of an engine file only `device` and `libraryPath` count. */
+  readonly engine?: EngineOptions
   /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
   /** What `detect` does when `maxPending` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
@@ -52,6 +55,7 @@ export interface LoadSettings {
   readonly maxBatchDelay: number
   readonly inferenceDeadline: number
   readonly backendLibrary: string | null
+  readonly engine: EngineChoices
   readonly maxPending: number
   readonly whenFull: 'wait' | 'reject'
   readonly maxPixels: number
@@ -68,6 +72,7 @@ const NAMES = [
   'maxBatchDelay',
   'inferenceDeadline',
   'backendLibrary',
+  'engine',
   'maxPending',
   'whenFull',
   'maxPixels',
@@ -89,6 +94,7 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
+    engine: checkEngine(options.engine),
     maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
     maxPixels: checkInteger('maxPixels', options.maxPixels ?? 16383 ** 2, 1, Number.MAX_SAFE_INTEGER),

@@ -28,6 +28,11 @@ const SIGNATURES: readonly (readonly [bytes: string, offset: number, foreign: st
   ['model_checkpoint_path:', 0, `the index of a TensorFlow checkpoint. ${TENSORFLOW}`],
   ['\x93NUMPY', 0, 'a NumPy array. Give a checkpoint of PyTorch or a safetensors file.'],
   ['ftrt', 0, 'a TensorRT engine, from which no weights can be taken. Give the weights it was built from.'],
+  [
+    '\x89EDE\r\n\x1a\n',
+    0,
+    "a TensorRT engine of this package: EfficientDet.load runs it with the backend 'tensorrt', and efficientdet inspect tells of it. Give weights here.",
+  ],
   ['GGUF', 0, 'a GGUF file. Give a checkpoint of PyTorch or a safetensors file.'],
   ['\x1f\x8b', 0, 'compressed with gzip. Unpack it first.'],
   ['BZh', 0, 'compressed with bzip2. Unpack it first.'],

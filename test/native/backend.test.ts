@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
+import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
 import { refusal } from '../helpers/refusal.js'
 
@@ -15,8 +16,9 @@ function frame(mark: number, width = 8, height = 8): Frame {
 
 const markOf = (result: DetectionResult) => Math.round(result.packed.scores[0] * 255)
 
-/** Loads `person` on the fake backend, which is told how to behave. */
+/** Loads `person` on the fake backend, which is told how to behave, and builds its engine anew. */
 async function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
+  await emptyCache()
   process.env.FAKE_BACKEND = behaviour
   return EfficientDet.load('person', {
     backend: 'tensorrt',

@@ -1,0 +1,109 @@
+import { type Command, Option } from 'commander'
+import { buildEngine } from '../engine-files.js'
+import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import { capabilityName } from '../engines/key.js'
+import type { Size } from '../models/levels.js'
+import { FAMILIES, type Family } from '../options/engine.js'
+import { parseInteger, parseSize } from './arguments.js'
+import { interruptible } from './interrupt.js'
+import { readLabels } from './label-file.js'
+import { say, tellNotes } from './output.js'
+import { PhaseBar } from './phase-bar.js'
+import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+
+interface BuildFlags extends WeightsFlags {
+  readonly family?: Family
+  readonly libraryPath?: string
+  readonly backendLibrary?: string
+  readonly device?: number
+  readonly precision: EnginePrecision
+  readonly maxBatch: number
+  readonly size?: Size
+  readonly target?: string[]
+  readonly workspace?: number
+  readonly optimisation?: number
+  readonly versionCompatible: boolean
+  readonly hardwareCompatible: boolean
+  readonly refuseUnfit: boolean
+  readonly memoryCheck: boolean
+  readonly labels?: string
+  readonly out?: string
+}
+
+export function addBuildCommand(program: Command): void {
+  const command = program
+    .command('build')
+    .description('build the TensorRT engine of a model: seconds to minutes, once for each kind of GPU')
+    .argument('<model>', 'person, a pulled name such as d0, or a weights file')
+    .addOption(
+      new Option('--family <name>', 'which TensorRT (default: the first that works here)').choices(FAMILIES),
+    )
+    .addOption(
+      new Option('--precision <type>', 'of weights and activations')
+        .choices(ENGINE_PRECISIONS)
+        .default('fp16'),
+    )
+    .option('--max-batch <n>', 'largest batch', parseInteger, 8)
+    .option('--size <HxW>', "height and width of the input (default: the model's own)", parseSize)
+    .option('--target <list>', 'compute capabilities to build for, such as sm89,sm120 (RTX)', parseList)
+    .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
+    .option('--workspace <MB>', 'most scratch memory that layers may use', parseInteger)
+    .option('--optimisation <level>', '0 to 5: how long to look for fast kernels', parseInteger)
+    .option('--version-compatible', 'runs with later versions of TensorRT too, of the same major one', false)
+    .option('--hardware-compatible', 'runs on other GPUs too, from Ampere on', false)
+    .option('--refuse-unfit', 'fail over a damaged file in the cache instead of building it again', false)
+    .option('--no-memory-check', 'try although memory seems too small')
+    .option('--labels <file>', 'one class name per line')
+    .option('--library-path <folder>', "the folder of TensorRT's libraries")
+    .option('--backend-library <file>', "the backend's library (default: beside the addon)")
+    .option('--out <file>', 'the engine file to write (default: one in the cache folder)')
+  addWeightsOptions(command).action(build)
+}
+
+async function build(model: string, flags: BuildFlags): Promise<void> {
+  const { precision, maxBatch, versionCompatible, hardwareCompatible, memoryCheck } = flags
+  const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
+  const bar = new PhaseBar()
+  const engine = await interruptible(async (signal) => {
+    try {
+      return await buildEngine(model, {
+        ...weightsOptionsOf(flags),
+        ...defined({
+          labels,
+          family: flags.family,
+          libraryPath: flags.libraryPath,
+          backendLibrary: flags.backendLibrary,
+          device: flags.device,
+          size: flags.size,
+          targets: flags.target,
+          workspace: flags.workspace,
+          optimisationLevel: flags.optimisation,
+          output: flags.out,
+        }),
+        precision,
+        maxBatch,
+        versionCompatible,
+        hardwareCompatible,
+        unfit: flags.refuseUnfit ? 'refuse' : 'rebuild',
+        checkMemory: memoryCheck,
+        onProgress: ({ fraction, phase }) => bar.show(fraction, phase),
+        signal,
+      })
+    } finally {
+      bar.end()
+    }
+  })
+  tellNotes(engine.notes)
+  const { target, size, spec } = engine.header
+  const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
+  say(
+    `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${size.height} high × ${size.width} wide, ` +
+      `batch up to ${maxBatch}, ${precision}, ${target.backend} ${target.libraryVersion}, ` +
+      `${target.gpu === null ? 'compute capability' : `${target.gpu},`} ${capabilities}, ` +
+      `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}.`,
+  )
+}
+
+function parseList(text: string): string[] {
+  return text.split(',').map((item) => item.trim())
+}

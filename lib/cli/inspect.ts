@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { type EngineInspection, inspectEngine } from '../engine-files.js'
+import { headerToJson } from '../engines/header.js'
+import { capabilityName } from '../engines/key.js'
+import { parseInteger } from './arguments.js'
+import { say, sayFacts, tell } from './output.js'
+import { defined } from './weights-options.js'
+
+interface InspectFlags {
+  readonly device?: number
+  readonly libraryPath?: string
+  readonly backendLibrary?: string
+  readonly json: boolean
+}
+
+export function addInspectCommand(program: Command): void {
+  program
+    .command('inspect')
+    .description('tell about an engine file; where its GPU is, also the precision of each layer')
+    .argument('<file>', 'what "efficientdet build" wrote')
+    .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
+    .option('--library-path <folder>', "the folder of TensorRT's libraries")
+    .option('--backend-library <file>', "the backend's library (default: beside the addon)")
+    .option('--json', 'as JSON', false)
+    .action(async (file: string, { device, libraryPath, backendLibrary, json }: InspectFlags) => {
+      const inspection = await inspectEngine(file, defined({ device, libraryPath, backendLibrary }))
+      if (json) sayJson(file, inspection)
+      else sayEngine(file, inspection)
+    })
+}
+
+function sayJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
+  const facts = { file, header: JSON.parse(headerToJson(header)), planBytes: bytes, layers, reason }
+  say(JSON.stringify(facts, null, 2))
+}
+
+function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {
+  const { target, settings, spec, size, graph, notes, packageVersion } = header
+  const { variant, classes } = spec.architecture
+  const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
+  sayFacts(file, {
+    model: `EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}`,
+    input: `${size.height} high × ${size.width} wide, batch up to ${settings.maxBatch}`,
+    precision: settings.precision,
+    'built by': `${target.backend} ${target.libraryVersion}, CUDA ${target.cudaVersion}, efficientdet-trt ${packageVersion}`,
+    'built for':
+      target.gpu === null ? `compute capability ${capabilities}` : `${target.gpu}, ${capabilities}`,
+    compatible: compatibility(header.settings),
+    workspace: settings.workspaceBytes === 0 ? "TensorRT's choice" : `${settings.workspaceBytes / 1e6} MB`,
+    'optimisation level':
+      settings.optimisationLevel < 0 ? "TensorRT's choice" : String(settings.optimisationLevel),
+    graph: `SHA-256 ${graph}`,
+    plan: `${(bytes / 1e6).toFixed(1)} MB, its checksum is right`,
+    ...(layers !== null && { layers: precisions(layers) }),
+  })
+  for (const note of notes) say(`  note: ${note}`)
+  for (const { name, precision } of layers ?? []) say(`  ${(precision ?? '?').padEnd(5)} ${name}`)
+  if (reason !== null) tell(`No layers are shown: ${reason}`)
+}
+
+function compatibility({ versionCompatible, hardwareCompatible }: EngineInspection['header']['settings']) {
+  const version = versionCompatible ? 'later versions of its major one' : 'this version of TensorRT only'
+  return hardwareCompatible ? `${version}; other GPUs from Ampere on` : version
+}
+
+/** `61 fp16, 3 fp32`. */
+function precisions(layers: NonNullable<EngineInspection['layers']>): string {
+  const counts = new Map<string, number>()
+  for (const { precision } of layers) {
+    const name = precision ?? 'of unknown precision'
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(', ')
+}

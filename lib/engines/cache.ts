@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EfficientDetError } from '../errors.js'
+import { cacheFolder } from '../hub/cache.js'
+import { PARTIAL, writeWhole } from '../whole-file.js'
+import { type BuildLock, lockBuilds } from './build-lock.js'
+import { engineError, engineFault } from './engine-error.js'
+import { readEngine, writeEngine } from './engine-file.js'
+import type { EngineHeader } from './header.js'
+import { differences, engineKey } from './key.js'
+import { type BuildProgress, rising } from './rising.js'
+
+/** What to do about a file in the cache that is damaged, or not what its name says. */
+export const UNFIT_POLICIES = ['rebuild', 'refuse'] as const
+export type UnfitPolicy = (typeof UNFIT_POLICIES)[number]
+
+export interface CacheRequest {
+  /** Of the engine that is wanted. */
+  readonly header: EngineHeader
+  readonly unfit: UnfitPolicy
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: BuildProgress
+  /** Builds the engine. Others measured what the timing cache says; it gives what they may use then. */
+  readonly build: (
+    timingCache: Uint8Array | null,
+    onProgress: BuildProgress,
+  ) => Promise<{ readonly plan: Uint8Array; readonly timingCache: Uint8Array }>
+}
+
+export interface CachedEngine {
+  readonly plan: Uint8Array
+  /** Whether it was there already. */
+  readonly cached: boolean
+  /** Where it lies. */
+  readonly path: string
+  /** Why it could not be kept there, or null. */
+  readonly notKept: EfficientDetError | null
+}
+
+/**
+ * The plan of an engine: from the cache folder, or built now and kept there. Whoever wants an engine that is being
+ * built waits for it and hears of its progress; a builder that ends early makes way for the next.
+ *
+ * @throws EfficientDetError ERR_ENGINE for an unfit file where those are refused; what `build` throws; the signal's reason
+ */
+export async function cachedEngine(request: CacheRequest): Promise<CachedEngine> {
+  const { header, signal } = request
+  const key = engineKey(header)
+  const folder = enginesFolder()
+  const path = join(folder, `${key}.engine`)
+  const found = await find(path, request)
+  if (found !== null) return found
+  const onProgress = rising(request.onProgress)
+  const lock = await lockBuilds(folder, signal, (news) => {
+    if (news.key === key) onProgress(news)
+    else
+      onProgress({
+        fraction: 0,
+        phase: `waiting for another build, ${Math.floor(100 * news.fraction)} % done`,
+      })
+  })
+  try {
+    // Whoever had the lock before may have built it.
+    return (
+      (await find(path, request)) ?? (await buildAndKeep(request, lock, { key, folder, path }, onProgress))
+    )
+  } finally {
+    await lock.release()
+  }
+}
+
+/** The folder of engines, in that of models. @throws EfficientDetError ERR_OUTPUT for a user without a home folder */
+export function enginesFolder(): string {
+  return join(cacheFolder(), 'engines')
+}
+
+async function find(path: string, { header, unfit, signal }: CacheRequest): Promise<CachedEngine | null> {
+  const check = (found: EngineHeader) => {
+    const [difference] = differences(found, header)
+    if (difference === undefined) return
+    throw engineError(path, 'stale', `has ${difference}. Remove it, or let it be rebuilt.`)
+  }
+  try {
+    const { plan } = await readEngine(path, check, signal)
+    return { plan, cached: true, path, notKept: null }
+  } catch (error) {
+    const isAbsent = error instanceof EfficientDetError && error.code === 'ERR_MODEL_NOT_FOUND'
+    if (isAbsent || (engineFault(error) !== null && unfit === 'rebuild')) return null
+    throw error
+  }
+}
+
+async function buildAndKeep(
+  { header, build }: CacheRequest,
+  lock: BuildLock,
+  { key, folder, path }: { readonly key: string; readonly folder: string; readonly path: string },
+  onProgress: BuildProgress,
+): Promise<CachedEngine> {
+  const timingPath = join(folder, timingCacheName(header))
+  const { plan, timingCache } = await build(await readTimingCache(timingPath), (progress) => {
+    onProgress(progress)
+    lock.tell({ key, ...progress })
+  })
+  try {
+    await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+      throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
+    })
+    await removeAbandoned(folder)
+    await writeEngine(path, { header, plan })
+    if (timingCache.length > 0) await writeWhole(timingPath, sha256(timingCache), timingCache)
+    return { plan, cached: false, path, notKept: null }
+  } catch (error) {
+    if (!(error instanceof EfficientDetError)) throw error
+    return { plan, cached: false, path, notKept: error }
+  }
+}
+
+/** Timings hold for one library on one GPU. */
+function timingCacheName({ target }: EngineHeader): string {
+  const { backend, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
+  const facts = [backend, libraryVersion, cudaVersion, gpu ?? '', ...computeCapabilities].join('-')
+  return `${facts.replace(/[^\w.-]+/g, '_')}.timing`
+}
+
+/** Null where there is none, or one whose bytes are not those that were written: it would only cost time. */
+async function readTimingCache(path: string): Promise<Uint8Array | null> {
+  const bytes = await readFile(path).catch(() => null)
+  if (bytes === null) return null
+  const cache = bytes.subarray(32)
+  return sha256(cache).equals(bytes.subarray(0, 32)) ? cache : null
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest()
+}
+
+/** No writer in another container or machine takes this long. In milliseconds. */
+const ABANDONED_AFTER = 24 * 3600 * 1000
+
+/** Removes what killed processes left: with the lock, nobody else of this machine writes into the folder. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.includes('.partial-')) continue
+    const path = join(folder, name)
+    const isOurs = name.includes(PARTIAL)
+    // One that has just gone was taken to its name.
+    const age =
+      Date.now() -
+      (await stat(path).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Date.now(),
+      ))
+    if (isOurs || age > ABANDONED_AFTER) await rm(path, { force: true })
+  }
+}

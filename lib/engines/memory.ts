@@ -1,0 +1,130 @@
+import { EfficientDetError } from '../errors.js'
+import type { Size } from '../models/levels.js'
+import type { Architecture } from '../models/spec.js'
+import { footprint } from '../network/footprint.js'
+import { bucketsUpTo } from './buckets.js'
+import type { FreeMemory } from './free-memory.js'
+import type { EngineSettings } from './header.js'
+
+/** What a build will take, in bytes. */
+export interface BuildMemory {
+  readonly host: number
+  /** On the GPU; 0 where the library builds without one. */
+  readonly device: number
+}
+
+/** What a GPU has, in bytes. */
+export interface DeviceMemory {
+  readonly name: string
+  readonly free: number
+  /** Whether it shares the host's memory, as Jetsons do. */
+  readonly integrated: boolean
+}
+
+const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
+
+/**
+ * Coefficients of TensorRT-RTX 1.7.1's builder, measured as docs/engines.md tells: every size in fp32 and fp16, batch
+ * up to 1 and 8, at its peak. The builder holds several copies of the weights, and one set more for each batch size
+ * that it tunes for.
+ */
+const HOST_BASE = 350e6
+const HOST_COPIES = { fp32: 3.7, tf32: 3.7, fp16: 4.5, bf16: 4.5 } as const
+const HOST_COPIES_PER_BUCKET = 1
+
+/** A CUDA context with TensorRT's kernels, by NVIDIA's documentation of lazy loading; not measured here. */
+const DEVICE_BASE = 400e6
+/** The weights as they are and as a kernel under trial wants them. */
+const DEVICE_COPIES = 2
+
+/** At this level or below the builder tries few kernels and reckons with no scratch memory beyond the largest layer. */
+export const SPARING_LEVEL = 1
+
+/**
+ * Estimates what a build takes: on the host a base and copies of the weights; on the GPU a base, two copies of the
+ * weights, the largest layer and the outputs at the largest batch, and scratch memory for kernels under trial – the
+ * workspace where that was limited, else as much again as the largest layer.
+ *
+ * @param onDevice whether the library measures on a GPU while it builds, as TensorRT 10 and 11 do and RTX does not
+ */
+export function estimateMemory(
+  architecture: Architecture,
+  size: Size,
+  { precision, maxBatch, workspaceBytes, optimisationLevel }: EngineSettings,
+  onDevice: boolean,
+): BuildMemory {
+  const { weights, largestLayer, outputs } = footprint(architecture, size)
+  const width = BYTES_PER_VALUE[precision]
+  const buckets = bucketsUpTo(maxBatch).length
+  const host = HOST_BASE + weights * width * (HOST_COPIES[precision] + HOST_COPIES_PER_BUCKET * (buckets - 1))
+  if (!onDevice) return { host, device: 0 }
+  const layer = maxBatch * largestLayer * width
+  const isSparing = optimisationLevel >= 0 && optimisationLevel <= SPARING_LEVEL
+  const workspace = workspaceBytes > 0 ? workspaceBytes : isSparing ? 0 : layer
+  const device = DEVICE_BASE + weights * width * DEVICE_COPIES + layer + maxBatch * outputs * 4 + workspace
+  return { host, device }
+}
+
+/** Beyond this part of what is free a build may still succeed, and is warned of. */
+const TIGHT = 0.8
+
+export interface MemoryRequest {
+  readonly need: BuildMemory
+  readonly free: FreeMemory
+  /** The GPU that is built on, or null where the library builds without one. */
+  readonly device: DeviceMemory | null
+  /** What the same build needs at SPARING_LEVEL, or null where that was asked for already. */
+  readonly sparing: BuildMemory | null
+}
+
+/**
+ * Compares what a build needs with what is free. A Jetson's GPU takes its memory from the host, and of that the host's
+ * part may go into swap; the GPU's part may not.
+ *
+ * @returns a warning where it is tight, null where there is plenty
+ * @throws EfficientDetError ERR_OUT_OF_MEMORY that tells both numbers and what would need less
+ */
+export function checkMemory({ need, free, device, sparing }: MemoryRequest): string | null {
+  const total = free.memory + free.swap
+  const withSwap = free.swap > 0 ? ` (${megabytes(free.swap)} of it swap)` : ''
+  for (const [place, needed, available] of demands(need, free, device)) {
+    const text = `This build needs about ${megabytes(needed)} ${place}, and ${megabytes(available)} are free`
+    const note = available === total ? withSwap : ''
+    if (needed > available) {
+      const isLess =
+        sparing !== null && demands(sparing, free, device).every(([, less, room]) => less <= room)
+      throw new EfficientDetError(
+        'ERR_OUT_OF_MEMORY',
+        `${text}${note}. ${isLess ? `With optimisation level ${SPARING_LEVEL} it needs ${megabytes(sparing.host + sparing.device)} and fits, for kernels that may be slower. ` : ''}${ADVICE}`,
+        { details: { neededBytes: needed, freeBytes: available, sparingFits: isLess } },
+      )
+    }
+    if (needed > TIGHT * available) return `${text}${note}: that is tight.`
+  }
+  return null
+}
+
+/** What to do about a build that memory does not suffice for. */
+export const ADVICE =
+  'A smaller maximal batch needs less too; so do fp16 and a limited workspace. Or end other programs, add swap, build on a larger machine; checkMemory: false (--no-memory-check) tries nevertheless.'
+
+type Demand = readonly [place: string, needed: number, available: number]
+
+function demands(need: BuildMemory, free: FreeMemory, device: DeviceMemory | null): readonly Demand[] {
+  const total = free.memory + free.swap
+  if (device === null) return [['of memory', need.host, total]]
+  if (!device.integrated) {
+    return [
+      ['of memory', need.host, total],
+      [`on ${device.name}`, need.device, device.free],
+    ]
+  }
+  return [
+    [`on ${device.name}, which cannot be swapped,`, need.device, free.memory],
+    [`of memory, which ${device.name} shares,`, need.host + need.device, total],
+  ]
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`
+}

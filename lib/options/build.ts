@@ -1,0 +1,88 @@
+import type { BuildProgress } from '../engines/rising.js'
+import type { Size } from '../models/levels.js'
+import type { WeightsOptions } from '../weights/decide.js'
+import {
+  checkInteger,
+  checkNames,
+  checkPath,
+  checkSignal,
+  checkSize,
+  invalidOption,
+  type SizeOption,
+} from './checks.js'
+import { checkEngineOptions, ENGINE_OPTION_NAMES, type EngineChoices, type EngineOptions } from './engine.js'
+import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
+
+/** What a caller can say about an engine that is built. */
+export interface BuildOptions extends EngineOptions, WeightsOptions {
+  /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
+  readonly size?: SizeOption
+  /** Largest batch, 1…64. Defaults to 8. */
+  readonly maxBatch?: number
+  /**
+   * Compute capabilities to build for, such as `sm89`; TensorRT-RTX then needs no GPU. Defaults to that of the GPU.
+   */
+  readonly targets?: readonly string[]
+  /** Path of the GPU backend's library. Defaults to those beside the addon. */
+  readonly backendLibrary?: string
+  /** The file to write. Defaults to one in the cache folder, where `EfficientDet.load` finds it too. */
+  readonly output?: string
+  /** Called with a fraction 0…1, which never falls, and what is done now. */
+  readonly onProgress?: BuildProgress
+}
+
+export interface BuildSettings {
+  readonly weights: WeightsOptions
+  readonly size: Size | null
+  readonly maxBatch: number
+  /** As 10·major + minor, rising; empty for the device's own. */
+  readonly targets: readonly number[]
+  readonly backendLibrary: string | null
+  readonly output: string | null
+  readonly engine: EngineChoices
+  readonly onProgress: BuildProgress
+  readonly signal: AbortSignal | undefined
+}
+
+/** Frames that run together at most, as in the load options. */
+const MAX_BATCH = 64
+
+/** @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal }): BuildSettings {
+  checkNames('the build options', options, [
+    ...WEIGHTS_OPTION_NAMES,
+    ...ENGINE_OPTION_NAMES,
+    'size',
+    'maxBatch',
+    'targets',
+    'backendLibrary',
+    'output',
+    'onProgress',
+    'signal',
+  ])
+  const { size, targets, backendLibrary, output, onProgress = () => {} } = options
+  if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
+  return {
+    weights: checkWeightsOptions(options),
+    size: size === undefined ? null : checkSize('size', size),
+    maxBatch: checkInteger('maxBatch', options.maxBatch ?? 8, 1, MAX_BATCH),
+    targets: targets === undefined ? [] : checkTargets(targets),
+    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
+    output: output === undefined ? null : checkPath('output', output),
+    engine: checkEngineOptions(options),
+    onProgress,
+    signal: checkSignal(options.signal),
+  }
+}
+
+const TARGETS = 'a list of compute capabilities such as sm89 or 8.9'
+
+function checkTargets(targets: unknown): number[] {
+  if (!Array.isArray(targets) || targets.length === 0) throw invalidOption('targets', targets, TARGETS)
+  const numbers = targets.map((target) => {
+    const match = /^(?:sm_?)?(\d{1,2})\.?(\d)$/i.exec(String(target))
+    if (match === null) throw invalidOption('a target', target, 'a compute capability such as sm89 or 8.9')
+    return Number(match[1] + match[2])
+  })
+  return [...new Set(numbers)].sort((a, b) => a - b)
+}

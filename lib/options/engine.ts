@@ -1,0 +1,89 @@
+import { UNFIT_POLICIES, type UnfitPolicy } from '../engines/cache.js'
+import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import { checkInteger, checkNames, checkOneOf, checkPath, invalidOption } from './checks.js'
+
+/** TensorRT's families: two major versions, and TensorRT-RTX for GeForce and RTX cards. */
+export const FAMILIES = ['10', '11', 'rtx'] as const
+export type Family = (typeof FAMILIES)[number]
+
+/** How a TensorRT engine is built, and by what. */
+export interface EngineOptions {
+  /** Which TensorRT. Defaults to the first that can work here. */
+  readonly family?: Family
+  /** The folder of TensorRT's libraries. Defaults to where the system looks. */
+  readonly libraryPath?: string
+  /** Number of the GPU, 0…15, as `efficientdet doctor` lists them. Defaults to 0. */
+  readonly device?: number
+  /** Of weights and activations; outputs are float32. Defaults to `fp16`. */
+  readonly precision?: EnginePrecision
+  /** Megabytes (10⁶ bytes) of scratch memory that layers may use, 1…1000000. Defaults to what TensorRT finds right. */
+  readonly workspace?: number
+  /** 0…5: how long TensorRT looks for fast kernels, and how much memory it takes for that. Defaults to TensorRT's. */
+  readonly optimisationLevel?: number
+  /** Whether the engine shall run with later versions of TensorRT, of the same major version. Defaults to false. */
+  readonly versionCompatible?: boolean
+  /** Whether the engine shall run on other GPUs of the Ampere generation and later. Defaults to false. */
+  readonly hardwareCompatible?: boolean
+  /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
+  readonly unfit?: UnfitPolicy
+  /** Whether a build is refused that needs more memory than is free, by an estimate. Defaults to true. */
+  readonly checkMemory?: boolean
+}
+
+export const ENGINE_OPTION_NAMES = [
+  'family',
+  'libraryPath',
+  'device',
+  'precision',
+  'workspace',
+  'optimisationLevel',
+  'versionCompatible',
+  'hardwareCompatible',
+  'unfit',
+  'checkMemory',
+] as const
+
+/** EngineOptions with nothing left open. */
+export interface EngineChoices {
+  readonly family: Family | null
+  readonly libraryPath: string | null
+  readonly device: number
+  readonly precision: EnginePrecision
+  /** 0 leaves it to TensorRT. */
+  readonly workspaceBytes: number
+  /** −1 leaves it to TensorRT. */
+  readonly optimisationLevel: number
+  readonly versionCompatible: boolean
+  readonly hardwareCompatible: boolean
+  readonly unfit: UnfitPolicy
+  readonly checkMemory: boolean
+}
+
+/** `engine` of the load options. @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkEngine(options: EngineOptions | undefined): EngineChoices {
+  checkNames('engine', options, ENGINE_OPTION_NAMES)
+  return checkEngineOptions(options ?? {})
+}
+
+/** @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkEngineOptions(options: EngineOptions): EngineChoices {
+  const { family, libraryPath, workspace, optimisationLevel } = options
+  return {
+    family: family === undefined ? null : checkOneOf('family', family, FAMILIES),
+    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
+    device: checkInteger('device', options.device ?? 0, 0, 15),
+    precision: checkOneOf('precision', options.precision ?? 'fp16', ENGINE_PRECISIONS),
+    workspaceBytes: workspace === undefined ? 0 : 1e6 * checkInteger('workspace', workspace, 1, 1_000_000),
+    optimisationLevel:
+      optimisationLevel === undefined ? -1 : checkInteger('optimisationLevel', optimisationLevel, 0, 5),
+    versionCompatible: checkFlag('versionCompatible', options.versionCompatible ?? false),
+    hardwareCompatible: checkFlag('hardwareCompatible', options.hardwareCompatible ?? false),
+    unfit: checkOneOf('unfit', options.unfit ?? 'rebuild', UNFIT_POLICIES),
+    checkMemory: checkFlag('checkMemory', options.checkMemory ?? true),
+  }
+}
+
+function checkFlag(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalidOption(name, value, 'true or false')
+}
