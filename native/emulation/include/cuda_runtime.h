@@ -134,6 +134,12 @@ T atomicOr(T *address, T value) {
   return __atomic_fetch_or(address, value, __ATOMIC_RELAXED);
 }
 
+/** A load past the cache of one multiprocessor. */
+template <class T>
+T __ldcg(const T *address) {
+  return __atomic_load_n(address, __ATOMIC_RELAXED);
+}
+
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }

@@ -1,0 +1,104 @@
+/*
+ * From a network's raw outputs to detections, on the device: the plugin and the call after an engine without one are
+ * this function. Results are those of lib/postprocess/detections.ts: threshold, the best candidates, boxes decoded,
+ * hard non-maximum suppression, clipped last. Always in float32 and float64, whatever the network's precision.
+ */
+#ifndef EFFICIENTDET_CUDA_DETECTIONS_H
+#define EFFICIENTDET_CUDA_DETECTIONS_H
+
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+/** The greatest `candidates` that a shape may have: they are compared each with each. */
+constexpr int32_t kMaxCandidates = 65536;
+
+struct DetectionsShape {
+  /** Anchors × classes is below 2³¹. */
+  int32_t anchors;
+  int32_t classes;
+  /** Limits that no selection exceeds: 1…kMaxCandidates class scores enter suppression, and 1 or more boxes leave it.
+      Greater wishes are cut to them. */
+  int32_t candidates;
+  int32_t detections;
+};
+
+/** What a row of `selections` holds, each as float32. */
+enum SelectionField : int32_t {
+  /** 0…1; of two boxes that overlap more, the worse is dropped. */
+  kIouThreshold = 0,
+  kMaxDetectionsWanted = 1,
+  kMaxCandidatesWanted = 2,
+  /** 0: boxes compete within their class; else all with all. */
+  kAgnostic = 3,
+  /** The letterbox's input pixels per source pixel. */
+  kScale = 4,
+  /** The source's size in pixels. */
+  kSourceWidth = 5,
+  kSourceHeight = 6,
+  /** What of the scale float32 does not hold; 0 if that does not matter. */
+  kScaleRemainder = 7,
+  kSelectionFields = 8,
+};
+
+/** What a row of `counts` holds. */
+enum CountField : int32_t {
+  kCount = 0,
+  /** 1 if the limit of candidates, or of detections, left any out. */
+  kCandidatesCapped = 1,
+  kDetectionsCapped = 2,
+  /** 1 if any regression or logit is NaN or infinite; then nothing is detected. */
+  kNotFinite = 3,
+  kCountFields = 4,
+};
+
+/** x1, y1, x2, y2 in source pixels within the picture, score 0…1, class. */
+constexpr int32_t kDetectionFields = 6;
+
+/** All in device memory, float32. */
+struct DetectionsInputs {
+  /** batch × anchors × 4: ty, tx, th, tw. */
+  const float *box_regression;
+  /** batch × anchors × classes. */
+  const float *class_logits;
+  /** anchors × 4: centre y, centre x, height, width, in input pixels. */
+  const float *anchors;
+  /** batch × classes: logits must be above them (see LogitThreshold). Infinity for a class that is not wanted. */
+  const float *class_thresholds;
+  /** batch × kSelectionFields. */
+  const float *selections;
+};
+
+/** All in device memory. */
+struct DetectionsOutputs {
+  /** batch × detections × kDetectionFields, best first; rows beyond the count are 0. */
+  float *detections;
+  /** batch × kCountFields. */
+  int32_t *counts;
+};
+
+/** The logit above which a score (0…1) is above a threshold; infinity for thresholds of 1 and more. */
+inline float LogitThreshold(float score) {
+  if (score >= 1) return std::numeric_limits<float>::infinity();
+  const double exact = std::log(static_cast<double>(score) / (1 - static_cast<double>(score)));
+  // Rounded downwards: what is above in float64 and what is above in float32 are the same float32 numbers.
+  const auto rounded = static_cast<float>(exact);
+  return rounded > exact ? std::nextafter(rounded, -std::numeric_limits<float>::infinity()) : rounded;
+}
+
+/** Bytes of device memory that `LaunchDetections` works in, aligned to 256. */
+size_t DetectionsWorkspace(int32_t batch, const DetectionsShape &shape);
+
+/**
+ * Detects in a batch. Waits for nothing and takes no decision on the host, so it may be captured in a graph. Runs of
+ * the same inputs give the same bits: what is equally good comes in the order of anchors, then classes.
+ *
+ * @param batch 1…65535
+ */
+cudaError_t LaunchDetections(cudaStream_t stream, int32_t batch, const DetectionsShape &shape,
+                             const DetectionsInputs &inputs, const DetectionsOutputs &outputs, void *workspace);
+
+#endif

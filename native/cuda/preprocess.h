@@ -1,0 +1,75 @@
+/*
+ * From frames in device memory to the network's input, as the weights' trainer made it: scaled to fit, filled up,
+ * normalised. The arithmetic is that of lib/image/preprocess.ts, result for result.
+ */
+#ifndef EFFICIENTDET_CUDA_PREPROCESS_H
+#define EFFICIENTDET_CUDA_PREPROCESS_H
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "efficientdet_backend.h"
+
+/** Where a picture lies in the network's input: at the top left, scaled by one factor for both axes. */
+struct Letterbox {
+  /** Input pixels per source pixel. */
+  double scale;
+  int32_t width;
+  int32_t height;
+};
+
+/** Both sides are truncated to whole pixels, as all trainers do, and are at least 1. */
+inline Letterbox FitLetterbox(uint32_t width, uint32_t height, uint32_t input_width, uint32_t input_height) {
+  const double scale = std::min(input_height / static_cast<double>(height), input_width / static_cast<double>(width));
+  return {scale, std::max(1, static_cast<int32_t>(width * scale)), std::max(1, static_cast<int32_t>(height * scale))};
+}
+
+/** A frame whose planes are device memory, and where it goes. Lies in device memory itself. */
+struct PreprocessFrame {
+  const uint8_t *planes[3];
+  uint32_t strides[3];
+  int32_t format;
+  /** 0 for none: the input is all fill, which is how a batch of fewer frames than the network's is filled up. */
+  int32_t width;
+  int32_t height;
+  int32_t fitted_width;
+  int32_t fitted_height;
+};
+
+inline PreprocessFrame MakePreprocessFrame(const ed_frame &frame, const Letterbox &letterbox) {
+  PreprocessFrame result{};
+  std::copy_n(frame.planes, 3, result.planes);
+  std::copy_n(frame.strides, 3, result.strides);
+  result.format = frame.format;
+  result.width = static_cast<int32_t>(frame.width);
+  result.height = static_cast<int32_t>(frame.height);
+  result.fitted_width = letterbox.width;
+  result.fitted_height = letterbox.height;
+  return result;
+}
+
+/** How to make a network's input. */
+struct PreprocessModel {
+  int32_t width;
+  int32_t height;
+  /** Per channel R, G, B, in pixel units 0…255. */
+  float mean[3];
+  float std[3];
+  float fill[3];
+  ed_resize resize;
+  /** Whether the input is float16; else it is float32. */
+  bool half;
+};
+
+/**
+ * Fills `input`, batch×3×height×width, from `batch` frames of any sizes and formats. One kernel, whose launch depends
+ * on nothing but the model and the batch: it may be captured in a graph, and `frames` filled anew for each run.
+ *
+ * @param frames in device memory
+ */
+cudaError_t LaunchPreprocess(cudaStream_t stream, const PreprocessModel &model, const PreprocessFrame *frames,
+                             int32_t batch, void *input);
+
+#endif
