@@ -15,7 +15,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -32,7 +32,7 @@ namespace {
 constexpr size_t kStackBytes = 256 * 1024;
 constexpr unsigned kWarp = 32;
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
 constexpr bool kFibrePerThread = true;
 void Acquire(void *address) { __tsan_acquire(address); }
 void Release(void *address) { __tsan_release(address); }
@@ -75,7 +75,7 @@ struct Fibre {
 #if defined(__SANITIZE_ADDRESS__)
   void *fake_stack = nullptr;
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
   void *tsan = nullptr;
 #endif
 };
@@ -83,7 +83,7 @@ struct Fibre {
 class Block {
  public:
   Block() {
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
     scheduler_.tsan = __tsan_get_current_fiber();
 #endif
   }
@@ -91,7 +91,7 @@ class Block {
   ~Block() {
     for (const auto &fibre : fibres_) {
       munmap(fibre->stack, kStackBytes);
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
       __tsan_destroy_fiber(fibre->tsan);
 #endif
     }
@@ -185,7 +185,7 @@ class Block {
     const auto self = reinterpret_cast<uintptr_t>(this);
     makecontext(&fibre->context, reinterpret_cast<void (*)()>(&Block::Main), 2, static_cast<unsigned>(self >> 32),
                 static_cast<unsigned>(self));
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
     fibre->tsan = __tsan_create_fiber(0);
 #endif
     return fibre;
@@ -226,7 +226,7 @@ class Block {
   /** From the scheduler to a fibre, until that waits or finds no more threads. */
   void Resume(Fibre *fibre) {
     running_ = fibre;
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
     __tsan_switch_to_fiber(fibre->tsan, __tsan_switch_to_fiber_no_sync);
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -241,7 +241,7 @@ class Block {
 
   /** From a fibre back to the scheduler, until that resumes it. */
   void Leave(Fibre *fibre) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(EMULATION_FOR_TSAN)
     __tsan_switch_to_fiber(scheduler_.tsan, __tsan_switch_to_fiber_no_sync);
 #endif
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,0 +1,158 @@
+/*
+ * Runs the CUDA kernels on the CPU for test/native/kernels.test.ts: reads requests from standard input until it ends,
+ * writes the answers to standard output. All numbers are little-endian; see the reading functions for their order.
+ * Everything is run twice, with blocks and threads in different orders, and must come out the same.
+ */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "detections.h"
+#include "emulation.h"
+#include "preprocess.h"
+
+namespace {
+
+[[noreturn]] void Fail(const char *what) {
+  std::fprintf(stderr, "cuda_kernels: %s\n", what);
+  std::exit(1);
+}
+
+void Check(cudaError_t error) {
+  if (error != cudaSuccess) Fail(cudaGetErrorString(error));
+}
+
+template <class T>
+std::vector<T> Read(size_t count) {
+  std::vector<T> values(count);
+  if (std::fread(values.data(), sizeof(T), count, stdin) != count) Fail("the request ends early");
+  return values;
+}
+
+template <class T>
+void Write(const std::vector<T> &values) {
+  if (std::fwrite(values.data(), sizeof(T), values.size(), stdout) != values.size()) Fail("cannot write");
+}
+
+/** Device memory with a copy of something, or with garbage. */
+template <class T>
+class Device {
+ public:
+  explicit Device(size_t count) : count_(count) { Check(cudaMalloc(&memory_, count * sizeof(T))); }
+  explicit Device(const std::vector<T> &values) : Device(values.size()) {
+    Check(cudaMemcpy(memory_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  ~Device() { cudaFree(memory_); }
+  Device(const Device &) = delete;
+  Device &operator=(const Device &) = delete;
+
+  T *get() const { return memory_; }
+  std::vector<T> Download() const {
+    std::vector<T> values(count_);
+    Check(cudaMemcpy(values.data(), memory_, count_ * sizeof(T), cudaMemcpyDeviceToHost));
+    return values;
+  }
+
+ private:
+  size_t count_;
+  T *memory_ = nullptr;
+};
+
+/** Runs something in two orders. `run` gives its results. */
+template <class Run>
+auto InBothOrders(Run run) {
+  emulation::SetOrder(0);
+  auto result = run();
+  emulation::SetOrder(5);
+  if (run() != result) Fail("another order of blocks and threads gives another result");
+  return result;
+}
+
+/** int32: width, height, resize, half, batch; float32: mean, std, fill; each frame. Answers with the input's bytes. */
+void Preprocess() {
+  const auto head = Read<int32_t>(5);
+  PreprocessModel model{};
+  model.width = head[0];
+  model.height = head[1];
+  model.resize = static_cast<ed_resize>(head[2]);
+  model.half = head[3] != 0;
+  const int32_t batch = head[4];
+  for (float(*values)[3] : {&model.mean, &model.std, &model.fill}) std::memcpy(*values, Read<float>(3).data(), 12);
+  std::vector<PreprocessFrame> frames;
+  std::vector<Device<uint8_t> *> pictures;
+  for (int32_t i = 0; i < batch; ++i) {
+    // Format, width, height, number of bytes, then each plane's offset and stride; width 0 for no frame.
+    const auto values = Read<uint32_t>(10);
+    ed_frame frame{};
+    frame.format = static_cast<ed_format>(values[0]);
+    frame.width = values[1];
+    frame.height = values[2];
+    if (frame.width == 0) {
+      frames.push_back({});
+      continue;
+    }
+    pictures.push_back(new Device<uint8_t>(Read<uint8_t>(values[3])));
+    for (int plane = 0; plane < 3; ++plane) {
+      frame.planes[plane] = pictures.back()->get() + values[4 + plane];
+      frame.strides[plane] = values[7 + plane];
+    }
+    const auto width = static_cast<uint32_t>(model.width);
+    const auto height = static_cast<uint32_t>(model.height);
+    frames.push_back(MakePreprocessFrame(frame, FitLetterbox(frame.width, frame.height, width, height)));
+  }
+  const size_t values = size_t{3} * batch * model.width * model.height;
+  Write(InBothOrders([&] {
+    const Device<PreprocessFrame> descriptions(frames);
+    const Device<uint8_t> input(values * (model.half ? 2 : 4));
+    Check(LaunchPreprocess(nullptr, model, descriptions.get(), batch, input.get()));
+    Check(cudaDeviceSynchronize());
+    return input.Download();
+  }));
+  for (auto *picture : pictures) delete picture;
+}
+
+/**
+ * int32: batch, anchors, classes, candidates, detections; float32: regressions, logits, anchors, score thresholds,
+ * selections. Answers with int32 counts, then float32 detections.
+ */
+void Detections() {
+  const auto head = Read<int32_t>(5);
+  const auto batch = static_cast<size_t>(head[0]);
+  const DetectionsShape shape{head[1], head[2], head[3], head[4]};
+  const auto anchors = static_cast<size_t>(shape.anchors);
+  const auto classes = static_cast<size_t>(shape.classes);
+  const Device<float> regression(Read<float>(batch * anchors * 4));
+  const Device<float> logits(Read<float>(batch * anchors * classes));
+  const Device<float> anchor_boxes(Read<float>(anchors * 4));
+  auto thresholds = Read<float>(batch * classes);
+  for (float &threshold : thresholds) threshold = LogitThreshold(threshold);
+  const Device<float> logit_thresholds(thresholds);
+  const Device<float> selections(Read<float>(batch * kSelectionFields));
+  const DetectionsInputs inputs{regression.get(), logits.get(), anchor_boxes.get(), logit_thresholds.get(),
+                                selections.get()};
+  const auto [counts, detections] = InBothOrders([&] {
+    const Device<float> rows(batch * static_cast<size_t>(shape.detections) * kDetectionFields);
+    const Device<int32_t> numbers(batch * kCountFields);
+    const Device<uint8_t> workspace(DetectionsWorkspace(head[0], shape));
+    Check(LaunchDetections(nullptr, head[0], shape, inputs, {rows.get(), numbers.get()}, workspace.get()));
+    Check(cudaDeviceSynchronize());
+    return std::pair(numbers.Download(), rows.Download());
+  });
+  Write(counts);
+  Write(detections);
+}
+
+}  // namespace
+
+int main() {
+  for (int command; (command = std::getchar()) != EOF;) {
+    if (command == 'p') {
+      Preprocess();
+    } else if (command == 'd') {
+      Detections();
+    } else {
+      Fail("unknown request");
+    }
+  }
+}
