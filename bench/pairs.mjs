@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 /**
  * Times two functions in turns, so that whatever else the machine does meets both. The order within a pair
- * alternates, and the first pairs, which warm caches up, are dropped.
+ * alternates, and the first pairs, which warm caches up, are dropped. Before each there is a pause, in which the threads
+ * of the one before end their busy waiting: onnxruntime's would take part of a core from the next.
  *
  * @returns for each, milliseconds of the clock, pair by pair, and in `cpu` those that this process's threads worked
  */
@@ -10,6 +13,7 @@ export async function measurePairs(repetitions, first, second, warmUp = 3) {
   for (let i = -warmUp; i < repetitions; i++) {
     const order = i % 2 === 0 ? [0, 1] : [1, 0]
     for (const which of order) {
+      await sleep(PAUSE)
       const start = performance.now()
       const used = process.cpuUsage()
       await [first, second][which]()
@@ -21,6 +25,9 @@ export async function measurePairs(repetitions, first, second, warmUp = 3) {
   }
   return measured
 }
+
+/** Milliseconds. */
+const PAUSE = 20
 
 export function median(values) {
   return percentile(values, 0.5)
