@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EfficientDetError } from '../errors.js'
 import { onAbort } from '../threads/abort.js'
@@ -98,9 +97,12 @@ async function follow(
   // One that ends just now refuses or resets the connection.
   socket.on('error', () => {})
   socket.on('close', () => resolve())
-  createInterface({ input: socket }).on('line', (line) => {
-    const news = parseNews(line)
-    if (news !== null) onNews(news)
+  let unread = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    // A killed builder's last line may have no end.
+    const lines = (unread + text).split('\n')
+    unread = lines.pop()!
+    for (const line of lines) onNews(JSON.parse(line))
   })
   const stopListening = onAbort(signal, () => reject(signal!.reason))
   try {
@@ -108,14 +110,5 @@ async function follow(
   } finally {
     stopListening()
     socket.destroy()
-  }
-}
-
-/** Null for a line that a killed builder did not finish. */
-function parseNews(line: string): BuildNews | null {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return null
   }
 }

@@ -45,7 +45,7 @@ function constrainedMemory(): number {
 }
 
 function kilobytes(text: string, name: string): number | null {
-  const match = new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)
   return match === null ? null : 1024 * Number(match[1])
 }
 

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type BuildNews, lockBuilds } from '#lib/engines/build-lock.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
+import { ROOT } from '../helpers/cli.js'
+
+const nobody = () => {}
+
+/** Takes the lock of a folder and keeps it, in a program of its own. */
+const holder = (folder: string) => `
+const { lockBuilds } = await import(${JSON.stringify(pathToFileURL(join(ROOT, 'dist/engines/build-lock.js')).href)})
+const lock = await lockBuilds(${JSON.stringify(folder)}, undefined, () => {})
+lock.tell({ key: 'theirs', fraction: 0.25, phase: 'building' })
+`
+
+describe('the lock of builders', () => {
+  it('lets one in at a time, and all in the end', async () => {
+    const folder = await temporaryFolder()
+    let inside = 0
+    let most = 0
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const lock = await lockBuilds(folder, undefined, nobody)
+        most = Math.max(most, ++inside)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        inside--
+        await lock.release()
+      }),
+    )
+    expect(most).toBe(1)
+  })
+
+  it('is of one folder', async () => {
+    const [a, b] = [await temporaryFolder(), await temporaryFolder()]
+    const locks = await Promise.all([lockBuilds(a, undefined, nobody), lockBuilds(b, undefined, nobody)])
+    for (const lock of locks) await lock.release()
+  })
+
+  it('brings news to those who wait, also of what was told before they came', async () => {
+    const folder = await temporaryFolder()
+    const lock = await lockBuilds(folder, undefined, nobody)
+    const first: BuildNews = { key: 'k', fraction: 0.5, phase: 'building' }
+    lock.tell(first)
+    const heard: BuildNews[] = []
+    const waiting = lockBuilds(folder, undefined, (news) => heard.push(news))
+    await expect.poll(() => heard).toEqual([first])
+    lock.tell({ ...first, fraction: 0.75 })
+    await expect.poll(() => heard).toEqual([first, { ...first, fraction: 0.75 }])
+    await lock.release()
+    await (await waiting).release()
+  })
+
+  it('lets a waiter go when its signal aborts', async () => {
+    const folder = await temporaryFolder()
+    const lock = await lockBuilds(folder, undefined, nobody)
+    const controller = new AbortController()
+    const waiting = lockBuilds(folder, controller.signal, nobody)
+    setTimeout(() => controller.abort(new Error('enough')), 20)
+    await expect(waiting).rejects.toThrow('enough')
+    await lock.release()
+    await (await lockBuilds(folder, undefined, nobody)).release()
+  })
+
+  it('is free at once when its owner is killed', async () => {
+    const folder = await temporaryFolder()
+    const child = spawn(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `${holder(folder)}; process.stdout.write('locked'); setInterval(() => {}, 1000)`,
+    ])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    const heard: BuildNews[] = []
+    const waiting = lockBuilds(folder, undefined, (news) => heard.push(news))
+    await expect.poll(() => heard).toEqual([{ key: 'theirs', fraction: 0.25, phase: 'building' }])
+    child.kill('SIGKILL')
+    const begun = performance.now()
+    await (await waiting).release()
+    expect(performance.now() - begun).toBeLessThan(1000)
+  })
+
+  it('is free at once when the thread of its owner is ended', async () => {
+    const folder = await temporaryFolder()
+    const body = `(async () => {${holder(folder)}; require('node:worker_threads').parentPort.postMessage('locked'); setInterval(() => {}, 1000) })()`
+    const worker = new Worker(body, { eval: true })
+    await new Promise((resolve) => worker.once('message', resolve))
+    const waiting = lockBuilds(folder, undefined, nobody)
+    await worker.terminate()
+    await (await waiting).release()
+  })
+})

@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  type EngineFile,
+  isEngineFile,
+  readEngine,
+  readEngineHeader,
+  writeEngine,
+} from '#lib/engines/engine-file.js'
+import { EfficientDetError } from '#lib/errors.js'
+import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
+import { engineOf, HEADER } from '../helpers/engines.js'
+import { mutate } from '../helpers/mutate.js'
+import { random } from '../helpers/random.js'
+import { refusal } from '../helpers/refusal.js'
+
+async function written(engine: EngineFile = engineOf()): Promise<{ path: string; bytes: Buffer }> {
+  const path = join(await temporaryFolder(), 'x.engine')
+  await writeEngine(path, engine)
+  return { path, bytes: await readFile(path) }
+}
+
+/** An error for an engine file, with its fault. */
+const fault = (name: string, message: RegExp) =>
+  expect.objectContaining({
+    ...refusal('ERR_ENGINE', message).sample,
+    details: expect.objectContaining({ fault: name }),
+  })
+
+describe('an engine file', () => {
+  it('gives back what was written, and leaves nothing beside it', async () => {
+    // More than one piece, and a broken one at the end.
+    const engine = engineOf(HEADER, 2_500_001)
+    const { path } = await written(engine)
+    const { header, plan } = await readEngine(path)
+    expect(header).toEqual(HEADER)
+    expect(Buffer.compare(plan, engine.plan)).toBe(0)
+    expect(await readEngineHeader(path)).toEqual(HEADER)
+    expect(await isEngineFile(path)).toBe(true)
+    expect(await readdir(join(path, '..'))).toEqual(['x.engine'])
+  })
+
+  it('is laid out as documented', async () => {
+    const { bytes } = await written()
+    const { plan } = engineOf()
+    const sha256 = (...parts: Uint8Array[]) => createHash('sha256').update(Buffer.concat(parts)).digest('hex')
+    const headerBytes = bytes.readUInt32LE(12)
+    expect(bytes.toString('latin1', 0, 8)).toBe('\x89EDE\r\n\x1a\n')
+    expect(bytes.readUInt32LE(8)).toBe(1)
+    expect(bytes.readBigUInt64LE(16)).toBe(BigInt(plan.length))
+    expect(bytes.toString('hex', 24, 56)).toBe(sha256(plan))
+    const json = bytes.subarray(88, 88 + headerBytes)
+    expect(bytes.toString('hex', 56, 88)).toBe(sha256(bytes.subarray(0, 56), json))
+    expect(JSON.parse(json.toString())).toMatchObject({ size: { height: 384, width: 640 } })
+    expect(bytes.length).toBe(88 + headerBytes + plan.length)
+  })
+
+  it('is refused with a typed error after any of 500 corruptions, or unharmed', async () => {
+    const { path, bytes } = await written()
+    const folder = await temporaryFolder()
+    const rng = random(6)
+    const faults = new Map<string, number>()
+    for (let i = 0; i < 500; i++) {
+      const damaged = mutate(bytes, rng)
+      const copy = join(folder, `${i}.engine`)
+      await writeFile(copy, damaged)
+      try {
+        const { header, plan } = await readEngine(copy)
+        expect(damaged.length === bytes.length && bytes.equals(damaged)).toBe(true)
+        expect([header, Buffer.from(plan)]).toEqual([HEADER, Buffer.from(engineOf().plan)])
+      } catch (error) {
+        expect(error).toBeInstanceOf(EfficientDetError)
+        expect(error).toMatchObject({ code: 'ERR_ENGINE' })
+        const { fault } = (error as EfficientDetError).details
+        faults.set(String(fault), (faults.get(String(fault)) ?? 0) + 1)
+      }
+    }
+    expect([...faults.keys()].sort()).toEqual(expect.arrayContaining(['damaged', 'truncated']))
+    expect([...faults.values()].reduce((sum, n) => sum + n, 0)).toBeGreaterThan(450)
+    expect((await readEngine(path)).header).toEqual(HEADER)
+  })
+
+  it('is refused at every length but its own', async () => {
+    const { bytes } = await written(engineOf(HEADER, 40))
+    for (let length = 0; length < bytes.length; length += length < 120 ? 1 : 37) {
+      const path = await temporaryFile(bytes.subarray(0, length))
+      await expect(readEngine(path)).rejects.toThrow(fault('truncated', /Copy it again|build it again/))
+    }
+    const longer = await temporaryFile(Buffer.concat([bytes, Buffer.alloc(3)]))
+    await expect(readEngine(longer)).rejects.toThrow(fault('damaged', /has \d+ bytes and should have \d+/))
+  })
+
+  it.each([
+    ['text', 'not an engine', 'foreign', /is no engine file of efficientdet-trt/],
+    ["TensorRT's plan alone", 'ftrt and so on', 'foreign', /is a plan of TensorRT's alone/],
+    ['nothing', '', 'truncated', /is empty/],
+  ])('is not %s', async (_, content, name, message) => {
+    const path = await temporaryFile(content)
+    await expect(readEngine(path)).rejects.toThrow(fault(name, message))
+    expect(await isEngineFile(path)).toBe(false)
+  })
+
+  it('of a later version says so', async () => {
+    const { bytes } = await written()
+    bytes.writeUInt32LE(2, 8)
+    const path = await temporaryFile(bytes)
+    await expect(readEngine(path)).rejects.toThrow(fault('future', /of version 2, .* reads version 1/))
+  })
+
+  it('whose header is changed and signed again is refused where it cannot be', async () => {
+    const { bytes } = await written()
+    const length = bytes.readUInt32LE(12)
+    const json = bytes.toString('utf8', 88, 88 + length)
+    const resigned = (changed: string) => {
+      const preamble = Buffer.from(bytes.subarray(0, 88))
+      const body = Buffer.from(changed)
+      preamble.writeUInt32LE(body.length, 12)
+      createHash('sha256').update(preamble.subarray(0, 56)).update(body).digest().copy(preamble, 56)
+      return temporaryFile(Buffer.concat([preamble, body, bytes.subarray(88 + length)]))
+    }
+    expect((await readEngine(await resigned(json.replace('10.15.1', '10.3.0')))).header.target).toMatchObject(
+      {
+        libraryVersion: '10.3.0',
+      },
+    )
+    for (const [from, to] of [
+      ['"d0"', '"d9"'],
+      ['"maxBatch":8', '"maxBatch":0'],
+      ['"maxBatch":8', '"maxBatch":"8"'],
+      ['"height":384', '"height":-1'],
+      ['"precision":"fp16"', '"precision":"int8"'],
+      ['"anchorsPerCell":9', '"anchorsPerCell":6'],
+      ['"classes":2', '"classes":3'],
+      ['"labels"', '"label"'],
+      ['"backbone":"same"', '"backbone":"other"'],
+      ['{', '['],
+      [json, 'null'],
+      [json, '{}'],
+    ]) {
+      const changed = json.replace(from, to)
+      expect(changed).not.toBe(json)
+      await expect(readEngine(await resigned(changed))).rejects.toThrow(fault('damaged', /cannot read/))
+    }
+  })
+
+  it('that is not there, or is a folder, is refused', async () => {
+    const folder = await temporaryFolder()
+    await expect(readEngine(join(folder, 'none'))).rejects.toThrow(refusal('ERR_MODEL_NOT_FOUND', /ENOENT/))
+    await expect(readEngine(folder)).rejects.toThrow(refusal('ERR_ENGINE', /EISDIR/))
+  })
+
+  it('leaves nothing where it cannot be written', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'taken'))
+    await expect(writeEngine(join(folder, 'taken'), engineOf())).rejects.toThrow(
+      refusal('ERR_OUTPUT', /taken cannot be written/),
+    )
+    expect(await readdir(folder)).toEqual(['taken'])
+  })
+
+  it('stops reading when the signal aborts', async () => {
+    const { path } = await written()
+    await expect(readEngine(path, () => {}, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+  })
+})

@@ -1,0 +1,42 @@
+import type { EngineFile } from '#lib/engines/engine-file.js'
+import type { EngineHeader } from '#lib/engines/header.js'
+import { DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
+import { preprocessingOf } from '#lib/models/preprocessing.js'
+import { officialArchitecture } from '#lib/models/spec.js'
+import { variant } from '#lib/models/variants.js'
+import { random } from './random.js'
+
+/** A header as a build writes it. */
+export const HEADER: EngineHeader = {
+  packageVersion: '0.1.0',
+  target: {
+    backend: 'tensorrt10',
+    libraryVersion: '10.15.1',
+    cudaVersion: '13.0',
+    gpu: 'NVIDIA GeForce RTX 4090',
+    computeCapabilities: [89],
+  },
+  settings: {
+    precision: 'fp16',
+    maxBatch: 8,
+    workspaceBytes: 0,
+    optimisationLevel: -1,
+    versionCompatible: false,
+    hardwareCompatible: false,
+  },
+  graph: '0123456789abcdef'.repeat(4),
+  spec: {
+    architecture: officialArchitecture(variant('d0'), 2),
+    anchors: { anchorScale: 4, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS },
+    preprocessing: preprocessingOf('effdet', 'imagenet'),
+    labels: ['chat', '犬'],
+  },
+  size: { height: 384, width: 640 },
+  notes: ['The padding was assumed.'],
+}
+
+/** An engine whose plan is noise. */
+export function engineOf(header: EngineHeader = HEADER, planBytes = 3000): EngineFile {
+  const rng = random(7)
+  return { header, plan: Uint8Array.from({ length: planBytes }, () => rng.int(256)) }
+}
