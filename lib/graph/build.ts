@@ -5,6 +5,7 @@ import { efficientDet } from '../network/efficientdet.js'
 import { VERSION } from '../version.js'
 import type { FloatType } from './builder.js'
 import { GraphBuilder } from './builder.js'
+import { type DetectionsNode, detectionsNode } from './detections-node.js'
 import { elementTypeId, serializeModel } from './onnx.js'
 import type { Weights } from './onnx-layers.js'
 import { OnnxLayers } from './onnx-layers.js'
@@ -21,6 +22,8 @@ export interface GraphOptions {
   readonly precision: FloatType
   /** Type of `images`. */
   readonly input: FloatType
+  /** Decoding and suppression as a last node, in place of the raw outputs; for TensorRT with our plugin alone. */
+  readonly detections?: Omit<DetectionsNode, 'classes'>
 }
 
 /**
@@ -30,12 +33,12 @@ export interface GraphOptions {
  * `class_logits` N×A×classes (before the sigmoid), anchors in the order level → y → x → anchor.
  *
  * @param weights all tensors of the architecture, by effdet's names (see `inventory`)
- * @throws EfficientDetError ERR_WEIGHTS when a weight does not fit into float16
+ * @throws EfficientDetError ERR_WEIGHTS when a weight does not fit into the body's type
  */
 export function buildGraph(
   architecture: Architecture,
   weights: Weights,
-  { size, batch, precision, input }: GraphOptions,
+  { size, batch, precision, input, detections }: GraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const builder = new GraphBuilder(precision)
   const images =
@@ -49,13 +52,21 @@ export function buildGraph(
   )
   const n = batch === 'dynamic' ? DYNAMIC_BATCH : batch
   const anchors = countAnchors(size, architecture.variant.maxLevel, architecture.anchorsPerCell)
+  const { classes } = architecture
+  const last =
+    detections === undefined
+      ? {
+          inputs: [],
+          outputs: [
+            { name: 'box_regression', type: 'float32', dims: [n, anchors, 4] },
+            { name: 'class_logits', type: 'float32', dims: [n, anchors, classes] },
+          ] as const,
+        }
+      : detectionsNode(builder, n, { ...detections, classes })
   const graph = builder.graph(
     `efficientdet_${architecture.variant.name}`,
-    [{ name: 'images', type: input, dims: [n, 3, size.height, size.width] }],
-    [
-      { name: 'box_regression', type: 'float32', dims: [n, anchors, 4] },
-      { name: 'class_logits', type: 'float32', dims: [n, anchors, architecture.classes] },
-    ],
+    [{ name: 'images', type: input, dims: [n, 3, size.height, size.width] }, ...last.inputs],
+    last.outputs,
     {},
   )
   return serializeModel(graph, VERSION)

@@ -1,9 +1,16 @@
+import { float32ToBfloat16 } from '../bfloat16.js'
 import { EfficientDetError } from '../errors.js'
 import { float32ToFloat16 } from '../float16.js'
 import type { Attribute, ElementType, Graph, Initializer, Node, ValueInfo } from './onnx.js'
 
-/** Floating-point type of a network's body. */
-export type FloatType = 'float32' | 'float16'
+/** Floating-point type of a network's body. bfloat16 is for TensorRT: the standard's operators of opset 17 lack it. */
+export type FloatType = 'float32' | 'float16' | 'bfloat16'
+
+/** The types of two bytes: their bits of infinity, and where they end. */
+const SHORT = {
+  float16: { round: float32ToFloat16, infinity: 0x7c00, largest: '65504' },
+  bfloat16: { round: float32ToBfloat16, infinity: 0x7f80, largest: '3.39e38' },
+} as const
 
 /** Collects nodes and constants; names are unique, constants of one name are stored once. */
 export class GraphBuilder {
@@ -26,8 +33,12 @@ export class GraphBuilder {
   ): string {
     const unique = this.#unique(name)
     const result = output ?? unique
-    this.#nodes.push({ name: unique, op, inputs, outputs: [result], attributes })
+    this.add({ name: unique, op, inputs, outputs: [result], attributes })
     return result
+  }
+
+  add(node: Node): void {
+    this.#nodes.push(node)
   }
 
   /** A floating-point constant in the body's type; `values` is called only if the name is new. */
@@ -45,11 +56,16 @@ export class GraphBuilder {
 
   /** A float32 vector, whatever the body's type (Resize wants its scales so). */
   scales(name: string, values: readonly number[]): string {
-    return this.#vector(name, 'float32', values.length, Float32Array.from(values))
+    return this.#store(name, 'float32', [values.length], Float32Array.from(values))
+  }
+
+  /** A float32 matrix, whatever the body's type. */
+  matrix(name: string, columns: number, values: Float32Array): string {
+    return this.#store(name, 'float32', [values.length / columns, columns], values)
   }
 
   shape(name: string, values: readonly number[]): string {
-    return this.#vector(name, 'int64', values.length, BigInt64Array.from(values.map(BigInt)))
+    return this.#store(name, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)))
   }
 
   graph(
@@ -68,23 +84,30 @@ export class GraphBuilder {
     }
   }
 
-  #vector(name: string, type: ElementType, length: number, values: Float32Array | BigInt64Array): string {
-    this.#initializers.set(name, { name, dims: [length], type, data: bytesOf(values) })
+  #store(
+    name: string,
+    type: ElementType,
+    dims: readonly number[],
+    values: Float32Array | BigInt64Array,
+  ): string {
+    this.#initializers.set(name, { name, dims, type, data: bytesOf(values) })
     return name
   }
 
   #encode(name: string, values: Float32Array): Uint8Array {
-    if (this.#bodyType === 'float32') return bytesOf(values)
-    const halves = float32ToFloat16(values)
-    const overflow = halves.findIndex((bits) => (bits & 0x7fff) === 0x7c00)
+    const type = this.#bodyType
+    if (type === 'float32') return bytesOf(values)
+    const { round, infinity, largest } = SHORT[type]
+    const rounded = round(values)
+    const overflow = rounded.findIndex((bits) => (bits & 0x7fff) === infinity)
     if (overflow >= 0) {
       throw new EfficientDetError(
         'ERR_WEIGHTS',
-        `${name} holds ${values[overflow]} after BatchNorm was folded in, and float16 ends at 65504. ` +
+        `${name} holds ${values[overflow]} after BatchNorm was folded in, and ${type} ends at ${largest}. ` +
           'Use fp32 precision for these weights.',
       )
     }
-    return bytesOf(halves)
+    return bytesOf(rounded)
   }
 
   #unique(name: string): string {

@@ -19,7 +19,11 @@ export interface Value extends FeatureMap {
 }
 
 /** The smallest number of each type: what a max-pool's border gives way to. */
-const LOWEST: Readonly<Record<FloatType, number>> = { float32: -3.4028234663852886e38, float16: -65504 }
+const LOWEST: Readonly<Record<FloatType, number>> = {
+  float32: -3.4028234663852886e38,
+  float16: -65504,
+  bfloat16: -3.3895313892515355e38,
+}
 
 /** BatchNorm's ε in the paper's code (automl hparams_config.py, efficientnet_builder.py) and in effdet's own layers. */
 const DEFAULT_EPSILON = 1e-3

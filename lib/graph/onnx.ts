@@ -8,9 +8,15 @@ import { bytes, float, int, message, nested, serialize, string } from './protobu
 const IR_VERSION = 8
 const OPSET = 17
 
-export type ElementType = 'float32' | 'float16' | 'int64'
+export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64'
 
-const ELEMENT_TYPE: Readonly<Record<ElementType, number>> = { float32: 1, int64: 7, float16: 10 }
+const ELEMENT_TYPE: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  bfloat16: 16,
+}
 
 /** TensorProto.DataType as the `to` attribute of Cast wants it. */
 export function elementTypeId(type: ElementType): number {
@@ -27,6 +33,8 @@ export type Attribute =
 export interface Node {
   readonly name: string
   readonly op: string
+  /** Of the operator; none for ONNX's own. */
+  readonly domain?: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly attributes: Readonly<Record<string, Attribute>>
@@ -67,13 +75,14 @@ function attribute(name: string, value: Attribute): Message {
   return message(string(1, name), ...value.map((item) => int(8, item)), int(20, INTS))
 }
 
-function node({ name, op, inputs, outputs, attributes }: Node): Message {
+function node({ name, op, domain, inputs, outputs, attributes }: Node): Message {
   return message(
     ...inputs.map((input) => string(1, input)),
     ...outputs.map((output) => string(2, output)),
     string(3, name),
     string(4, op),
     ...Object.entries(attributes).map(([key, value]) => nested(5, attribute(key, value))),
+    ...(domain === undefined ? [] : [string(7, domain)]),
   )
 }
 
@@ -92,6 +101,12 @@ function valueInfo({ name, type, dims }: ValueInfo): Message {
   return message(string(1, name), nested(2, nested(1, tensorType)))
 }
 
+/** ONNX's own operators, and version 1 of each other domain. */
+function opsets({ nodes }: Graph): [domain: string, version: number][] {
+  const others = new Set(nodes.flatMap(({ domain }) => domain ?? []))
+  return [['', OPSET], ...Array.from(others, (domain): [string, number] => [domain, 1])]
+}
+
 /** A ModelProto as a file's bytes. */
 export function serializeModel(graph: Graph, producerVersion: string): Uint8Array<ArrayBuffer> {
   const graphProto = message(
@@ -107,7 +122,7 @@ export function serializeModel(graph: Graph, producerVersion: string): Uint8Arra
       string(2, 'efficientdet-trt'),
       string(3, producerVersion),
       nested(7, graphProto),
-      nested(8, message(string(1, ''), int(2, OPSET))),
+      ...opsets(graph).map(([domain, version]) => nested(8, message(string(1, domain), int(2, version)))),
       ...Object.entries(graph.metadata).map(([key, value]) =>
         nested(14, message(string(1, key), string(2, value))),
       ),

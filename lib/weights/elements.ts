@@ -1,3 +1,4 @@
+import { bfloat16ToFloat32 } from '../bfloat16.js'
 import { float16ToFloat32 } from '../float16.js'
 import type { DType } from './tensor.js'
 
@@ -29,13 +30,6 @@ export function elementsToFloat32(bytes: Uint8Array, dtype: DType): Float32Array
     case 'bool':
       return Float32Array.from(bytes, (value) => (value === 0 ? 0 : 1))
   }
-}
-
-/** bfloat16 is the upper half of a float32. */
-function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
-  const widened = new Uint32Array(bits.length)
-  for (let i = 0; i < bits.length; i++) widened[i] = bits[i] << 16
-  return new Float32Array(widened.buffer)
 }
 
 /**

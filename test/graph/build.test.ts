@@ -182,3 +182,16 @@ describe('max-pooling', () => {
     expect(relativeError(zero.classLogits, infinite.classLogits)).toBeGreaterThan(1e-4)
   })
 })
+
+describe('decoding and suppression within the graph', () => {
+  it('is a node of our own, which only our plugin runs', async () => {
+    const architecture = officialArchitecture(variant('lite0'), 3)
+    const size = { height: 64, width: 64 }
+    const anchors = new Float32Array(4 * countAnchors(size, 7, 9))
+    const detections = { anchors, capacity: 50 }
+    const graph = graphOf(architecture, randomWeights(architecture), { size, detections })
+    await expect(ort.InferenceSession.create(graph)).rejects.toThrow(
+      /efficientdet:EfficientDetDetections\(-1\) is not a registered function\/op/,
+    )
+  })
+})

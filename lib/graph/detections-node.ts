@@ -1,0 +1,57 @@
+import type { GraphBuilder } from './builder.js'
+import type { ValueInfo } from './onnx.js'
+
+/** Decoding and non-maximum suppression within the network: a node that our TensorRT plugin runs. */
+export interface DetectionsNode {
+  /** A×4: centre y, centre x, height, width, in input pixels. */
+  readonly anchors: Float32Array
+  readonly classes: number
+  /** Most detections per picture. */
+  readonly capacity: number
+}
+
+/** The plugin's name, version and namespace (native/tensorrt). */
+const PLUGIN = { op: 'EfficientDetDetections', version: '1', domain: 'efficientdet' } as const
+
+/** Values per picture of the input `selection`. */
+const SELECTION_WIDTH = 8
+
+/**
+ * Appends the node. What a caller can choose are inputs, so that no engine is built twice for it: `class_thresholds`
+ * N×classes (logits; +∞ for classes that are not wanted) and `selection` N×8 (IoU threshold, most detections, most
+ * candidates, 1 if all classes compete, letterbox scale, source width and height, 0), all float32.
+ *
+ * @returns inputs it adds to the graph's, and outputs in place of the heads': `detections` N×capacity×6 (x1, y1, x2,
+ *   y2 in source pixels, score, class) and `counts` N×4 (detections, whether candidates and detections were capped,
+ *   whether anything was not finite)
+ */
+export function detectionsNode(
+  graph: GraphBuilder,
+  n: number | string,
+  { anchors, classes, capacity }: DetectionsNode,
+): { inputs: ValueInfo[]; outputs: ValueInfo[] } {
+  graph.add({
+    name: 'detections',
+    op: PLUGIN.op,
+    domain: PLUGIN.domain,
+    inputs: [
+      'box_regression',
+      'class_logits',
+      graph.matrix('anchors', 4, anchors),
+      'class_thresholds',
+      'selection',
+    ],
+    outputs: ['detections', 'counts'],
+    attributes: { capacity, plugin_version: PLUGIN.version, plugin_namespace: PLUGIN.domain },
+  })
+  return {
+    inputs: [
+      { name: 'class_thresholds', type: 'float32', dims: [n, classes] },
+      { name: 'selection', type: 'float32', dims: [n, SELECTION_WIDTH] },
+    ],
+    outputs: [
+      { name: 'detections', type: 'float32', dims: [n, capacity, 6] },
+      { name: 'counts', type: 'int32', dims: [n, 4] },
+    ],
+  }
+}
