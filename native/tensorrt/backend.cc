@@ -1,0 +1,118 @@
+/*
+ * The table of a TensorRT backend: see efficientdet_backend.h for what each function promises. Here exceptions become
+ * statuses; what the functions do is in the files beside this one.
+ */
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "build_thread.h"
+#include "devices.h"
+#include "efficientdet_backend.h"
+#include "failure.h"
+#include "family.h"
+#include "library.h"
+#include "plan.h"
+
+namespace efficientdet {
+
+namespace {
+
+ed_status Answer(ed_message* message, ed_status status, const char* text) {
+  std::snprintf(message->text, message->capacity, "%s", text);
+  return status;
+}
+
+/** Runs a function's body and makes a status of what it throws. */
+template <typename Body>
+ed_status Guarded(ed_message* message, Body body) noexcept {
+  try {
+    body();
+    return ED_OK;
+  } catch (const Failure& failure) {
+    return Answer(message, failure.status, failure.message.c_str());
+  } catch (const std::bad_alloc&) {
+    return Answer(message, ED_OUT_OF_MEMORY, "The process has not enough memory.");
+  } catch (const std::exception& error) {
+    return Answer(message, ED_FAILED, error.what());
+  }
+}
+
+template <size_t Size>
+void Write(char (&text)[Size], const std::string& value) {
+  std::snprintf(text, Size, "%s", value.c_str());
+}
+
+ed_status Attach(const char* folder, ed_message* message) {
+  return Guarded(message, [&] { Library::Attach(folder); });
+}
+
+ed_status Probe(ed_probe* probe, ed_message* message) {
+  return Guarded(message, [&] {
+    *probe = {};
+    Write(probe->cuda_version, CudaVersionText(CUDART_VERSION));
+    const int driver = DriverVersion();
+    if (driver != 0) Write(probe->driver_version, CudaVersionText(driver));
+
+    const Library& library = Library::Attached();
+    Write(probe->library_version, VersionText(library.version()));
+    Write(probe->description, std::string(family::kProduct) + " (" + probe->library_version + "), CUDA " +
+                                  probe->cuda_version +
+                                  (driver == 0 ? ", no driver" : ", driver for CUDA " + CudaVersionText(driver)) +
+                                  (library.has_parser() ? "" : ", no ONNX parser"));
+    probe->can_build = library.has_parser() && family::kBuildsForTargets;
+
+    const int count = CountDevices();
+    for (int device = 0; device < count && probe->device_count < ED_MAX_DEVICES; device++) {
+      probe->devices[device] = DescribeDevice(device);
+      probe->device_count++;
+    }
+    probe->can_build = library.has_parser();
+  });
+}
+
+ed_status Build(const uint8_t* onnx, size_t size, const ed_build_options* options, ed_bytes* plan,
+                ed_message* message) {
+  return Guarded(message, [&] { BuildOnThread(onnx, size, *options, plan); });
+}
+
+ed_status InspectPlan(const uint8_t* plan, size_t size, uint32_t device, ed_bytes* json, ed_message* message) {
+  return Guarded(message, [&] {
+    const std::string text = Inspect(plan, size, device);
+    *json = CopyBytes(text.data(), text.size());
+  });
+}
+
+void FreeBytes(ed_bytes* bytes) {
+  std::free(bytes->data);
+  *bytes = {};
+}
+
+const ed_backend kTable = {
+    ED_BACKEND_ABI_VERSION,
+    sizeof(ed_backend),
+    family::kName,
+    Attach,
+    Probe,
+    Build,
+    InspectPlan,
+    FreeBytes,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+};
+
+}  // namespace
+
+}  // namespace efficientdet
+
+extern "C" ED_EXPORT const ed_backend* efficientdet_open_backend(uint32_t abi_version) {
+  return abi_version == ED_BACKEND_ABI_VERSION ? &efficientdet::kTable : nullptr;
+}

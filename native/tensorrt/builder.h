@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "family.h"
+#include "log.h"
+
+namespace efficientdet {
+
+/** What `ed_build_options` asks of the engine itself, in memory of our own. */
+struct BuildRequest {
+  std::vector<uint8_t> onnx;
+  uint32_t max_batch;
+  uint32_t device;
+  std::vector<uint32_t> targets;
+  uint64_t workspace_bytes;
+  int32_t optimisation_level;
+  bool tf32;
+  bool version_compatible;
+  bool hardware_compatible;
+  std::vector<uint8_t> timing_cache;
+  bool wants_timing_cache;
+};
+
+struct BuiltEngine {
+  std::unique_ptr<nvinfer1::IHostMemory> plan;
+  /** Null where the family has none, or none is wanted. */
+  std::unique_ptr<nvinfer1::IHostMemory> timing_cache;
+};
+
+/** Largest batches of the optimisation profiles of an engine for batches up to `max_batch`: 1, 2, 4, 8, 16, 32, that.
+ */
+std::vector<uint32_t> BatchBuckets(uint32_t max_batch);
+
+/**
+ * Builds an engine of an ONNX file on this thread. Its plan has an optimisation profile for each batch bucket, from the
+ * bucket before it to its own size, which it is tuned for.
+ *
+ * The request's `onnx` is emptied when TensorRT has read it. `monitor` may end the building, but not the reading. `log`
+ * listens on this thread; the message of a failure quotes it.
+ *
+ * @throws Failure ED_INVALID for options that the family cannot serve and for graphs that TensorRT refuses, with the
+ *     node's name; ED_UNAVAILABLE without a parser or a device; ED_OUT_OF_MEMORY; ED_FAILED.
+ */
+BuiltEngine BuildEngine(BuildRequest& request, nvinfer1::IProgressMonitor& monitor, const LogListener& log);
+
+}  // namespace efficientdet

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "family.h"
+
+namespace efficientdet {
+
+/** What the plugin is known by to TensorRT's registry and in graphs: an ONNX node of this type and domain. */
+inline constexpr const char* kPluginName = "EfficientDetDetections";
+inline constexpr const char* kPluginVersion = "1";
+inline constexpr const char* kPluginNamespace = "efficientdet";
+
+/**
+ * Makes the plugin known that turns a network's raw outputs into detections. It takes, for batches of N frames,
+ *
+ *   box_regression [N, A, 4], class_logits [N, A, C], anchors [A, 4], class_thresholds [N, C] and selections [N, 8]
+ *
+ * in float32, as DetectionsInputs of native/cuda/detections.h tells, and gives
+ *
+ *   detections [N, K, 6] in float32 and counts [N, 4] in int32, as DetectionsOutputs tells.
+ *
+ * Thresholds and wishes are inputs, so that no engine has to be built for others. Its fields are limits, int32:
+ * `capacity`, the K, and `candidates`, how many class scores enter non-maximum suppression (5000 if it is not given).
+ *
+ * @throws Failure ED_FAILED if the registry refuses.
+ */
+void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry& registry);
+
+}  // namespace efficientdet

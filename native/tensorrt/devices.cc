@@ -1,0 +1,83 @@
+#include "devices.h"
+
+#include <cuda_runtime.h>
+
+#include "failure.h"
+
+namespace efficientdet {
+
+namespace {
+
+[[noreturn]] void Fail(ed_status status, const std::string& what, cudaError_t error) {
+  // An error that is not taken away is found again by the next who asks.
+  cudaGetLastError();
+  throw Failure{status, what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")."};
+}
+
+}  // namespace
+
+std::string CudaVersionText(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+int DriverVersion() {
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
+
+int CountDevices() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess && count > 0) return count;
+  cudaGetLastError();
+  const int driver = DriverVersion();
+  const std::string needed = CudaVersionText(CUDART_VERSION);
+  if (driver == 0) {
+    throw Failure{ED_UNAVAILABLE, "There is no NVIDIA driver: libcuda.so.1 was not found. Install one for CUDA " +
+                                      needed + " or newer; in a container, give it access to the GPU."};
+  }
+  if (error == cudaErrorInsufficientDriver) {
+    throw Failure{ED_UNAVAILABLE, "The NVIDIA driver is too old: it runs CUDA " + CudaVersionText(driver) +
+                                      ", and this backend needs CUDA " + needed + ". Install a newer driver."};
+  }
+  if (error == cudaSuccess || error == cudaErrorNoDevice) {
+    throw Failure{ED_UNAVAILABLE, "There is an NVIDIA driver, for CUDA " + CudaVersionText(driver) +
+                                      ", but no GPU that it can use; see whether CUDA_VISIBLE_DEVICES hides it."};
+  }
+  Fail(ED_UNAVAILABLE, "The NVIDIA driver does not tell its devices", error);
+}
+
+ed_device DescribeDevice(int device) {
+  cudaDeviceProp properties;
+  cudaError_t error = cudaGetDeviceProperties(&properties, device);
+  if (error != cudaSuccess) Fail(ED_FAILED, "Device " + std::to_string(device) + " does not answer", error);
+  ed_device described{};
+  std::string(properties.name).copy(described.name, sizeof described.name - 1);
+  described.major = properties.major;
+  described.minor = properties.minor;
+  described.memory_bytes = properties.totalGlobalMem;
+  described.integrated = properties.integrated;
+
+  int previous = 0;
+  size_t free = 0;
+  size_t total = 0;
+  error = cudaGetDevice(&previous);
+  if (error == cudaSuccess) error = cudaSetDevice(device);
+  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+  if (error != cudaSuccess) Fail(ED_FAILED, "Device " + std::to_string(device) + " cannot be used", error);
+  cudaSetDevice(previous);
+  described.free_bytes = free;
+  return described;
+}
+
+void UseDevice(uint32_t device) {
+  const int count = CountDevices();
+  if (device >= static_cast<uint32_t>(count)) {
+    throw Failure{ED_INVALID, "There is no device " + std::to_string(device) + ": their numbers are 0 to " +
+                                  std::to_string(count - 1) + "."};
+  }
+  const cudaError_t error = cudaSetDevice(static_cast<int>(device));
+  if (error != cudaSuccess) Fail(ED_UNAVAILABLE, "Device " + std::to_string(device) + " cannot be used", error);
+}
+
+}  // namespace efficientdet

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "efficientdet_backend.h"
+
+namespace efficientdet {
+
+/** "13.1" of 13010, as CUDA counts. */
+std::string CudaVersionText(int version);
+
+/** The newest CUDA that the driver can run, as CUDA counts; 0 without a driver. */
+int DriverVersion();
+
+/**
+ * How many devices there are, 1 or more.
+ * @throws Failure ED_UNAVAILABLE, which tells a missing driver from one too old and from a driver without devices.
+ */
+int CountDevices();
+
+/** @throws Failure ED_FAILED if the device does not answer. */
+ed_device DescribeDevice(int device);
+
+/**
+ * Has this thread work on a device, by its number.
+ * @throws Failure ED_UNAVAILABLE if there is none to work on; ED_INVALID if there is none of that number.
+ */
+void UseDevice(uint32_t device);
+
+}  // namespace efficientdet

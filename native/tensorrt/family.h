@@ -1,0 +1,132 @@
+#pragma once
+
+#include <NvInfer.h>
+#include <NvOnnxParser.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "failure.h"
+
+/**
+ * All in which the three families differ for us: TensorRT 10, TensorRT 11 and TensorRT-RTX. Their classes have
+ * different layouts, so each has a library of its own, compiled from the same source; which one this is, the headers
+ * say.
+ */
+namespace efficientdet::family {
+
+#if defined(TRT_MAJOR_RTX)
+
+inline constexpr const char* kName = "tensorrt-rtx";
+inline constexpr const char* kProduct = "TensorRT-RTX 1";
+inline constexpr int32_t kMajor = 1;
+/** What runs engines, and what reads ONNX files. */
+inline constexpr const char* kLibrary = "libtensorrt_rtx.so.1";
+inline constexpr const char* kParserLibrary = "libtensorrt_onnxparser_rtx.so.1";
+/** Whether it builds for named compute capabilities, and then with no device. */
+inline constexpr bool kBuildsForTargets = true;
+/** Whether engines can be made to run with later libraries and devices, and may contain plugins. */
+inline constexpr bool kHasCompatibleEngines = false;
+inline constexpr bool kHasPlugins = false;
+
+#elif NV_TENSORRT_MAJOR == 10 || NV_TENSORRT_MAJOR == 11
+
+inline constexpr int32_t kMajor = NV_TENSORRT_MAJOR;
+#if NV_TENSORRT_MAJOR == 10
+inline constexpr const char* kName = "tensorrt10";
+inline constexpr const char* kProduct = "TensorRT 10";
+inline constexpr const char* kLibrary = "libnvinfer.so.10";
+inline constexpr const char* kParserLibrary = "libnvonnxparser.so.10";
+#else
+inline constexpr const char* kName = "tensorrt11";
+inline constexpr const char* kProduct = "TensorRT 11";
+inline constexpr const char* kLibrary = "libnvinfer.so.11";
+inline constexpr const char* kParserLibrary = "libnvonnxparser.so.11";
+#endif
+inline constexpr bool kBuildsForTargets = false;
+inline constexpr bool kHasCompatibleEngines = true;
+inline constexpr bool kHasPlugins = true;
+
+#else
+#error "TensorRT's headers are of none of the families 10, 11 and RTX 1"
+#endif
+
+/**
+ * The oldest version, as getInferLibVersion tells it, whose classes are known to begin as those of our headers do:
+ * within 10 and 11, later versions only append to them.
+ */
+inline constexpr int32_t kOldest = kMajor == 10 ? 100300 : kMajor == 11 ? 110000 : NV_TENSORRT_VERSION;
+
+/** Each tensor has the type that the graph gives it, everywhere: 10 has to be told. */
+inline constexpr nvinfer1::NetworkDefinitionCreationFlags kNetworkFlags =
+#if NV_TENSORRT_MAJOR == 10 && !defined(TRT_MAJOR_RTX)
+    1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED);
+#else
+    0;
+#endif
+
+#if defined(TRT_MAJOR_RTX)
+
+/**
+ * Says for which compute capabilities (10·major + minor; none for the current device) to build.
+ * @throws Failure ED_INVALID for one that it does not know.
+ */
+inline void SetTargets(nvinfer1::IBuilderConfig& config, const std::vector<uint32_t>& targets) {
+  using nvinfer1::ComputeCapability;
+  if (targets.empty()) {
+    config.setNbComputeCapabilities(1);
+    config.setComputeCapability(ComputeCapability::kCURRENT, 0);
+    return;
+  }
+  constexpr ComputeCapability kKnown[] = {ComputeCapability::kSM75,  ComputeCapability::kSM80,
+                                          ComputeCapability::kSM86,  ComputeCapability::kSM89,
+                                          ComputeCapability::kSM120, ComputeCapability::kSM121};
+  config.setNbComputeCapabilities(static_cast<int32_t>(targets.size()));
+  for (size_t i = 0; i < targets.size(); i++) {
+    std::string known;
+    bool set = false;
+    for (const ComputeCapability capability : kKnown) {
+      const auto number = static_cast<uint32_t>(capability);
+      if (number == targets[i]) set = config.setComputeCapability(capability, static_cast<int32_t>(i));
+      known += (known.empty() ? "" : ", ") + std::to_string(number);
+    }
+    if (!set) {
+      throw Failure{ED_INVALID, std::string(kProduct) + " does not build for compute capability " +
+                                    std::to_string(targets[i]) + ", but for " + known + "."};
+    }
+  }
+}
+
+/** There is none: TensorRT-RTX measures when an engine is loaded. */
+struct TimingCache {
+  nvinfer1::IHostMemory* serialize() const { return nullptr; }
+};
+
+inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig&, const std::vector<uint8_t>&) {
+  return nullptr;
+}
+
+#else
+
+/** There are none to set: they build for the current device. */
+inline void SetTargets(nvinfer1::IBuilderConfig&, const std::vector<uint32_t>&) {}
+
+using TimingCache = nvinfer1::ITimingCache;
+
+/**
+ * Has a build use what earlier builds measured, if that fits, and note what it measures itself. The cache, which must
+ * outlive the building, is null if TensorRT makes none.
+ */
+inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig& config,
+                                                   const std::vector<uint8_t>& earlier) {
+  for (const size_t size : {earlier.size(), size_t{0}}) {
+    std::unique_ptr<TimingCache> cache(config.createTimingCache(earlier.data(), size));
+    if (cache != nullptr && config.setTimingCache(*cache, false)) return cache;
+  }
+  return nullptr;
+}
+
+#endif
+
+}  // namespace efficientdet::family

@@ -1,0 +1,32 @@
+#include "plan.h"
+
+#include "devices.h"
+#include "library.h"
+#include "log.h"
+
+namespace efficientdet {
+
+Deserialised Deserialise(const uint8_t* plan, size_t size, uint32_t device) {
+  const Library& library = Library::Attached();
+  const LogListener log;
+  UseDevice(device);
+  Deserialised made;
+  made.runtime = library.CreateRuntime();
+  const std::string product = std::string(family::kProduct) + " (" + VersionText(library.version()) + ")";
+  if (made.runtime == nullptr) throw log.FailureOf(ED_FAILED, product + " makes no runtime");
+  made.engine.reset(made.runtime->deserializeCudaEngine(plan, size));
+  if (made.engine == nullptr) throw log.FailureOf(ED_INVALID, product + " refuses the plan");
+  return made;
+}
+
+std::string Inspect(const uint8_t* plan, size_t size, uint32_t device) {
+  const LogListener log;
+  const Deserialised made = Deserialise(plan, size, device);
+  const std::unique_ptr<nvinfer1::IEngineInspector> inspector(made.engine->createEngineInspector());
+  const char* json =
+      inspector == nullptr ? nullptr : inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON);
+  if (json == nullptr) throw log.FailureOf(ED_FAILED, std::string(family::kProduct) + " cannot inspect the engine");
+  return json;
+}
+
+}  // namespace efficientdet

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "family.h"
+
+namespace efficientdet {
+
+/**
+ * Makes one number, which never falls, of TensorRT's phases: these go on inside each other's steps, repeat, and may end
+ * before their last step. Each phase has a stretch of the way from 0 to 1. One that begins within another's step gets
+ * most of what is left of that step, for nobody says whether others will follow.
+ */
+class Progress final : public nvinfer1::IProgressMonitor {
+ public:
+  /** `tell` is called by TensorRT's threads, one at a time; the building ends when `cancelled` turns true. */
+  Progress(std::function<void(double fraction, const char* phase)> tell, const std::atomic<bool>& cancelled)
+      : tell_(std::move(tell)), cancelled_(cancelled) {}
+
+  void phaseStart(const char* name, const char* parent, int32_t steps) noexcept override;
+  bool stepComplete(const char* name, int32_t step) noexcept override;
+  void phaseFinish(const char* name) noexcept override;
+
+ private:
+  struct Phase {
+    std::string parent;
+    double begin;
+    double end;
+    int32_t steps;
+    /** Where it has come, and where its current step ends. */
+    double position;
+    double step_end;
+  };
+
+  void Tell(double position, const char* phase);
+
+  const std::function<void(double, const char*)> tell_;
+  const std::atomic<bool>& cancelled_;
+  std::mutex mutex_;
+  std::map<std::string, Phase> phases_;
+  double fraction_ = 0;
+};
+
+}  // namespace efficientdet
