@@ -203,6 +203,7 @@ __global__ void __launch_bounds__(kTile *kRows)
       across_weights[lane][i] = WeightOf(taps, across_slope, taps.begin + i);
     }
   }
+  __syncthreads();
 
   const int first_column = across[0].begin;
   const int last_column = across[columns - 1].end;

@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -64,8 +65,30 @@ struct Warp {
   uint64_t values[2][kWarp];
 };
 
+/** Where a fibre, or the scheduler, stands while another runs. */
+struct Context {
+  ucontext_t begin;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(EMULATION_FOR_TSAN)
+  jmp_buf here;
+  bool begun = false;
+#endif
+};
+
+/** Stops one and goes on with another. */
+void Switch(Context *from, Context *to) {
+#if defined(__SANITIZE_ADDRESS__) || defined(EMULATION_FOR_TSAN)
+  swapcontext(&from->begin, &to->begin);
+#else
+  // Contexts alone would do, with two system calls each time. Sanitizers do not see through jumps between stacks.
+  if (_setjmp(from->here) != 0) return;
+  from->begun = true;
+  if (to->begun) _longjmp(to->here, 1);
+  setcontext(&to->begin);
+#endif
+}
+
 struct Fibre {
-  ucontext_t context;
+  Context context;
   void *stack = nullptr;
   Thread thread;
   unsigned number = 0;
@@ -178,12 +201,12 @@ class Block {
     auto fibre = std::make_unique<Fibre>();
     fibre->stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (fibre->stack == MAP_FAILED) Fail("no memory for a stack.");
-    getcontext(&fibre->context);
-    fibre->context.uc_stack.ss_sp = fibre->stack;
-    fibre->context.uc_stack.ss_size = kStackBytes;
-    fibre->context.uc_link = nullptr;
+    getcontext(&fibre->context.begin);
+    fibre->context.begin.uc_stack.ss_sp = fibre->stack;
+    fibre->context.begin.uc_stack.ss_size = kStackBytes;
+    fibre->context.begin.uc_link = nullptr;
     const auto self = reinterpret_cast<uintptr_t>(this);
-    makecontext(&fibre->context, reinterpret_cast<void (*)()>(&Block::Main), 2, static_cast<unsigned>(self >> 32),
+    makecontext(&fibre->context.begin, reinterpret_cast<void (*)()>(&Block::Main), 2, static_cast<unsigned>(self >> 32),
                 static_cast<unsigned>(self));
 #if defined(EMULATION_FOR_TSAN)
     fibre->tsan = __tsan_create_fiber(0);
@@ -232,7 +255,7 @@ class Block {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(&scheduler_.fake_stack, fibre->stack, kStackBytes);
 #endif
-    swapcontext(&scheduler_.context, &fibre->context);
+    Switch(&scheduler_.context, &fibre->context);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(scheduler_.fake_stack, nullptr, nullptr);
 #endif
@@ -247,7 +270,7 @@ class Block {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(&fibre->fake_stack, host_stack_, host_stack_size_);
 #endif
-    swapcontext(&fibre->context, &scheduler_.context);
+    Switch(&fibre->context, &scheduler_.context);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fibre->fake_stack, &host_stack_, &host_stack_size_);
 #endif

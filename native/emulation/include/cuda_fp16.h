@@ -16,6 +16,7 @@ inline __half __float2half_rn(float value) {
   const float magnitude = std::fabs(value);
   // Half way from the greatest half number, 65504, to what would come next.
   if (magnitude >= 65520.0f) return {static_cast<uint16_t>(sign | 0x7c00)};
+  if (magnitude == 0) return {sign};
   int exponent;
   std::frexp(magnitude, &exponent);
   // Eleven significant bits down to 2^-14, and steps of 2^-24 below. Scaling by a power of two is exact.
