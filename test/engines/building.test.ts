@@ -3,12 +3,11 @@ import { copyFile, readdir, readFile, stat, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { lockBuilds } from '#lib/engines/build-lock.js'
 import { enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
 import type { EngineHeader } from '#lib/engines/header.js'
 import { type BuildOptions, buildEngine, convertWeights, EfficientDet, type LoadOptions } from '#lib/index.js'
-import { kept } from '../helpers/builds.js'
+import { buildBegins, kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, MAIN, ROOT, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
@@ -21,18 +20,6 @@ const FAKE = { backendLibrary: FAKE_BACKEND, size: 64 }
 const BUILD = ['build', 'person', '--backend-library', FAKE_BACKEND, '--size', '64']
 
 const build = (model = 'person', options: BuildOptions = {}) => buildEngine(model, { ...FAKE, ...options })
-
-/** Settles when somebody builds into the cache folder. */
-async function buildBegins(): Promise<void> {
-  const controller = new AbortController()
-  while (!controller.signal.aborted) {
-    const lock = await lockBuilds(enginesFolder(), controller.signal, ({ fraction }) => {
-      if (fraction > 0) controller.abort()
-    }).catch(() => null)
-    await lock?.release()
-    await sleep(10)
-  }
-}
 
 /** The weights of `person` with one bias changed by a thousandth. */
 async function withOtherBias(): Promise<Uint8Array> {

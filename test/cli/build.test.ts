@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process'
+import { readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { buildBegins, kept } from '../helpers/builds.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
+import { efficientdet, MAIN } from '../helpers/cli.js'
+import { emptyCache } from '../helpers/mirror.js'
+import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
+
+const FAKE = ['--backend-library', FAKE_BACKEND]
+const BUILD = ['build', 'person', '--size', '64', ...FAKE]
+
+describe.skipIf(!hasNative)('build', () => {
+  it('writes an engine that detect runs', async () => {
+    await emptyCache()
+    const folder = await temporaryFolder()
+    const engine = join(folder, 'person.engine')
+    const { code, stdout, stderr } = await efficientdet([...BUILD, '--out', engine, '--max-batch', '4'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(
+      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB\.\n$/,
+    )
+    expect(await readdir(folder)).toEqual(['person.engine'])
+    const inspected = await efficientdet(['inspect', engine, ...FAKE])
+    expect(inspected.stdout).toContain('batch up to 4')
+  })
+
+  it('keeps the engine where loading finds it, and says when it was there', async () => {
+    const cache = await emptyCache()
+    const first = await efficientdet(BUILD)
+    const second = await efficientdet(BUILD)
+    expect(first.stdout).toContain(join(cache, 'engines'))
+    expect(second.stdout).toBe(first.stdout.replace('MB.', 'MB (built before).'))
+    expect((await kept(cache)).engines).toHaveLength(1)
+  })
+
+  it('builds for named compute capabilities', async () => {
+    await emptyCache()
+    const { stdout } = await efficientdet([...BUILD, '--target', 'sm120,8.9,sm_89'])
+    expect(stdout).toContain('compute capability 8.9 and 12.0')
+  })
+
+  it('leaves no file when Ctrl-C ends it', async () => {
+    const cache = await emptyCache()
+    const folder = await temporaryFolder()
+    const child = spawn(process.execPath, [MAIN, ...BUILD, '--out', join(folder, 'x.engine')], {
+      env: { ...process.env, FAKE_BACKEND: 'step=100000' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
+    await buildBegins()
+    child.kill('SIGINT')
+    expect(await exited).toEqual({ code: 130, signal: null })
+    expect(output).toBe('')
+    expect(await kept(cache)).toEqual({ engines: [], others: [] })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('refuses a damaged file in the cache where that is wanted', async () => {
+    const cache = await emptyCache()
+    await efficientdet(BUILD)
+    const [name] = (await kept(cache)).engines
+    const path = join(cache, 'engines', name)
+    await writeFile(path, 'nonsense')
+    const refused = await efficientdet([...BUILD, '--refuse-unfit'])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/is no engine file of efficientdet-trt.*\[ERR_ENGINE\]/)
+    expect((await efficientdet(BUILD)).code).toBe(0)
+    expect((await stat(path)).size).toBeGreaterThan(1e6)
+  })
+
+  it('says where an engine cannot be kept', async () => {
+    await emptyCache()
+    const { code, stderr } = await efficientdet(BUILD, { env: { EFFICIENTDET_CACHE: join(MAIN, 'cache') } })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/engines cannot be made \(ENOTDIR.*\[ERR_OUTPUT\]/)
+    const out = join(await temporaryFolder(), 'x.engine')
+    const elsewhere = await efficientdet([...BUILD, '--out', out], {
+      env: { EFFICIENTDET_CACHE: join(MAIN, 'cache') },
+    })
+    expect(elsewhere.code).toBe(0)
+    expect(elsewhere.stderr).toMatch(/note: The engine is not kept/)
+  })
+
+  it.each([
+    [['--precision', 'int8'], /Allowed choices are fp32, tf32, fp16, bf16/],
+    [['--family', '9'], /Allowed choices are 10, 11, rtx/],
+    [['--max-batch', '0'], /maxBatch is 0; expected a whole number from 1 to 64/],
+    [['--optimisation', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
+    [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
+    [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
+    [['--library-path', ''], /libraryPath is ""; expected a path/],
+    [['--workspace', '0'], /workspace is 0; expected a whole number from 1/],
+    [['--backend-library', '/nowhere/x.so'], /there is no \/nowhere\/x\.so/],
+  ])('refuses %j', async (options, message) => {
+    const cache = await emptyCache()
+    const { code, stderr } = await efficientdet([...BUILD, ...options])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(message)
+    expect((await kept(cache)).engines).toEqual([])
+  })
+})
