@@ -44,6 +44,6 @@ set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 # CMake's trial of the compiler links, and nvcc looks only in its own folder.
 get_filename_component(_cudart_folder "${EFFICIENTDET_CUDART}" DIRECTORY)
-set(ENV{LIBRARY_PATH} "${_cudart_folder}:$ENV{LIBRARY_PATH}")
+set(CMAKE_CUDA_FLAGS "-L${_cudart_folder}")
 enable_language(CUDA)
 set(EFFICIENTDET_CUDA ON)

@@ -172,7 +172,7 @@ class DetectionsCreator final : public nvinfer1::IPluginCreatorV3One {
 
   const PluginFieldCollection* getFieldNames() noexcept override { return &names_; }
 
-  /** Null, which TensorRT reports, for fields that are missing, unknown, of another type or out of range. */
+  /** Null, which TensorRT reports, for limits that are missing, of another type or out of range. */
   nvinfer1::IPluginV3* createPlugin(const char*, const PluginFieldCollection* fields,
                                     nvinfer1::TensorRTPhase) noexcept override {
     Limits limits;
@@ -181,7 +181,9 @@ class DetectionsCreator final : public nvinfer1::IPluginCreatorV3One {
       int32_t* limit = std::strcmp(field.name, "capacity") == 0     ? &limits.capacity
                        : std::strcmp(field.name, "candidates") == 0 ? &limits.candidates
                                                                     : nullptr;
-      if (limit == nullptr || field.type != nvinfer1::PluginFieldType::kINT32 || field.length != 1) return nullptr;
+      // A parser may hand on what else the node has, such as the plugin's version.
+      if (limit == nullptr) continue;
+      if (field.type != nvinfer1::PluginFieldType::kINT32 || field.length != 1) return nullptr;
       std::memcpy(limit, field.data, sizeof *limit);
     }
     if (limits.capacity < 1 || limits.candidates < 1 || limits.candidates > kMaxCandidates) return nullptr;

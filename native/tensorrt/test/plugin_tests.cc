@@ -88,8 +88,7 @@ void WrongFieldsMakeNone() {
   CHECK(Make({{"capacity", &half, PluginFieldType::kFLOAT32, 1}}) == nullptr);
   CHECK(Make({{"capacity", &kHundred, PluginFieldType::kINT32, 2}}) == nullptr);
   CHECK(Make({kCapacity, {"candidates", &huge, PluginFieldType::kINT32, 1}}) == nullptr);
-  CHECK(Make({kCapacity, {"iou_threshold", &half, PluginFieldType::kFLOAT32, 1}}) == nullptr);
-  CHECK(Make({kCapacity}) != nullptr);
+  CHECK(Make({kCapacity, {"plugin_version", "1", PluginFieldType::kCHAR, 1}}) != nullptr);
 }
 
 /** Batches of up to 8 of D0's outputs with 90 classes. */
