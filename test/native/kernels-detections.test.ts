@@ -1,0 +1,337 @@
+import { readdir } from 'node:fs/promises'
+import * as ort from 'onnxruntime-node'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { toPicture } from '#lib/image/colour.js'
+import { preprocess } from '#lib/image/preprocess.js'
+import { readSource } from '#lib/image/source.js'
+import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
+import type { Size } from '#lib/models/levels.js'
+import { type NetworkOutput, type Selection, selectDetections } from '#lib/postprocess/detections.js'
+import { graphOfModelFile } from '#lib/tasks/export.js'
+import {
+  type DetectionsQuestion,
+  detectionsCall,
+  geometryOf,
+  hasKernels,
+  type KernelDetections,
+  runKernels,
+} from '../helpers/kernels.js'
+import { type Random, random } from '../helpers/random.js'
+import { hasShared, shared } from '../helpers/shared.js'
+
+const SELECTION: Selection = {
+  scoreThreshold: Math.fround(0.3),
+  iouThreshold: 0.5,
+  maxDetections: 100,
+  maxCandidates: 5000,
+  nms: 'class',
+  allowed: null,
+}
+const LIMITS = { candidates: 5000, detections: 300 }
+const GRID = { anchorScale: 4, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS }
+
+/** A network's outputs over real anchors, with logits and regressions drawn by functions. */
+function outputOf(
+  input: Size,
+  classes: number,
+  logit: (index: number) => number,
+  regression: (index: number) => number,
+  maxLevel = 7,
+): NetworkOutput {
+  const anchors = anchorBoxes(input, maxLevel, GRID)
+  const count = anchors.length / 4
+  return {
+    anchors,
+    classes,
+    boxRegression: Float32Array.from({ length: count * 4 }, (_, i) => regression(i)),
+    classLogits: Float32Array.from({ length: count * classes }, (_, i) => logit(i)),
+  }
+}
+
+/** Sums of uniform numbers: like what networks answer, most of it well below 0. */
+const bell = (rng: Random) => 2 * (rng.float() + rng.float() + rng.float() - 1.5)
+
+function expectReference(
+  questions: readonly DetectionsQuestion[],
+  results: readonly KernelDetections[],
+): void {
+  questions.forEach(({ output, selection, geometry }, i) => {
+    const reference = selectDetections(output, selection, geometry)
+    const { boxes, scores, classIds, capped, notFinite } = results[i]
+    expect(notFinite).toBe(false)
+    expect(capped).toEqual(reference.capped)
+    expect(classIds).toEqual(reference.classIds)
+    expect(boxes.length).toBe(reference.boxes.length)
+    // float64 within, so differences of exp's last bit are all there may be.
+    for (const [k, side] of reference.boxes.entries()) expect(Math.abs(boxes[k] - side)).toBeLessThan(1e-3)
+    for (const [k, score] of reference.scores.entries())
+      expect(Math.abs(scores[k] - score)).toBeLessThan(1e-6)
+  })
+}
+
+async function run(questions: readonly DetectionsQuestion[], limits = LIMITS): Promise<KernelDetections[]> {
+  const [results] = await runKernels([detectionsCall(questions, limits)])
+  return results
+}
+
+async function expectSame(questions: readonly DetectionsQuestion[], limits = LIMITS): Promise<void> {
+  expectReference(questions, await run(questions, limits))
+}
+
+const INPUT = { width: 128, height: 128 }
+const GEOMETRY = geometryOf({ width: 640, height: 427 }, INPUT)
+
+describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
+  const rng = random(11)
+  const usual = outputOf(
+    INPUT,
+    90,
+    () => 3 * bell(rng) - 5,
+    () => bell(rng) / 2,
+  )
+
+  it('for all selections, each picture of a batch having its own', async () => {
+    const selections: Selection[] = [
+      SELECTION,
+      { ...SELECTION, nms: 'agnostic' },
+      { ...SELECTION, maxDetections: 7 },
+      { ...SELECTION, maxCandidates: 50 },
+      { ...SELECTION, maxCandidates: 1, maxDetections: 1 },
+      { ...SELECTION, iouThreshold: 0 },
+      { ...SELECTION, iouThreshold: 1 },
+      { ...SELECTION, allowed: Array.from({ length: 90 }, (_, i) => i % 7 === 3) },
+      { ...SELECTION, allowed: Array(90).fill(false) },
+      { ...SELECTION, scoreThreshold: 0 },
+      { ...SELECTION, scoreThreshold: 1 },
+    ]
+    const sizes = [
+      { width: 640, height: 427 },
+      { width: 31, height: 500 },
+      { width: 8000, height: 6001 },
+    ]
+    const questions = selections.map((selection, i) => ({
+      output: usual,
+      selection,
+      geometry: geometryOf(sizes[i % sizes.length], INPUT),
+    }))
+    const results = await run(questions)
+    expectReference(questions, results)
+    expect(results[0].classIds.length).toBeGreaterThan(20)
+    expect(results[2].capped.detections).toBe(true)
+    expect(results[3].capped.candidates).toBe(true)
+  })
+
+  it('with a threshold for each class', async () => {
+    const kinds = [0.6, 0.35, 2, 0.45].map(Math.fround)
+    const thresholds = Float32Array.from({ length: 90 }, (_, i) => kinds[i % 4])
+    const selection = { ...SELECTION, maxCandidates: 20_000, maxDetections: 20_000 }
+    const question = { output: usual, selection, geometry: GEOMETRY, thresholds }
+    const [{ scores, classIds, capped }] = await run([question], { candidates: 20_000, detections: 20_000 })
+    // Classes compete with their own kind only, so each threshold's classes are what they would be alone.
+    const alone = [0, 1, 3].flatMap((kind) => {
+      const allowed = Array.from({ length: 90 }, (_, i) => i % 4 === kind)
+      const found = selectDetections(usual, { ...selection, scoreThreshold: kinds[kind], allowed }, GEOMETRY)
+      expect(found.capped).toEqual(capped)
+      return Array.from(found.scores, (score, i) => [score, found.classIds[i]])
+    })
+    expect(scores.length).toBeGreaterThan(100)
+    expect(Array.from(scores, (score, i) => [score, classIds[i]])).toEqual(alone.sort(([a], [b]) => b - a))
+  })
+
+  it.each([1, 2, 90, 91])('for %i classes', async (classes) => {
+    const rng = random(classes)
+    const output = outputOf(
+      INPUT,
+      classes,
+      () => 3 * bell(rng) - 3,
+      () => bell(rng) / 2,
+    )
+    for (const nms of ['class', 'agnostic'] as const) {
+      await expectSame([{ output, selection: { ...SELECTION, nms }, geometry: GEOMETRY }])
+    }
+  })
+
+  it('for scores that are all equal, which leaves the first', async () => {
+    const rng = random(2)
+    const output = outputOf(
+      INPUT,
+      90,
+      () => 0.75,
+      () => bell(rng) / 2,
+    )
+    const selection = { ...SELECTION, maxDetections: 300 }
+    const questions = [
+      { output, selection, geometry: GEOMETRY },
+      { output, selection: { ...selection, nms: 'agnostic' as const }, geometry: GEOMETRY },
+      { output, selection: { ...selection, maxCandidates: 77 }, geometry: GEOMETRY },
+    ]
+    await expectSame(questions)
+  })
+
+  it('for few different scores, of both signs and both zeros', async () => {
+    const rng = random(3)
+    const values = [-0, 0, 1, -1, 0.5, 3e-39]
+    const output = outputOf(
+      INPUT,
+      3,
+      () => values[rng.int(values.length)],
+      () => 0,
+    )
+    for (const maxCandidates of [100, 1234, 5000]) {
+      const selection = { ...SELECTION, scoreThreshold: Math.fround(0.1), maxCandidates, maxDetections: 300 }
+      await expectSame([{ output, selection, geometry: GEOMETRY }])
+    }
+  })
+
+  it('for no score above the threshold, and for all', async () => {
+    const rng = random(4)
+    const above = outputOf(
+      INPUT,
+      90,
+      () => bell(rng),
+      () => bell(rng) / 2,
+    )
+    const none = { ...SELECTION, scoreThreshold: Math.fround(0.99) }
+    const all = { ...SELECTION, scoreThreshold: Math.fround(0.001) }
+    await expectSame([none, all].map((selection) => ({ output: above, selection, geometry: GEOMETRY })))
+  })
+
+  it('for more than 5,000 candidates and detections that nothing drops', async () => {
+    const rng = random(5)
+    // As far apart as the anchors are, and small.
+    const output = outputOf(
+      { width: 256, height: 256 },
+      2,
+      () => bell(rng),
+      (i) => (i % 4 < 2 ? 0 : -4),
+    )
+    const selection = {
+      ...SELECTION,
+      scoreThreshold: Math.fround(0.01),
+      maxCandidates: 8000,
+      maxDetections: 6000,
+    }
+    const geometry = { width: 256, height: 256, scale: 1 }
+    await expectSame([{ output, selection, geometry }], { candidates: 8000, detections: 6000 })
+  })
+
+  it('for regressions that overflow', async () => {
+    const rng = random(6)
+    const output = outputOf(
+      INPUT,
+      4,
+      () => 3 * bell(rng) - 3,
+      () => 60 * bell(rng),
+    )
+    await expectSame([{ output, selection: SELECTION, geometry: GEOMETRY }])
+  })
+
+  it('for D7x, whose 39.8 million logits are scanned', async () => {
+    const rng = random(8)
+    const input = { width: 1536, height: 1536 }
+    const output = outputOf(
+      input,
+      90,
+      () => 4 * bell(rng) - 9,
+      () => bell(rng) / 2,
+      8,
+    )
+    expect(output.anchors.length / 4).toBe(442_260)
+    const geometry = geometryOf({ width: 1920, height: 1080 }, input)
+    for (const scoreThreshold of [0.5, 0.001]) {
+      const selection = { ...SELECTION, scoreThreshold: Math.fround(scoreThreshold) }
+      await expectSame([{ output, selection, geometry }])
+    }
+  }, 120_000)
+})
+
+describe.skipIf(!hasKernels)('damaged networks', () => {
+  const at = (values: Float32Array, index: number, value: number) => {
+    const copy = values.slice()
+    copy[index] = value
+    return copy
+  }
+
+  it.each([Number.NaN, Infinity, -Infinity])(
+    'are noticed by one %f anywhere, and by the frame',
+    async (value) => {
+      const rng = random(9)
+      const whole = outputOf(
+        INPUT,
+        7,
+        () => 3 * bell(rng) - 4,
+        () => bell(rng) / 2,
+      )
+      const { classLogits, boxRegression } = whole
+      const outputs = [
+        whole,
+        { ...whole, classLogits: at(classLogits, 0, value) },
+        { ...whole, classLogits: at(classLogits, classLogits.length - 1, value) },
+        { ...whole, boxRegression: at(boxRegression, 4711, value) },
+        { ...whole, boxRegression: at(boxRegression, boxRegression.length - 1, value) },
+        whole,
+      ]
+      // Also in classes that nobody asked for, and whatever the threshold.
+      const selection = { ...SELECTION, allowed: [false, true, true, true, true, true, true] }
+      const results = await run(outputs.map((output) => ({ output, selection, geometry: GEOMETRY })))
+      expect(results.map(({ notFinite }) => notFinite)).toEqual([false, true, true, true, true, false])
+      expect(results.map(({ classIds }) => classIds.length > 0)).toEqual([
+        true,
+        false,
+        false,
+        false,
+        false,
+        true,
+      ])
+    },
+  )
+
+  it('are noticed where nothing is a number', async () => {
+    const output = outputOf(
+      INPUT,
+      90,
+      () => Number.NaN,
+      () => Number.NaN,
+    )
+    const [result] = await run([{ output, selection: SELECTION, geometry: GEOMETRY }])
+    expect(result).toMatchObject({ notFinite: true, capped: { candidates: false, detections: false } })
+    expect(result.classIds).toHaveLength(0)
+  })
+})
+
+describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photographs", () => {
+  const questions: DetectionsQuestion[] = []
+
+  beforeAll(async () => {
+    const settings = { size: null, batch: 1, precision: 'float32', input: 'float32' } as const
+    const model = await graphOfModelFile('models/person/person.safetensors', {}, settings, () => {})
+    const { spec, size, onnx } = model
+    const anchors = anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors)
+    const session = await ort.InferenceSession.create(onnx)
+    const folder = shared('data/pictures')
+    for (const file of await readdir(folder)) {
+      const { frame } = await readSource(`${folder}/${file}`, { maxPixels: 1e8 })
+      const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+      const { box_regression, class_logits } = await session.run({
+        images: new ort.Tensor('float32', tensor, [1, 3, size.height, size.width]),
+      })
+      const output = {
+        boxRegression: box_regression.data as Float32Array,
+        classLogits: class_logits.data as Float32Array,
+        anchors,
+        classes: spec.architecture.classes,
+      }
+      questions.push({ output, selection: SELECTION, geometry: geometryOf(frame, size) })
+    }
+    await session.release()
+  })
+
+  it.each([0.5, 0.3, 0.05, 0.001])('give the same detections above %f', async (threshold) => {
+    const scoreThreshold = Math.fround(threshold)
+    for (const nms of ['class', 'agnostic'] as const) {
+      await expectSame(
+        questions.map((question) => ({ ...question, selection: { ...SELECTION, scoreThreshold, nms } })),
+      )
+    }
+  })
+})
