@@ -13,52 +13,57 @@
 #include "build_thread.h"
 #include "devices.h"
 #include "efficientdet_backend.h"
+#include "engine.h"
 #include "failure.h"
 #include "family.h"
 #include "library.h"
 #include "plan.h"
 
+struct ed_engine {
+  efficientdet::Engine engine;
+};
+
 namespace efficientdet {
 
 namespace {
 
-ed_status Answer(ed_message* message, ed_status status, const char* text) {
+ed_status Answer(ed_message *message, ed_status status, const char *text) {
   std::snprintf(message->text, message->capacity, "%s", text);
   return status;
 }
 
 /** Runs a function's body and makes a status of what it throws. */
 template <typename Body>
-ed_status Guarded(ed_message* message, Body body) noexcept {
+ed_status Guarded(ed_message *message, Body body) noexcept {
   try {
     body();
     return ED_OK;
-  } catch (const Failure& failure) {
+  } catch (const Failure &failure) {
     return Answer(message, failure.status, failure.message.c_str());
-  } catch (const std::bad_alloc&) {
+  } catch (const std::bad_alloc &) {
     return Answer(message, ED_OUT_OF_MEMORY, "The process has not enough memory.");
-  } catch (const std::exception& error) {
+  } catch (const std::exception &error) {
     return Answer(message, ED_FAILED, error.what());
   }
 }
 
 template <size_t Size>
-void Write(char (&text)[Size], const std::string& value) {
+void Write(char (&text)[Size], const std::string &value) {
   std::snprintf(text, Size, "%s", value.c_str());
 }
 
-ed_status Attach(const char* folder, ed_message* message) {
+ed_status Attach(const char *folder, ed_message *message) {
   return Guarded(message, [&] { Library::Attach(folder); });
 }
 
-ed_status Probe(ed_probe* probe, ed_message* message) {
+ed_status Probe(ed_probe *probe, ed_message *message) {
   return Guarded(message, [&] {
     *probe = {};
     Write(probe->cuda_version, CudaVersionText(CUDART_VERSION));
     const int driver = DriverVersion();
     if (driver != 0) Write(probe->driver_version, CudaVersionText(driver));
 
-    const Library& library = Library::Attached();
+    const Library &library = Library::Attached();
     Write(probe->library_version, VersionText(library.version()));
     Write(probe->description, std::string(family::kProduct) + " (" + probe->library_version + "), CUDA " +
                                   probe->cuda_version +
@@ -75,22 +80,47 @@ ed_status Probe(ed_probe* probe, ed_message* message) {
   });
 }
 
-ed_status Build(const uint8_t* onnx, size_t size, const ed_build_options* options, ed_bytes* plan,
-                ed_message* message) {
+ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
+                ed_message *message) {
   return Guarded(message, [&] { BuildOnThread(onnx, size, *options, plan); });
 }
 
-ed_status InspectPlan(const uint8_t* plan, size_t size, uint32_t device, ed_bytes* json, ed_message* message) {
+ed_status InspectPlan(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message) {
   return Guarded(message, [&] {
     const std::string text = Inspect(plan, size, device);
     *json = CopyBytes(text.data(), text.size());
   });
 }
 
-void FreeBytes(ed_bytes* bytes) {
+void FreeBytes(ed_bytes *bytes) {
   std::free(bytes->data);
   *bytes = {};
 }
+
+ed_status Load(const uint8_t *plan, size_t size, const ed_model *model, const ed_load_options *options,
+               ed_engine **engine, ed_message *message) {
+  return Guarded(message, [&] { *engine = new ed_engine{{plan, size, *model, *options}}; });
+}
+
+ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *message) {
+  return Guarded(message, [&] { *info = engine->engine.Info(); });
+}
+
+uint8_t *Allocate(size_t size) {
+  void *memory = nullptr;
+  if (AllocatePinned(&memory, size) == cudaSuccess) return static_cast<uint8_t *>(memory);
+  cudaGetLastError();
+  return nullptr;
+}
+
+void Release(uint8_t *memory) { cudaFreeHost(memory); }
+
+ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *selections,
+                ed_result *results, uint32_t count, ed_message *message) {
+  return Guarded(message, [&] { engine->engine.Infer(slot, frames, selections, results, count); });
+}
+
+void Destroy(ed_engine *engine) { delete engine; }
 
 const ed_backend kTable = {
     ED_BACKEND_ABI_VERSION,
@@ -101,18 +131,18 @@ const ed_backend kTable = {
     Build,
     InspectPlan,
     FreeBytes,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
+    Load,
+    Info,
+    Allocate,
+    Release,
+    Infer,
+    Destroy,
 };
 
 }  // namespace
 
 }  // namespace efficientdet
 
-extern "C" ED_EXPORT const ed_backend* efficientdet_open_backend(uint32_t abi_version) {
+extern "C" ED_EXPORT const ed_backend *efficientdet_open_backend(uint32_t abi_version) {
   return abi_version == ED_BACKEND_ABI_VERSION ? &efficientdet::kTable : nullptr;
 }

@@ -45,8 +45,8 @@ class Running {
     Shared().changed.notify_all();
   }
 
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
+  Running(const Running &) = delete;
+  Running &operator=(const Running &) = delete;
 
  private:
   struct State {
@@ -57,8 +57,8 @@ class Running {
   };
 
   /** Never destroyed, for threads may outlive static destructors. */
-  static State& Shared() {
-    static auto* state = new State;
+  static State &Shared() {
+    static auto *state = new State;
     return *state;
   }
 
@@ -93,9 +93,9 @@ struct Build {
     BuiltEngine engine;
     std::exception_ptr thrown;
     try {
-      Progress progress([this](double part, const char* name) { Tell(kReading + (1 - kReading) * part, name); },
+      Progress progress([this](double part, const char *name) { Tell(kReading + (1 - kReading) * part, name); },
                         cancelled);
-      LogListener log([this](ed_severity severity, const char* line) { Tell(severity, line); });
+      LogListener log([this](ed_severity severity, const char *line) { Tell(severity, line); });
       engine = BuildEngine(request, progress, log);
     } catch (...) {
       thrown = std::current_exception();
@@ -107,7 +107,7 @@ struct Build {
     changed.notify_all();
   }
 
-  void Tell(double part, const char* name) {
+  void Tell(double part, const char *name) {
     std::lock_guard<std::mutex> lock(mutex);
     fraction = part;
     phase = name;
@@ -115,14 +115,14 @@ struct Build {
     changed.notify_all();
   }
 
-  void Tell(ed_severity severity, const char* line) {
+  void Tell(ed_severity severity, const char *line) {
     std::lock_guard<std::mutex> lock(mutex);
     lines.push_back({severity, line});
     changed.notify_all();
   }
 };
 
-BuildRequest RequestOf(const uint8_t* onnx, size_t size, const ed_build_options& options) {
+BuildRequest RequestOf(const uint8_t *onnx, size_t size, const ed_build_options &options) {
   BuildRequest request;
   request.onnx.assign(onnx, onnx + size);
   request.max_batch = options.max_batch;
@@ -141,7 +141,7 @@ BuildRequest RequestOf(const uint8_t* onnx, size_t size, const ed_build_options&
 }
 
 /** Tells the caller what is new, without the lock: its functions may take their time. */
-void TellCaller(Build& build, std::unique_lock<std::mutex>& lock, const ed_build_options& options) {
+void TellCaller(Build &build, std::unique_lock<std::mutex> &lock, const ed_build_options &options) {
   const std::deque<Build::Line> lines = std::move(build.lines);
   build.lines.clear();
   const bool has_progress = build.has_progress;
@@ -150,7 +150,7 @@ void TellCaller(Build& build, std::unique_lock<std::mutex>& lock, const ed_build
   const std::string phase = build.phase;
   lock.unlock();
   if (options.log != nullptr) {
-    for (const Build::Line& line : lines) options.log(options.log_context, line.severity, line.text.c_str());
+    for (const Build::Line &line : lines) options.log(options.log_context, line.severity, line.text.c_str());
   }
   if (options.progress != nullptr && has_progress) {
     options.progress(options.progress_context, static_cast<float>(fraction), phase.c_str());
@@ -160,14 +160,14 @@ void TellCaller(Build& build, std::unique_lock<std::mutex>& lock, const ed_build
 
 }  // namespace
 
-ed_bytes CopyBytes(const void* data, size_t size) {
-  ed_bytes bytes{static_cast<uint8_t*>(std::malloc(size)), size};
+ed_bytes CopyBytes(const void *data, size_t size) {
+  ed_bytes bytes{static_cast<uint8_t *>(std::malloc(size)), size};
   if (bytes.data == nullptr) throw std::bad_alloc();
   std::memcpy(bytes.data, data, size);
   return bytes;
 }
 
-void BuildOnThread(const uint8_t* onnx, size_t size, const ed_build_options& options, ed_bytes* plan) {
+void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &options, ed_bytes *plan) {
   const auto build = std::make_shared<Build>();
   build->request = RequestOf(onnx, size, options);
   auto running = std::make_unique<Running>();
@@ -198,7 +198,7 @@ void BuildOnThread(const uint8_t* onnx, size_t size, const ed_build_options& opt
   if (build->cancelled) throw Failure{ED_CANCELLED, "The build was cancelled."};
   if (build->failure != nullptr) std::rethrow_exception(build->failure);
 
-  const BuiltEngine& built = build->built;
+  const BuiltEngine &built = build->built;
   const ed_bytes bytes = CopyBytes(built.plan->data(), built.plan->size());
   std::unique_ptr<uint8_t, decltype(&std::free)> guard(bytes.data, std::free);
   if (built.timing_cache != nullptr) {

@@ -14,9 +14,9 @@ namespace efficientdet {
  *
  * @throws Failure as BuildEngine does, and ED_CANCELLED.
  */
-void BuildOnThread(const uint8_t* onnx, size_t size, const ed_build_options& options, ed_bytes* plan);
+void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &options, ed_bytes *plan);
 
 /** Memory that the contract's free_bytes frees. @throws std::bad_alloc */
-ed_bytes CopyBytes(const void* data, size_t size);
+ed_bytes CopyBytes(const void *data, size_t size);
 
 }  // namespace efficientdet

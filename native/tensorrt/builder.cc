@@ -18,7 +18,7 @@ constexpr int kQuotedErrors = 3;
 
 std::string Product() { return std::string(family::kProduct); }
 
-void CheckOptions(const BuildRequest& request) {
+void CheckOptions(const BuildRequest &request) {
   if (request.max_batch == 0 || request.max_batch > INT32_MAX) {
     throw Failure{ED_INVALID, "The largest batch is " + std::to_string(request.max_batch) + "; it must be 1 or more."};
   }
@@ -40,12 +40,12 @@ void CheckOptions(const BuildRequest& request) {
 }
 
 /** "node /fpn/conv (Conv): what is wrong", for each error. */
-std::string ParserErrors(const nvonnxparser::IParser& parser) {
+std::string ParserErrors(const nvonnxparser::IParser &parser) {
   std::string text;
   const int count = parser.getNbErrors();
   for (int i = 0; i < std::min(count, kQuotedErrors); i++) {
-    const nvonnxparser::IParserError& error = *parser.getError(i);
-    const auto known = [](const char* name) { return name != nullptr && name[0] != '\0'; };
+    const nvonnxparser::IParserError &error = *parser.getError(i);
+    const auto known = [](const char *name) { return name != nullptr && name[0] != '\0'; };
     text += "\n";
     if (known(error.nodeName())) {
       text += "node " + std::string(error.nodeName());
@@ -58,7 +58,7 @@ std::string ParserErrors(const nvonnxparser::IParser& parser) {
   return text;
 }
 
-void Parse(const BuildRequest& request, nvonnxparser::IParser& parser, const LogListener& log) {
+void Parse(const BuildRequest &request, nvonnxparser::IParser &parser, const LogListener &log) {
   if (parser.parse(request.onnx.data(), request.onnx.size())) return;
   if (parser.getNbErrors() > 0 && !log.OutOfMemory()) {
     throw Failure{ED_INVALID, Product() + " refuses the graph:" + ParserErrors(parser)};
@@ -67,11 +67,11 @@ void Parse(const BuildRequest& request, nvonnxparser::IParser& parser, const Log
 }
 
 /** One profile for each bucket, or none where no input has a batch of any size. */
-void AddProfiles(nvinfer1::IBuilder& builder, const INetworkDefinition& network, uint32_t max_batch,
-                 IBuilderConfig& config) {
-  std::vector<nvinfer1::ITensor*> dynamic;
+void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network, uint32_t max_batch,
+                 IBuilderConfig &config) {
+  std::vector<nvinfer1::ITensor *> dynamic;
   for (int32_t i = 0; i < network.getNbInputs(); i++) {
-    nvinfer1::ITensor* input = network.getInput(i);
+    nvinfer1::ITensor *input = network.getInput(i);
     const nvinfer1::Dims shape = input->getDimensions();
     const std::string name = std::string("The graph's input ") + input->getName();
     for (int32_t d = 1; d < shape.nbDims; d++) {
@@ -94,9 +94,9 @@ void AddProfiles(nvinfer1::IBuilder& builder, const INetworkDefinition& network,
   uint32_t smallest = 1;
   for (const uint32_t bucket : BatchBuckets(max_batch)) {
     // The builder owns it.
-    nvinfer1::IOptimizationProfile* profile = builder.createOptimizationProfile();
+    nvinfer1::IOptimizationProfile *profile = builder.createOptimizationProfile();
     bool taken = profile != nullptr;
-    for (const nvinfer1::ITensor* input : dynamic) {
+    for (const nvinfer1::ITensor *input : dynamic) {
       const auto set = [&](nvinfer1::OptProfileSelector selector, uint32_t batch) {
         nvinfer1::Dims shape = input->getDimensions();
         shape.d[0] = static_cast<int64_t>(batch);
@@ -114,7 +114,7 @@ void AddProfiles(nvinfer1::IBuilder& builder, const INetworkDefinition& network,
   }
 }
 
-void SetFlag(IBuilderConfig& config, BuilderFlag flag, bool on) {
+void SetFlag(IBuilderConfig &config, BuilderFlag flag, bool on) {
   if (on) {
     config.setFlag(flag);
   } else {
@@ -131,8 +131,8 @@ std::vector<uint32_t> BatchBuckets(uint32_t max_batch) {
   return buckets;
 }
 
-BuiltEngine BuildEngine(BuildRequest& request, nvinfer1::IProgressMonitor& monitor, const LogListener& log) {
-  const Library& library = Library::Attached();
+BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monitor, const LogListener &log) {
+  const Library &library = Library::Attached();
   CheckOptions(request);
   const bool on_device = !family::kBuildsForTargets || request.targets.empty();
   if (on_device) UseDevice(request.device);

@@ -45,6 +45,6 @@ std::vector<uint32_t> BatchBuckets(uint32_t max_batch);
  * @throws Failure ED_INVALID for options that the family cannot serve and for graphs that TensorRT refuses, with the
  *     node's name; ED_UNAVAILABLE without a parser or a device; ED_OUT_OF_MEMORY; ED_FAILED.
  */
-BuiltEngine BuildEngine(BuildRequest& request, nvinfer1::IProgressMonitor& monitor, const LogListener& log);
+BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monitor, const LogListener &log);
 
 }  // namespace efficientdet

@@ -29,7 +29,7 @@ struct Limits {
 };
 
 /** Of the network that the tensors belong to. Sizes that are not known yet are -1 or a maximum. */
-DetectionsShape ShapeOf(const nvinfer1::Dims& class_logits, const Limits& limits) {
+DetectionsShape ShapeOf(const nvinfer1::Dims &class_logits, const Limits &limits) {
   return {static_cast<int32_t>(class_logits.d[1]), static_cast<int32_t>(class_logits.d[2]), limits.candidates,
           limits.capacity};
 }
@@ -39,36 +39,36 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
                                public nvinfer1::IPluginV3OneBuild,
                                public nvinfer1::IPluginV3OneRuntime {
  public:
-  explicit DetectionsPlugin(const Limits& limits)
+  explicit DetectionsPlugin(const Limits &limits)
       : limits_(limits),
         timing_cache_id_("capacity=" + std::to_string(limits.capacity) +
                          ",candidates=" + std::to_string(limits.candidates)) {}
 
-  nvinfer1::IPluginCapability* getCapabilityInterface(nvinfer1::PluginCapabilityType type) noexcept override {
+  nvinfer1::IPluginCapability *getCapabilityInterface(nvinfer1::PluginCapabilityType type) noexcept override {
     switch (type) {
       case nvinfer1::PluginCapabilityType::kCORE:
-        return static_cast<nvinfer1::IPluginV3OneCore*>(this);
+        return static_cast<nvinfer1::IPluginV3OneCore *>(this);
       case nvinfer1::PluginCapabilityType::kBUILD:
-        return static_cast<nvinfer1::IPluginV3OneBuild*>(this);
+        return static_cast<nvinfer1::IPluginV3OneBuild *>(this);
       case nvinfer1::PluginCapabilityType::kRUNTIME:
-        return static_cast<nvinfer1::IPluginV3OneRuntime*>(this);
+        return static_cast<nvinfer1::IPluginV3OneRuntime *>(this);
     }
     return nullptr;
   }
 
-  nvinfer1::IPluginV3* clone() noexcept override { return new (std::nothrow) DetectionsPlugin(limits_); }
+  nvinfer1::IPluginV3 *clone() noexcept override { return new (std::nothrow) DetectionsPlugin(limits_); }
 
   // --- Core
 
-  const char* getPluginName() const noexcept override { return kPluginName; }
-  const char* getPluginVersion() const noexcept override { return kPluginVersion; }
-  const char* getPluginNamespace() const noexcept override { return kPluginNamespace; }
+  const char *getPluginName() const noexcept override { return kPluginName; }
+  const char *getPluginVersion() const noexcept override { return kPluginVersion; }
+  const char *getPluginNamespace() const noexcept override { return kPluginNamespace; }
 
   // --- Build
 
   int32_t getNbOutputs() const noexcept override { return kOutputs; }
 
-  int32_t getOutputDataTypes(DataType* outputs, int32_t output_count, const DataType*,
+  int32_t getOutputDataTypes(DataType *outputs, int32_t output_count, const DataType *,
                              int32_t input_count) const noexcept override {
     if (input_count != kInputs || output_count != kOutputs) return -1;
     outputs[kDetections] = DataType::kFLOAT;
@@ -76,15 +76,15 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
     return 0;
   }
 
-  int32_t getOutputShapes(const nvinfer1::DimsExprs* inputs, int32_t input_count, const nvinfer1::DimsExprs*, int32_t,
-                          nvinfer1::DimsExprs* outputs, int32_t output_count,
-                          nvinfer1::IExprBuilder& expressions) noexcept override {
+  int32_t getOutputShapes(const nvinfer1::DimsExprs *inputs, int32_t input_count, const nvinfer1::DimsExprs *, int32_t,
+                          nvinfer1::DimsExprs *outputs, int32_t output_count,
+                          nvinfer1::IExprBuilder &expressions) noexcept override {
     if (input_count != kInputs || output_count != kOutputs) return -1;
     constexpr int32_t kRanks[kInputs] = {3, 3, 2, 2, 2};
     for (int32_t i = 0; i < kInputs; i++) {
       if (inputs[i].nbDims != kRanks[i]) return -1;
     }
-    const nvinfer1::IDimensionExpr* batch = inputs[kBoxRegression].d[0];
+    const nvinfer1::IDimensionExpr *batch = inputs[kBoxRegression].d[0];
     outputs[kDetections].nbDims = 3;
     outputs[kDetections].d[0] = batch;
     outputs[kDetections].d[1] = expressions.constant(limits_.capacity);
@@ -95,15 +95,15 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
     return 0;
   }
 
-  bool supportsFormatCombination(int32_t position, const DynamicPluginTensorDesc* tensors, int32_t input_count,
+  bool supportsFormatCombination(int32_t position, const DynamicPluginTensorDesc *tensors, int32_t input_count,
                                  int32_t output_count) noexcept override {
     if (input_count != kInputs || output_count != kOutputs) return false;
-    const PluginTensorDesc& tensor = tensors[position].desc;
+    const PluginTensorDesc &tensor = tensors[position].desc;
     const DataType type = position == kInputs + kCounts ? DataType::kINT32 : DataType::kFLOAT;
     return tensor.format == nvinfer1::TensorFormat::kLINEAR && tensor.type == type;
   }
 
-  int32_t configurePlugin(const DynamicPluginTensorDesc* inputs, int32_t input_count, const DynamicPluginTensorDesc*,
+  int32_t configurePlugin(const DynamicPluginTensorDesc *inputs, int32_t input_count, const DynamicPluginTensorDesc *,
                           int32_t output_count) noexcept override {
     if (input_count != kInputs || output_count != kOutputs) return -1;
     std::array<PluginTensorDesc, kInputs> tensors;
@@ -111,40 +111,40 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
     return Fit(tensors.data()) ? 0 : -1;
   }
 
-  size_t getWorkspaceSize(const DynamicPluginTensorDesc* inputs, int32_t, const DynamicPluginTensorDesc*,
+  size_t getWorkspaceSize(const DynamicPluginTensorDesc *inputs, int32_t, const DynamicPluginTensorDesc *,
                           int32_t) const noexcept override {
-    const nvinfer1::Dims& most = inputs[kClassLogits].max;
+    const nvinfer1::Dims &most = inputs[kClassLogits].max;
     return DetectionsWorkspace(static_cast<int32_t>(most.d[0]), ShapeOf(most, limits_));
   }
 
-  const char* getTimingCacheID() noexcept override { return timing_cache_id_.c_str(); }
+  const char *getTimingCacheID() noexcept override { return timing_cache_id_.c_str(); }
 
   // --- Runtime
 
-  int32_t onShapeChange(const PluginTensorDesc* inputs, int32_t input_count, const PluginTensorDesc*,
+  int32_t onShapeChange(const PluginTensorDesc *inputs, int32_t input_count, const PluginTensorDesc *,
                         int32_t output_count) noexcept override {
     return input_count == kInputs && output_count == kOutputs && Fit(inputs) ? 0 : -1;
   }
 
-  int32_t enqueue(const PluginTensorDesc* descriptions, const PluginTensorDesc*, const void* const* inputs,
-                  void* const* outputs, void* workspace, cudaStream_t stream) noexcept override {
-    const auto input = [&](Input index) { return static_cast<const float*>(inputs[index]); };
-    const nvinfer1::Dims& logits = descriptions[kClassLogits].dims;
+  int32_t enqueue(const PluginTensorDesc *descriptions, const PluginTensorDesc *, const void *const *inputs,
+                  void *const *outputs, void *workspace, cudaStream_t stream) noexcept override {
+    const auto input = [&](Input index) { return static_cast<const float *>(inputs[index]); };
+    const nvinfer1::Dims &logits = descriptions[kClassLogits].dims;
     const cudaError_t error = LaunchDetections(
         stream, static_cast<int32_t>(logits.d[0]), ShapeOf(logits, limits_),
         {input(kBoxRegression), input(kClassLogits), input(kAnchors), input(kClassThresholds), input(kSelections)},
-        {static_cast<float*>(outputs[kDetections]), static_cast<int32_t*>(outputs[kCounts])}, workspace);
+        {static_cast<float *>(outputs[kDetections]), static_cast<int32_t *>(outputs[kCounts])}, workspace);
     return error == cudaSuccess ? 0 : -1;
   }
 
   /** The copy belongs to the context; this plugin keeps nothing that contexts could not share. */
-  nvinfer1::IPluginV3* attachToContext(nvinfer1::IPluginResourceContext*) noexcept override { return clone(); }
+  nvinfer1::IPluginV3 *attachToContext(nvinfer1::IPluginResourceContext *) noexcept override { return clone(); }
 
-  const PluginFieldCollection* getFieldsToSerialize() noexcept override { return &serialised_; }
+  const PluginFieldCollection *getFieldsToSerialize() noexcept override { return &serialised_; }
 
  private:
   /** Whether the sizes of the inputs, as far as they are known (not -1), belong together. */
-  static bool Fit(const PluginTensorDesc* inputs) {
+  static bool Fit(const PluginTensorDesc *inputs) {
     constexpr int64_t kUnknown = -1;
     const auto size = [&](Input input, int32_t dimension) { return inputs[input].dims.d[dimension]; };
     const auto same = [](int64_t a, int64_t b) { return a == b || a == kUnknown || b == kUnknown; };
@@ -166,19 +166,19 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
 
 class DetectionsCreator final : public nvinfer1::IPluginCreatorV3One {
  public:
-  const char* getPluginName() const noexcept override { return kPluginName; }
-  const char* getPluginVersion() const noexcept override { return kPluginVersion; }
-  const char* getPluginNamespace() const noexcept override { return kPluginNamespace; }
+  const char *getPluginName() const noexcept override { return kPluginName; }
+  const char *getPluginVersion() const noexcept override { return kPluginVersion; }
+  const char *getPluginNamespace() const noexcept override { return kPluginNamespace; }
 
-  const PluginFieldCollection* getFieldNames() noexcept override { return &names_; }
+  const PluginFieldCollection *getFieldNames() noexcept override { return &names_; }
 
   /** Null, which TensorRT reports, for limits that are missing, of another type or out of range. */
-  nvinfer1::IPluginV3* createPlugin(const char*, const PluginFieldCollection* fields,
+  nvinfer1::IPluginV3 *createPlugin(const char *, const PluginFieldCollection *fields,
                                     nvinfer1::TensorRTPhase) noexcept override {
     Limits limits;
     for (int32_t i = 0; i < fields->nbFields; i++) {
-      const PluginField& field = fields->fields[i];
-      int32_t* limit = std::strcmp(field.name, "capacity") == 0     ? &limits.capacity
+      const PluginField &field = fields->fields[i];
+      int32_t *limit = std::strcmp(field.name, "capacity") == 0     ? &limits.capacity
                        : std::strcmp(field.name, "candidates") == 0 ? &limits.candidates
                                                                     : nullptr;
       // A parser may hand on what else the node has, such as the plugin's version.
@@ -198,9 +198,9 @@ class DetectionsCreator final : public nvinfer1::IPluginCreatorV3One {
 
 }  // namespace
 
-void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry& registry) {
+void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry &registry) {
   // Never destroyed: the registry keeps it.
-  static auto* creator = new DetectionsCreator;
+  static auto *creator = new DetectionsCreator;
   if (registry.getCreator(kPluginName, kPluginVersion, kPluginNamespace) == creator) return;
   if (!registry.registerCreator(*creator, kPluginNamespace)) {
     throw Failure{ED_FAILED, std::string(family::kProduct) + " does not take the plugin " + kPluginName +

@@ -5,9 +5,9 @@
 namespace efficientdet {
 
 /** What the plugin is known by to TensorRT's registry and in graphs: an ONNX node of this type and domain. */
-inline constexpr const char* kPluginName = "EfficientDetDetections";
-inline constexpr const char* kPluginVersion = "1";
-inline constexpr const char* kPluginNamespace = "efficientdet";
+inline constexpr const char *kPluginName = "EfficientDetDetections";
+inline constexpr const char *kPluginVersion = "1";
+inline constexpr const char *kPluginNamespace = "efficientdet";
 
 /**
  * Makes the plugin known that turns a network's raw outputs into detections. It takes, for batches of N frames,
@@ -23,6 +23,6 @@ inline constexpr const char* kPluginNamespace = "efficientdet";
  *
  * @throws Failure ED_FAILED if the registry refuses.
  */
-void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry& registry);
+void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry &registry);
 
 }  // namespace efficientdet

@@ -8,7 +8,7 @@ namespace efficientdet {
 
 namespace {
 
-[[noreturn]] void Fail(ed_status status, const std::string& what, cudaError_t error) {
+[[noreturn]] void Fail(ed_status status, const std::string &what, cudaError_t error) {
   // An error that is not taken away is found again by the next who asks.
   cudaGetLastError();
   throw Failure{status, what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")."};

@@ -18,12 +18,12 @@ namespace efficientdet::family {
 
 #if defined(TRT_MAJOR_RTX)
 
-inline constexpr const char* kName = "tensorrt-rtx";
-inline constexpr const char* kProduct = "TensorRT-RTX 1";
+inline constexpr const char *kName = "tensorrt-rtx";
+inline constexpr const char *kProduct = "TensorRT-RTX 1";
 inline constexpr int32_t kMajor = 1;
 /** What runs engines, and what reads ONNX files. */
-inline constexpr const char* kLibrary = "libtensorrt_rtx.so.1";
-inline constexpr const char* kParserLibrary = "libtensorrt_onnxparser_rtx.so.1";
+inline constexpr const char *kLibrary = "libtensorrt_rtx.so.1";
+inline constexpr const char *kParserLibrary = "libtensorrt_onnxparser_rtx.so.1";
 /** Whether it builds for named compute capabilities, and then with no device. */
 inline constexpr bool kBuildsForTargets = true;
 /** Whether engines can be made to run with later libraries and devices, and may contain plugins. */
@@ -34,15 +34,15 @@ inline constexpr bool kHasPlugins = false;
 
 inline constexpr int32_t kMajor = NV_TENSORRT_MAJOR;
 #if NV_TENSORRT_MAJOR == 10
-inline constexpr const char* kName = "tensorrt10";
-inline constexpr const char* kProduct = "TensorRT 10";
-inline constexpr const char* kLibrary = "libnvinfer.so.10";
-inline constexpr const char* kParserLibrary = "libnvonnxparser.so.10";
+inline constexpr const char *kName = "tensorrt10";
+inline constexpr const char *kProduct = "TensorRT 10";
+inline constexpr const char *kLibrary = "libnvinfer.so.10";
+inline constexpr const char *kParserLibrary = "libnvonnxparser.so.10";
 #else
-inline constexpr const char* kName = "tensorrt11";
-inline constexpr const char* kProduct = "TensorRT 11";
-inline constexpr const char* kLibrary = "libnvinfer.so.11";
-inline constexpr const char* kParserLibrary = "libnvonnxparser.so.11";
+inline constexpr const char *kName = "tensorrt11";
+inline constexpr const char *kProduct = "TensorRT 11";
+inline constexpr const char *kLibrary = "libnvinfer.so.11";
+inline constexpr const char *kParserLibrary = "libnvonnxparser.so.11";
 #endif
 inline constexpr bool kBuildsForTargets = false;
 inline constexpr bool kHasCompatibleEngines = true;
@@ -72,7 +72,7 @@ inline constexpr nvinfer1::NetworkDefinitionCreationFlags kNetworkFlags =
  * Says for which compute capabilities (10·major + minor; none for the current device) to build.
  * @throws Failure ED_INVALID for one that it does not know.
  */
-inline void SetTargets(nvinfer1::IBuilderConfig& config, const std::vector<uint32_t>& targets) {
+inline void SetTargets(nvinfer1::IBuilderConfig &config, const std::vector<uint32_t> &targets) {
   using nvinfer1::ComputeCapability;
   if (targets.empty()) {
     config.setNbComputeCapabilities(1);
@@ -100,17 +100,17 @@ inline void SetTargets(nvinfer1::IBuilderConfig& config, const std::vector<uint3
 
 /** There is none: TensorRT-RTX measures when an engine is loaded. */
 struct TimingCache {
-  nvinfer1::IHostMemory* serialize() const { return nullptr; }
+  nvinfer1::IHostMemory *serialize() const { return nullptr; }
 };
 
-inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig&, const std::vector<uint8_t>&) {
+inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig &, const std::vector<uint8_t> &) {
   return nullptr;
 }
 
 #else
 
 /** There are none to set: they build for the current device. */
-inline void SetTargets(nvinfer1::IBuilderConfig&, const std::vector<uint32_t>&) {}
+inline void SetTargets(nvinfer1::IBuilderConfig &, const std::vector<uint32_t> &) {}
 
 using TimingCache = nvinfer1::ITimingCache;
 
@@ -118,8 +118,8 @@ using TimingCache = nvinfer1::ITimingCache;
  * Has a build use what earlier builds measured, if that fits, and note what it measures itself. The cache, which must
  * outlive the building, is null if TensorRT makes none.
  */
-inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig& config,
-                                                   const std::vector<uint8_t>& earlier) {
+inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig &config,
+                                                   const std::vector<uint8_t> &earlier) {
   for (const size_t size : {earlier.size(), size_t{0}}) {
     std::unique_ptr<TimingCache> cache(config.createTimingCache(earlier.data(), size));
     if (cache != nullptr && config.setTimingCache(*cache, false)) return cache;

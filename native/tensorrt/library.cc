@@ -15,11 +15,11 @@ namespace {
 
 std::mutex attach_mutex;
 /** Never freed: threads may outlive static destructors at exit. */
-const Library* attached = nullptr;
+const Library *attached = nullptr;
 
 /** The folder's one name, whatever links lead to it; as given if there is none of that name. */
-std::string RealPath(const std::string& folder) {
-  char* real = realpath(folder.c_str(), nullptr);
+std::string RealPath(const std::string &folder) {
+  char *real = realpath(folder.c_str(), nullptr);
   if (real == nullptr) return folder;
   std::string path = real;
   free(real);
@@ -30,7 +30,7 @@ std::string RealPath(const std::string& folder) {
 class SharedObject {
  public:
   /** @throws Failure ED_UNAVAILABLE */
-  SharedObject(const std::string& folder, const std::string& file, const std::string& product)
+  SharedObject(const std::string &folder, const std::string &file, const std::string &product)
       : path_(folder.empty() ? file : folder + "/" + file) {
     // Local: the families define the same names.
     handle_ = dlopen(path_.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -49,13 +49,13 @@ class SharedObject {
     if (handle_ != nullptr) dlclose(handle_);
   }
 
-  SharedObject(const SharedObject&) = delete;
-  SharedObject& operator=(const SharedObject&) = delete;
+  SharedObject(const SharedObject &) = delete;
+  SharedObject &operator=(const SharedObject &) = delete;
 
   /** Writes a function's address. @throws Failure ED_UNAVAILABLE if there is none of that name. */
   template <typename Function>
-  void Find(const char* name, Function*& function, const std::string& product) const {
-    function = reinterpret_cast<Function*>(dlsym(handle_, name));
+  void Find(const char *name, Function *&function, const std::string &product) const {
+    function = reinterpret_cast<Function *>(dlsym(handle_, name));
     if (function == nullptr) {
       throw Failure{ED_UNAVAILABLE, path_ + " is a library, but not " + product + ": it has no function " + name + "."};
     }
@@ -63,11 +63,11 @@ class SharedObject {
 
   void Keep() { handle_ = nullptr; }
 
-  const std::string& path() const { return path_; }
+  const std::string &path() const { return path_; }
 
  private:
   std::string path_;
-  void* handle_ = nullptr;
+  void *handle_ = nullptr;
 };
 
 }  // namespace
@@ -77,7 +77,7 @@ std::string VersionText(int32_t version) {
          std::to_string(version % 100);
 }
 
-Library::Library(const std::string& folder) : folder_(folder) {
+Library::Library(const std::string &folder) : folder_(folder) {
   SharedObject object(folder, family::kLibrary, family::kProduct);
   int32_t (*get_version)() = nullptr;
   object.Find("getInferLibVersion", get_version, family::kProduct);
@@ -95,28 +95,28 @@ Library::Library(const std::string& folder) : folder_(folder) {
     SharedObject parser(folder, family::kParserLibrary, product);
     parser.Find("createNvOnnxParser_INTERNAL", create_parser_, product);
     parser.Keep();
-  } catch (const Failure& failure) {
+  } catch (const Failure &failure) {
     // Only building needs it.
     parser_failure_ = failure.message;
   }
   object.Keep();
 }
 
-void Library::Attach(const char* folder) {
+void Library::Attach(const char *folder) {
   const std::string real = folder == nullptr ? "" : RealPath(folder);
   std::lock_guard<std::mutex> lock(attach_mutex);
   if (attached == nullptr) {
-    auto* library = new Library(real);
+    auto *library = new Library(real);
     if constexpr (family::kHasPlugins) RegisterDetectionsPlugin(*library->plugins());
     attached = library;
   } else if (real != attached->folder_) {
-    const auto name = [](const std::string& path) { return path.empty() ? "the system's library paths" : path; };
+    const auto name = [](const std::string &path) { return path.empty() ? "the system's library paths" : path; };
     throw Failure{ED_INVALID, std::string(family::kProduct) + " was taken from " + name(attached->folder_) +
                                   " and cannot be taken from " + name(real) + " too: start another process for that."};
   }
 }
 
-const Library& Library::Attached() {
+const Library &Library::Attached() {
   std::lock_guard<std::mutex> lock(attach_mutex);
   if (attached == nullptr) throw Failure{ED_FAILED, "The backend is used before it was attached to its libraries."};
   return *attached;
@@ -126,18 +126,18 @@ const Library& Library::Attached() {
 // than it has.
 std::unique_ptr<nvinfer1::IBuilder> Library::CreateBuilder() const {
   const auto version = std::min<int32_t>(version_, NV_TENSORRT_VERSION);
-  return std::unique_ptr<nvinfer1::IBuilder>(static_cast<nvinfer1::IBuilder*>(create_builder_(&Log(), version)));
+  return std::unique_ptr<nvinfer1::IBuilder>(static_cast<nvinfer1::IBuilder *>(create_builder_(&Log(), version)));
 }
 
 std::unique_ptr<nvinfer1::IRuntime> Library::CreateRuntime() const {
   const auto version = std::min<int32_t>(version_, NV_TENSORRT_VERSION);
-  return std::unique_ptr<nvinfer1::IRuntime>(static_cast<nvinfer1::IRuntime*>(create_runtime_(&Log(), version)));
+  return std::unique_ptr<nvinfer1::IRuntime>(static_cast<nvinfer1::IRuntime *>(create_runtime_(&Log(), version)));
 }
 
-std::unique_ptr<nvonnxparser::IParser> Library::CreateParser(nvinfer1::INetworkDefinition& network) const {
+std::unique_ptr<nvonnxparser::IParser> Library::CreateParser(nvinfer1::INetworkDefinition &network) const {
   if (create_parser_ == nullptr) throw Failure{ED_UNAVAILABLE, parser_failure_};
   return std::unique_ptr<nvonnxparser::IParser>(
-      static_cast<nvonnxparser::IParser*>(create_parser_(&network, &Log(), NV_ONNX_PARSER_VERSION)));
+      static_cast<nvonnxparser::IParser *>(create_parser_(&network, &Log(), NV_ONNX_PARSER_VERSION)));
 }
 
 }  // namespace efficientdet

@@ -22,10 +22,10 @@ class Library {
    * @throws Failure ED_UNAVAILABLE if TensorRT is not there, is no library or has another version; ED_INVALID for a
    *     second folder.
    */
-  static void Attach(const char* folder);
+  static void Attach(const char *folder);
 
   /** @throws Failure ED_FAILED before `Attach`. */
-  static const Library& Attached();
+  static const Library &Attached();
 
   /** As getInferLibVersion tells it. */
   int32_t version() const { return version_; }
@@ -36,22 +36,22 @@ class Library {
   std::unique_ptr<nvinfer1::IBuilder> CreateBuilder() const;
   std::unique_ptr<nvinfer1::IRuntime> CreateRuntime() const;
   /** @throws Failure ED_UNAVAILABLE if there is no parser. */
-  std::unique_ptr<nvonnxparser::IParser> CreateParser(nvinfer1::INetworkDefinition& network) const;
+  std::unique_ptr<nvonnxparser::IParser> CreateParser(nvinfer1::INetworkDefinition &network) const;
 
-  nvinfer1::IPluginRegistry* plugins() const { return get_plugins_(); }
+  nvinfer1::IPluginRegistry *plugins() const { return get_plugins_(); }
 
  private:
-  Library(const std::string& folder);
+  Library(const std::string &folder);
 
   std::string folder_;
   int32_t version_ = 0;
   /** Why there is no parser. */
   std::string parser_failure_;
 
-  void* (*create_builder_)(void* logger, int32_t version) = nullptr;
-  void* (*create_runtime_)(void* logger, int32_t version) = nullptr;
-  void* (*create_parser_)(void* network, void* logger, int version) = nullptr;
-  nvinfer1::IPluginRegistry* (*get_plugins_)() = nullptr;
+  void *(*create_builder_)(void *logger, int32_t version) = nullptr;
+  void *(*create_runtime_)(void *logger, int32_t version) = nullptr;
+  void *(*create_parser_)(void *network, void *logger, int version) = nullptr;
+  nvinfer1::IPluginRegistry *(*get_plugins_)() = nullptr;
 };
 
 }  // namespace efficientdet

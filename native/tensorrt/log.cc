@@ -13,10 +13,10 @@ namespace {
 constexpr size_t kErrors = 3;
 
 /** The listener that this thread made, the innermost. */
-thread_local LogListener* own_listener = nullptr;
+thread_local LogListener *own_listener = nullptr;
 
-bool TellsOfMissingMemory(const char* line) {
-  constexpr const char* kPhrases[] = {"out of memory",
+bool TellsOfMissingMemory(const char *line) {
+  constexpr const char *kPhrases[] = {"out of memory",
                                       "outofmemory",
                                       "insufficient memory",
                                       "insufficient workspace",
@@ -24,7 +24,7 @@ bool TellsOfMissingMemory(const char* line) {
                                       "could not be allocated",
                                       "bad_alloc"};
   return std::any_of(std::begin(kPhrases), std::end(kPhrases),
-                     [line](const char* phrase) { return strcasestr(line, phrase) != nullptr; });
+                     [line](const char *phrase) { return strcasestr(line, phrase) != nullptr; });
 }
 
 ed_severity SeverityOf(nvinfer1::ILogger::Severity severity) {
@@ -43,7 +43,7 @@ ed_severity SeverityOf(nvinfer1::ILogger::Severity severity) {
 
 class Logger final : public nvinfer1::ILogger {
  public:
-  void log(Severity severity, const char* line) noexcept override {
+  void log(Severity severity, const char *line) noexcept override {
     // Verbose lines are thousands, for TensorRT's makers.
     if (severity == Severity::kVERBOSE) return;
     try {
@@ -52,40 +52,40 @@ class Logger final : public nvinfer1::ILogger {
         return;
       }
       std::lock_guard<std::mutex> lock(mutex_);
-      for (LogListener* listener : listeners_) listener->Hear(SeverityOf(severity), line);
+      for (LogListener *listener : listeners_) listener->Hear(SeverityOf(severity), line);
     } catch (...) {
       // A line that cannot be kept is lost; nothing may be thrown into TensorRT.
     }
   }
 
-  void Add(LogListener* listener) {
+  void Add(LogListener *listener) {
     std::lock_guard<std::mutex> lock(mutex_);
     listeners_.push_back(listener);
   }
 
-  void Remove(LogListener* listener) {
+  void Remove(LogListener *listener) {
     std::lock_guard<std::mutex> lock(mutex_);
     listeners_.erase(std::remove(listeners_.begin(), listeners_.end(), listener), listeners_.end());
   }
 
  private:
   std::mutex mutex_;
-  std::vector<LogListener*> listeners_;
+  std::vector<LogListener *> listeners_;
 };
 
 namespace {
 
 /** Never destroyed: TensorRT says things until the process has ended. */
-Logger& TheLogger() {
-  static auto* logger = new Logger;
+Logger &TheLogger() {
+  static auto *logger = new Logger;
   return *logger;
 }
 
 }  // namespace
 
-nvinfer1::ILogger& Log() { return TheLogger(); }
+nvinfer1::ILogger &Log() { return TheLogger(); }
 
-LogListener::LogListener(std::function<void(ed_severity, const char*)> forward)
+LogListener::LogListener(std::function<void(ed_severity, const char *)> forward)
     : forward_(std::move(forward)), outer_(own_listener) {
   own_listener = this;
   TheLogger().Add(this);
@@ -96,7 +96,7 @@ LogListener::~LogListener() {
   own_listener = outer_;
 }
 
-void LogListener::Hear(ed_severity severity, const char* line) {
+void LogListener::Hear(ed_severity severity, const char *line) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (severity != ED_INFO && TellsOfMissingMemory(line)) out_of_memory_ = true;
   if (severity == ED_ERROR) {
@@ -111,7 +111,7 @@ bool LogListener::OutOfMemory() const {
   return out_of_memory_;
 }
 
-Failure LogListener::FailureOf(ed_status status, const std::string& what) const {
+Failure LogListener::FailureOf(ed_status status, const std::string &what) const {
   std::lock_guard<std::mutex> lock(mutex_);
   std::string text = what;
   if (out_of_memory_) {
@@ -120,7 +120,7 @@ Failure LogListener::FailureOf(ed_status status, const std::string& what) const 
   }
   if (errors_.empty()) return {status, text + ", and does not say why."};
   text += ":";
-  for (const std::string& error : errors_) text += "\n" + error;
+  for (const std::string &error : errors_) text += "\n" + error;
   return {status, text};
 }
 

@@ -6,8 +6,8 @@
 
 namespace efficientdet {
 
-Deserialised Deserialise(const uint8_t* plan, size_t size, uint32_t device) {
-  const Library& library = Library::Attached();
+Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device) {
+  const Library &library = Library::Attached();
   const LogListener log;
   UseDevice(device);
   Deserialised made;
@@ -19,11 +19,11 @@ Deserialised Deserialise(const uint8_t* plan, size_t size, uint32_t device) {
   return made;
 }
 
-std::string Inspect(const uint8_t* plan, size_t size, uint32_t device) {
+std::string Inspect(const uint8_t *plan, size_t size, uint32_t device) {
   const LogListener log;
   const Deserialised made = Deserialise(plan, size, device);
   const std::unique_ptr<nvinfer1::IEngineInspector> inspector(made.engine->createEngineInspector());
-  const char* json =
+  const char *json =
       inspector == nullptr ? nullptr : inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON);
   if (json == nullptr) throw log.FailureOf(ED_FAILED, std::string(family::kProduct) + " cannot inspect the engine");
   return json;

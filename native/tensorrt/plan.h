@@ -19,9 +19,9 @@ struct Deserialised {
  * Makes a plan ready to run on a device, which this thread works on afterwards.
  * @throws Failure ED_UNAVAILABLE without such a device, ED_INVALID for a damaged or foreign plan, ED_OUT_OF_MEMORY.
  */
-Deserialised Deserialise(const uint8_t* plan, size_t size, uint32_t device);
+Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device);
 
 /** What the engine inspector tells of a plan, as JSON. @throws Failure as `Deserialise`, and ED_FAILED. */
-std::string Inspect(const uint8_t* plan, size_t size, uint32_t device);
+std::string Inspect(const uint8_t *plan, size_t size, uint32_t device);
 
 }  // namespace efficientdet

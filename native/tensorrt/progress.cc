@@ -11,7 +11,7 @@ constexpr double kShare = 0.9;
 
 }  // namespace
 
-void Progress::phaseStart(const char* name, const char* parent, int32_t steps) noexcept {
+void Progress::phaseStart(const char *name, const char *parent, int32_t steps) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = phases_.find(parent == nullptr ? "" : parent);
   const double begin = found == phases_.end() ? fraction_ : found->second.position;
@@ -22,11 +22,11 @@ void Progress::phaseStart(const char* name, const char* parent, int32_t steps) n
   Tell(begin, name);
 }
 
-bool Progress::stepComplete(const char* name, int32_t step) noexcept {
+bool Progress::stepComplete(const char *name, int32_t step) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = phases_.find(name);
   if (found != phases_.end()) {
-    Phase& phase = found->second;
+    Phase &phase = found->second;
     const auto at = [&](int32_t steps) {
       return phase.begin + (phase.end - phase.begin) * std::min(steps, phase.steps) / phase.steps;
     };
@@ -37,7 +37,7 @@ bool Progress::stepComplete(const char* name, int32_t step) noexcept {
   return !cancelled_;
 }
 
-void Progress::phaseFinish(const char* name) noexcept {
+void Progress::phaseFinish(const char *name) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = phases_.find(name);
   if (found == phases_.end()) return;
@@ -48,7 +48,7 @@ void Progress::phaseFinish(const char* name) noexcept {
   Tell(phase.end, name);
 }
 
-void Progress::Tell(double position, const char* phase) {
+void Progress::Tell(double position, const char *phase) {
   fraction_ = std::max(fraction_, position);
   tell_(fraction_, phase);
 }

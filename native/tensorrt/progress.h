@@ -18,12 +18,12 @@ namespace efficientdet {
 class Progress final : public nvinfer1::IProgressMonitor {
  public:
   /** `tell` is called by TensorRT's threads, one at a time; the building ends when `cancelled` turns true. */
-  Progress(std::function<void(double fraction, const char* phase)> tell, const std::atomic<bool>& cancelled)
+  Progress(std::function<void(double fraction, const char *phase)> tell, const std::atomic<bool> &cancelled)
       : tell_(std::move(tell)), cancelled_(cancelled) {}
 
-  void phaseStart(const char* name, const char* parent, int32_t steps) noexcept override;
-  bool stepComplete(const char* name, int32_t step) noexcept override;
-  void phaseFinish(const char* name) noexcept override;
+  void phaseStart(const char *name, const char *parent, int32_t steps) noexcept override;
+  bool stepComplete(const char *name, int32_t step) noexcept override;
+  void phaseFinish(const char *name) noexcept override;
 
  private:
   struct Phase {
@@ -36,10 +36,10 @@ class Progress final : public nvinfer1::IProgressMonitor {
     double step_end;
   };
 
-  void Tell(double position, const char* phase);
+  void Tell(double position, const char *phase);
 
-  const std::function<void(double, const char*)> tell_;
-  const std::atomic<bool>& cancelled_;
+  const std::function<void(double, const char *)> tell_;
+  const std::atomic<bool> &cancelled_;
   std::mutex mutex_;
   std::map<std::string, Phase> phases_;
   double fraction_ = 0;

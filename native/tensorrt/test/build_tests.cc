@@ -26,7 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-const ed_backend* backend;
+const ed_backend *backend;
 std::string model;
 
 const uint32_t kTargets[] = {89, 120};
@@ -47,30 +47,30 @@ struct Build {
     options.target_count = 1;
     options.optimisation_level = -1;
     options.cancel = &cancel;
-    options.progress = [](void* self, float fraction, const char* phase) {
-      auto* build = static_cast<Build*>(self);
+    options.progress = [](void *self, float fraction, const char *phase) {
+      auto *build = static_cast<Build *>(self);
       CHECK(std::this_thread::get_id() == build->caller);
       build->fractions.push_back(fraction);
       build->phases.emplace_back(phase);
     };
     options.progress_context = this;
-    options.log = [](void* self, ed_severity, const char* line) {
-      static_cast<Build*>(self)->lines.emplace_back(line);
+    options.log = [](void *self, ed_severity, const char *line) {
+      static_cast<Build *>(self)->lines.emplace_back(line);
     };
     options.log_context = this;
   }
 
   ~Build() { backend->free_bytes(&plan); }
 
-  Build(const Build&) = delete;
-  Build& operator=(const Build&) = delete;
+  Build(const Build &) = delete;
+  Build &operator=(const Build &) = delete;
 
-  Answer Run(const std::string& onnx) {
-    return Call(backend->build, reinterpret_cast<const uint8_t*>(onnx.data()), onnx.size(), &options, &plan);
+  Answer Run(const std::string &onnx) {
+    return Call(backend->build, reinterpret_cast<const uint8_t *>(onnx.data()), onnx.size(), &options, &plan);
   }
 };
 
-std::string SmallGraph(const std::vector<int64_t>& shape = {-1, 3, 8, 8}) {
+std::string SmallGraph(const std::vector<int64_t> &shape = {-1, 3, 8, 8}) {
   return small_graph::Onnx({{"/stem", "Relu"}, {"/head", "Sigmoid"}}, shape);
 }
 
@@ -88,7 +88,7 @@ void ASmallGraphIsBuilt() {
   CHECK(build.fractions.front() >= 0);
   CHECK(std::is_sorted(build.fractions.begin(), build.fractions.end()));
   CHECK(build.fractions.back() == 1);
-  CHECK(std::none_of(build.phases.begin(), build.phases.end(), [](const auto& phase) { return phase.empty(); }));
+  CHECK(std::none_of(build.phases.begin(), build.phases.end(), [](const auto &phase) { return phase.empty(); }));
   CHECK(!build.lines.empty());
 }
 
@@ -111,7 +111,7 @@ void ARefusedGraphNamesItsNode() {
 }
 
 void BytesThatAreNoGraph() {
-  for (const std::string& bytes : {std::string(), std::string("PK\3\4"), std::string(10000, 'x')}) {
+  for (const std::string &bytes : {std::string(), std::string("PK\3\4"), std::string(10000, 'x')}) {
     Build build;
     CHECK_ANSWER(build.Run(bytes), ED_INVALID, "TensorRT-RTX");
   }
@@ -174,7 +174,7 @@ void BuildsRunSideBySide() {
       }
     });
   }
-  for (auto& thread : threads) thread.join();
+  for (auto &thread : threads) thread.join();
 }
 
 /** Waits until no thread but this one is left, and tells the process's resident memory in MB. */
@@ -255,7 +255,7 @@ void AProcessMayEndWhileABuildIsLeftBehind() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
   CHECK(argc == 3 || argc == 4);
   backend = OpenBackend(argv[1]);
   const auto attached = [folder = argv[2]](void (*test)()) {

@@ -13,14 +13,14 @@
 
 namespace {
 
-const ed_backend* backend;
-const char* library_name;
-const char* parser_name;
-const char* version;
+const ed_backend *backend;
+const char *library_name;
+const char *parser_name;
+const char *version;
 std::string folder;
-const char* other_library;
+const char *other_library;
 
-Answer AttachTo(const std::string& path) { return Call(backend->attach, path.c_str()); }
+Answer AttachTo(const std::string &path) { return Call(backend->attach, path.c_str()); }
 
 void NothingWorksUnattached() {
   ed_probe probe{};
@@ -49,7 +49,7 @@ void NotALibrary() {
 void AnotherLibrary() {
   const Folder backend_itself;
   Dl_info info;
-  CHECK(dladdr(reinterpret_cast<const void*>(backend->attach), &info) != 0);
+  CHECK(dladdr(reinterpret_cast<const void *>(backend->attach), &info) != 0);
   backend_itself.Link(info.dli_fname, library_name);
   CHECK_ANSWER(AttachTo(backend_itself.path()), ED_UNAVAILABLE, "it has no function getInferLibVersion");
 }
@@ -124,7 +124,7 @@ void TheProbeTellsOfAMissingDriver() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
   CHECK(argc == 7);
   backend = OpenBackend(argv[1]);
   library_name = argv[2];

@@ -26,23 +26,23 @@ using nvinfer1::PluginFieldType;
 using nvinfer1::TensorFormat;
 using nvinfer1::TensorRTPhase;
 
-IPluginCreatorV3One* creator;
+IPluginCreatorV3One *creator;
 
-std::unique_ptr<IPluginV3> Make(const std::vector<PluginField>& fields, TensorRTPhase phase = TensorRTPhase::kBUILD) {
+std::unique_ptr<IPluginV3> Make(const std::vector<PluginField> &fields, TensorRTPhase phase = TensorRTPhase::kBUILD) {
   const PluginFieldCollection collection{static_cast<int32_t>(fields.size()), fields.data()};
   return std::unique_ptr<IPluginV3>(creator->createPlugin("detections", &collection, phase));
 }
 
 template <typename Capability>
-Capability* As(IPluginV3& plugin, PluginCapabilityType type) {
-  return static_cast<Capability*>(plugin.getCapabilityInterface(type));
+Capability *As(IPluginV3 &plugin, PluginCapabilityType type) {
+  return static_cast<Capability *>(plugin.getCapabilityInterface(type));
 }
 
-int32_t IntegerIn(const PluginFieldCollection& fields, const char* name) {
+int32_t IntegerIn(const PluginFieldCollection &fields, const char *name) {
   for (int32_t i = 0; i < fields.nbFields; i++) {
     if (std::strcmp(fields.fields[i].name, name) != 0) continue;
     CHECK(fields.fields[i].type == PluginFieldType::kINT32 && fields.fields[i].length == 1);
-    return *static_cast<const int32_t*>(fields.fields[i].data);
+    return *static_cast<const int32_t *>(fields.fields[i].data);
   }
   return -1;
 }
@@ -52,13 +52,13 @@ const int32_t kThousand = 1000;
 const PluginField kCapacity{"capacity", &kHundred, PluginFieldType::kINT32, 1};
 
 void MadeFromFieldsAndFromItsOwn() {
-  const PluginFieldCollection& names = *creator->getFieldNames();
+  const PluginFieldCollection &names = *creator->getFieldNames();
   CHECK(names.nbFields == 2);
   CHECK(std::strcmp(names.fields[0].name, "capacity") == 0);
 
   const auto plugin = Make({kCapacity, {"candidates", &kThousand, PluginFieldType::kINT32, 1}});
   CHECK(plugin != nullptr);
-  const PluginFieldCollection& kept =
+  const PluginFieldCollection &kept =
       *As<IPluginV3OneRuntime>(*plugin, PluginCapabilityType::kRUNTIME)->getFieldsToSerialize();
   CHECK(IntegerIn(kept, "capacity") == 100);
   CHECK(IntegerIn(kept, "candidates") == 1000);
@@ -66,7 +66,7 @@ void MadeFromFieldsAndFromItsOwn() {
   const std::unique_ptr<IPluginV3> loaded(creator->createPlugin("detections", &kept, TensorRTPhase::kRUNTIME));
   CHECK(loaded != nullptr);
   const std::unique_ptr<IPluginV3> copy(loaded->clone());
-  const PluginFieldCollection& again =
+  const PluginFieldCollection &again =
       *As<IPluginV3OneRuntime>(*copy, PluginCapabilityType::kRUNTIME)->getFieldsToSerialize();
   CHECK(IntegerIn(again, "capacity") == 100);
   CHECK(IntegerIn(again, "candidates") == 1000);
@@ -114,7 +114,7 @@ std::vector<DynamicPluginTensorDesc> Tensors() {
 
 void TensorsAreChecked() {
   const auto plugin = Make({kCapacity});
-  auto& build = *As<IPluginV3OneBuild>(*plugin, PluginCapabilityType::kBUILD);
+  auto &build = *As<IPluginV3OneBuild>(*plugin, PluginCapabilityType::kBUILD);
   std::vector<DynamicPluginTensorDesc> tensors = Tensors();
   CHECK(build.getNbOutputs() == 2);
   DataType types[2];
@@ -135,10 +135,10 @@ void TensorsAreChecked() {
   CHECK(build.configurePlugin(tensors.data(), 5, tensors.data() + 5, 2) == 0);
   CHECK(build.getWorkspaceSize(tensors.data(), 5, tensors.data() + 5, 2) > 0);
 
-  auto& runtime = *As<IPluginV3OneRuntime>(*plugin, PluginCapabilityType::kRUNTIME);
+  auto &runtime = *As<IPluginV3OneRuntime>(*plugin, PluginCapabilityType::kRUNTIME);
   const auto changed = [&](int32_t input, int32_t dimension, int64_t size) {
     std::vector<nvinfer1::PluginTensorDesc> shapes;
-    for (const auto& tensor : tensors) {
+    for (const auto &tensor : tensors) {
       shapes.push_back(tensor.desc);
       if (shapes.back().dims.d[0] == -1) shapes.back().dims.d[0] = 8;
     }
@@ -156,14 +156,14 @@ void TensorsAreChecked() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
   CHECK(argc == 4);
-  const ed_backend* backend = OpenBackend(argv[1]);
+  const ed_backend *backend = OpenBackend(argv[1]);
   CHECK_ANSWER(Call(backend->attach, argv[2]), ED_OK, "");
-  void* library = dlopen((std::string(argv[2]) + "/" + argv[3]).c_str(), RTLD_NOW | RTLD_NOLOAD);
+  void *library = dlopen((std::string(argv[2]) + "/" + argv[3]).c_str(), RTLD_NOW | RTLD_NOLOAD);
   CHECK(library != nullptr);
-  const auto registry = reinterpret_cast<nvinfer1::IPluginRegistry* (*)()>(dlsym(library, "getPluginRegistry"));
-  creator = static_cast<IPluginCreatorV3One*>(registry()->getCreator("EfficientDetDetections", "1", "efficientdet"));
+  const auto registry = reinterpret_cast<nvinfer1::IPluginRegistry *(*)()>(dlsym(library, "getPluginRegistry"));
+  creator = static_cast<IPluginCreatorV3One *>(registry()->getCreator("EfficientDetDetections", "1", "efficientdet"));
   CHECK(creator != nullptr);
   CHECK(registry()->getCreator("EfficientDetDetections", "2", "efficientdet") == nullptr);
 #define RUN(test) \

@@ -17,7 +17,7 @@ inline std::string Number(int field, uint64_t value) {
   return Varint(static_cast<uint64_t>(field) << 3) + Varint(value);
 }
 
-inline std::string Text(int field, const std::string& value) {
+inline std::string Text(int field, const std::string &value) {
   return Varint(static_cast<uint64_t>(field) << 3 | 2) + Varint(value.size()) + value;
 }
 
@@ -27,8 +27,8 @@ struct Node {
   std::string type;
 };
 
-inline std::string Onnx(const std::vector<Node>& nodes, const std::vector<int64_t>& shape) {
-  const auto value = [](const std::string& name, const std::vector<int64_t>& sizes) {
+inline std::string Onnx(const std::vector<Node> &nodes, const std::vector<int64_t> &shape) {
+  const auto value = [](const std::string &name, const std::vector<int64_t> &sizes) {
     std::string dimensions;
     for (const int64_t size : sizes) {
       dimensions +=
@@ -39,7 +39,7 @@ inline std::string Onnx(const std::vector<Node>& nodes, const std::vector<int64_
   };
   std::string graph;
   std::string from = "images";
-  for (const Node& node : nodes) {
+  for (const Node &node : nodes) {
     const std::string to = &node == &nodes.back() ? "answer" : node.name + "/out";
     graph += Text(1, Text(1, from) + Text(2, to) + Text(3, node.name) + Text(4, node.type));
     from = to;

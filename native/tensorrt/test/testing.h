@@ -24,7 +24,7 @@ struct Answer {
   ed_status status;
   std::string message;
 
-  bool Says(const std::string& words) const { return message.find(words) != std::string::npos; }
+  bool Says(const std::string &words) const { return message.find(words) != std::string::npos; }
 };
 
 /** Checks an answer and, if it is another, shows it. */
@@ -47,8 +47,8 @@ Answer Call(Function function, Arguments... arguments) {
   return {status, text};
 }
 
-inline const ed_backend* OpenBackend(const char* path) {
-  void* handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+inline const ed_backend *OpenBackend(const char *path) {
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) std::fprintf(stderr, "%s\n", dlerror());
   CHECK(handle != nullptr);
   const auto open = reinterpret_cast<ed_open_backend>(dlsym(handle, ED_OPEN_BACKEND));
@@ -59,7 +59,7 @@ inline const ed_backend* OpenBackend(const char* path) {
 
 /** Runs a test in a process of its own: a backend is attached once in each. */
 template <typename Test>
-void RunApart(const char* name, Test test) {
+void RunApart(const char *name, Test test) {
   std::fflush(stdout);
   const pid_t child = fork();
   CHECK(child >= 0);
@@ -88,12 +88,12 @@ class Folder {
   }
   ~Folder() { std::filesystem::remove_all(path_); }
 
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
+  Folder(const Folder &) = delete;
+  Folder &operator=(const Folder &) = delete;
 
   std::string path() const { return path_; }
 
-  void Link(const std::string& target, const std::string& name) const {
+  void Link(const std::string &target, const std::string &name) const {
     std::filesystem::create_symlink(std::filesystem::absolute(target), path_ + "/" + name);
   }
 

@@ -1,0 +1,86 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <string>
+
+#include "devices.h"
+#include "library.h"
+
+namespace efficientdet {
+
+namespace {
+
+PreprocessModel PreprocessOf(const ed_model &model, const Network &network) {
+  PreprocessModel result{};
+  result.width = network.input_width;
+  result.height = network.input_height;
+  std::copy_n(model.mean, 3, result.mean);
+  std::copy_n(model.std, 3, result.std);
+  std::copy_n(model.fill, 3, result.fill);
+  result.resize = model.resize;
+  result.half = network.half;
+  return result;
+}
+
+}  // namespace
+
+Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed_load_options &options)
+    : device_(options.device),
+      plan_bytes_(size),
+      deserialised_(Deserialise(plan, size, options.device)),
+      network_(DescribeNetwork(*deserialised_.engine, model)) {
+  if (options.slots == 0) throw Failure{ED_INVALID, "An engine with 0 slots cannot run; it needs 1 or more."};
+  const size_t anchor_bytes = static_cast<size_t>(network_.anchors) * 4 * sizeof(float);
+  anchors_.Reserve(anchor_bytes, "Allocating device memory for anchors");
+  Check(cudaMemcpy(anchors_.get(), model.anchors, anchor_bytes, cudaMemcpyHostToDevice), "Copying anchors");
+  for (uint32_t slot = 0; slot < options.slots; slot++) {
+    try {
+      pipelines_.push_back(std::make_unique<Pipeline>(*deserialised_.engine, network_, PreprocessOf(model, network_),
+                                                      anchors_.get<float>()));
+    } catch (const Failure &failure) {
+      // The device may have room for fewer slots than are asked for, which is told by `Info`.
+      if (failure.status != ED_OUT_OF_MEMORY || slot == 0) throw;
+      break;
+    }
+  }
+}
+
+Engine::~Engine() {
+  // Whoever destroys it may have worked on another device; a lost one has nothing to free.
+  cudaSetDevice(static_cast<int>(device_));
+}
+
+ed_engine_info Engine::Info() const {
+  ed_engine_info info{};
+  info.max_batch = static_cast<uint32_t>(network_.max_batch());
+  info.slots = static_cast<uint32_t>(pipelines_.size());
+  const std::string description = std::string(DescribeDevice(static_cast<int>(device_)).name) + ", " +
+                                  family::kProduct + " (" + VersionText(Library::Attached().version()) + ")";
+  description.copy(info.description, sizeof info.description - 1);
+  // The plan is weights, nearly all of it, and they lie on the device as they lie there.
+  info.device_bytes = plan_bytes_ + anchors_.size();
+  for (const auto &pipeline : pipelines_) info.device_bytes += pipeline->device_bytes();
+  return info;
+}
+
+void Engine::Infer(uint32_t slot, const ed_frame *frames, const ed_selection *selections, ed_result *results,
+                   uint32_t count) {
+  const Failure lost{ED_DEVICE_LOST, "The device failed under this engine, which is lost. Load it anew."};
+  if (lost_) throw lost;
+  if (slot >= pipelines_.size()) {
+    throw Failure{ED_INVALID, "There is no slot " + std::to_string(slot) + ": the engine has " +
+                                  std::to_string(pipelines_.size()) + "."};
+  }
+  try {
+    Check(cudaSetDevice(static_cast<int>(device_)), "Choosing the device");
+    pipelines_[slot]->Run(frames, selections, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));
+  } catch (const Failure &failure) {
+    // What a device does not recover from, every later call answers too.
+    if (failure.status == ED_INVALID || cudaDeviceSynchronize() == cudaSuccess) throw;
+    cudaGetLastError();
+    lost_ = true;
+    throw Failure{ED_DEVICE_LOST, lost.message + "\n" + failure.message};
+  }
+}
+
+}  // namespace efficientdet

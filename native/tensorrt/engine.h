@@ -1,0 +1,41 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cuda_objects.h"
+#include "efficientdet_backend.h"
+#include "network.h"
+#include "pipeline.h"
+#include "plan.h"
+
+namespace efficientdet {
+
+/** An engine on its device, with a pipeline for each slot. Its members are those of the contract. */
+class Engine {
+ public:
+  /** @throws Failure as `Deserialise`, and ED_INVALID if the plan is not of the model. */
+  Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed_load_options &options);
+  ~Engine();
+
+  Engine(const Engine &) = delete;
+  Engine &operator=(const Engine &) = delete;
+
+  ed_engine_info Info() const;
+
+  /** @throws Failure; ED_DEVICE_LOST from the first time on that the device does not recover. */
+  void Infer(uint32_t slot, const ed_frame *frames, const ed_selection *selections, ed_result *results, uint32_t count);
+
+ private:
+  const uint32_t device_;
+  const size_t plan_bytes_;
+  Deserialised deserialised_;
+  Network network_;
+  DeviceMemory anchors_;
+  std::vector<std::unique_ptr<Pipeline>> pipelines_;
+  std::atomic<bool> lost_{false};
+};
+
+}  // namespace efficientdet

@@ -1,0 +1,107 @@
+#include "network.h"
+
+#include <algorithm>
+#include <string>
+
+#include "detections.h"
+
+namespace efficientdet {
+
+namespace {
+
+using nvinfer1::DataType;
+using nvinfer1::Dims;
+using nvinfer1::ICudaEngine;
+
+/** Of the sizes that a tensor must have, the ones that may be any. */
+constexpr int64_t kAny = -1;
+
+const char *NameOf(DataType type) {
+  switch (type) {
+    case DataType::kFLOAT:
+      return "float32";
+    case DataType::kHALF:
+      return "float16";
+    case DataType::kINT32:
+      return "int32";
+    default:
+      return "another type";
+  }
+}
+
+std::string TextOf(const int64_t *sizes, int32_t count) {
+  std::string text;
+  for (int32_t i = 0; i < count; i++) text += (i == 0 ? "" : "×") + (sizes[i] < 0 ? "N" : std::to_string(sizes[i]));
+  return text;
+}
+
+bool Has(const ICudaEngine &engine, const char *name) {
+  for (int32_t i = 0; i < engine.getNbIOTensors(); i++) {
+    if (std::string(engine.getIOTensorName(i)) == name) return true;
+  }
+  return false;
+}
+
+/** @returns its shape */
+Dims CheckTensor(const ICudaEngine &engine, const char *name, std::initializer_list<DataType> types,
+                 std::initializer_list<int64_t> sizes) {
+  if (!Has(engine, name)) {
+    throw Failure{ED_INVALID,
+                  std::string("The engine has no tensor ") + name + ": it was not built of one of our graphs."};
+  }
+  const DataType type = engine.getTensorDataType(name);
+  const Dims shape = engine.getTensorShape(name);
+  int64_t found[Dims::MAX_DIMS];
+  std::copy_n(shape.d, shape.nbDims, found);
+  bool same =
+      shape.nbDims == static_cast<int32_t>(sizes.size()) && std::find(types.begin(), types.end(), type) != types.end();
+  for (size_t i = 0; same && i < sizes.size(); i++) {
+    same = sizes.begin()[i] == kAny || found[i] == sizes.begin()[i];
+  }
+  if (!same) {
+    throw Failure{ED_INVALID, std::string("The engine's tensor ") + name + " is " + TextOf(found, shape.nbDims) +
+                                  " of " + NameOf(type) + ", and the model's is " +
+                                  TextOf(sizes.begin(), static_cast<int32_t>(sizes.size())) + " of " +
+                                  NameOf(*types.begin()) + ": the engine belongs to another model."};
+  }
+  return shape;
+}
+
+}  // namespace
+
+Network DescribeNetwork(const ICudaEngine &engine, const ed_model &model) {
+  Network network{};
+  network.input_height = static_cast<int32_t>(model.input_height);
+  network.input_width = static_cast<int32_t>(model.input_width);
+  network.anchors = static_cast<int32_t>(model.anchor_count);
+  network.classes = static_cast<int32_t>(model.classes);
+  const Dims images = CheckTensor(engine, tensor::kImages, {DataType::kFLOAT, DataType::kHALF},
+                                  {kAny, 3, network.input_height, network.input_width});
+  network.half = engine.getTensorDataType(tensor::kImages) == DataType::kHALF;
+  network.has_plugin = Has(engine, tensor::kDetections);
+  if (network.has_plugin) {
+    CheckTensor(engine, tensor::kClassThresholds, {DataType::kFLOAT}, {kAny, network.classes});
+    CheckTensor(engine, tensor::kSelection, {DataType::kFLOAT}, {kAny, kSelectionFields});
+    CheckTensor(engine, tensor::kCounts, {DataType::kINT32}, {kAny, kCountFields});
+    const Dims detections =
+        CheckTensor(engine, tensor::kDetections, {DataType::kFLOAT}, {kAny, kAny, kDetectionFields});
+    network.capacity = static_cast<int32_t>(detections.d[1]);
+  } else {
+    CheckTensor(engine, tensor::kBoxRegression, {DataType::kFLOAT}, {kAny, network.anchors, 4});
+    CheckTensor(engine, tensor::kClassLogits, {DataType::kFLOAT}, {kAny, network.anchors, network.classes});
+  }
+
+  if (images.d[0] > 0) {
+    network.buckets.push_back({0, static_cast<int32_t>(images.d[0])});
+  } else {
+    for (int32_t profile = 0; profile < engine.getNbOptimizationProfiles(); profile++) {
+      const Dims most = engine.getProfileShape(tensor::kImages, profile, nvinfer1::OptProfileSelector::kMAX);
+      if (most.nbDims == 4 && most.d[0] > 0) network.buckets.push_back({profile, static_cast<int32_t>(most.d[0])});
+    }
+    std::sort(network.buckets.begin(), network.buckets.end(), [](auto a, auto b) { return a.batch < b.batch; });
+  }
+  if (network.buckets.empty()) throw Failure{ED_INVALID, "The engine takes batches of no size."};
+  return network;
+}
+
+}  // namespace efficientdet

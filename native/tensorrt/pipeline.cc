@@ -1,0 +1,333 @@
+#include "pipeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "log.h"
+
+namespace efficientdet {
+
+namespace {
+
+/** Device memory is handed out in multiples of it. */
+constexpr size_t kAlignment = 256;
+
+size_t Aligned(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
+struct Plane {
+  size_t row_bytes;
+  size_t rows;
+};
+
+/** The planes of a frame, of which there are one to three. */
+std::vector<Plane> PlanesOf(const ed_frame &frame) {
+  const size_t width = frame.width;
+  const size_t height = frame.height;
+  const size_t half_width = (width + 1) / 2;
+  const size_t half_height = (height + 1) / 2;
+  switch (frame.format) {
+    case ED_RGB:
+    case ED_BGR:
+      return {{3 * width, height}};
+    case ED_RGBA:
+    case ED_BGRA:
+      return {{4 * width, height}};
+    case ED_GREY:
+      return {{width, height}};
+    case ED_NV12:
+      return {{width, height}, {2 * half_width, half_height}};
+    case ED_I420:
+      return {{width, height}, {half_width, half_height}, {half_width, half_height}};
+  }
+  throw Failure{ED_INVALID, "A frame has the unknown format " + std::to_string(frame.format) + "."};
+}
+
+/** Bytes from a plane's begin to its end; its last row need not be padded. */
+size_t SizeOf(const Plane &plane, uint32_t stride) { return (plane.rows - 1) * stride + plane.row_bytes; }
+
+void CheckFrame(const ed_frame &frame) {
+  constexpr uint32_t kLargest = 1u << 30;
+  const std::string size = std::to_string(frame.width) + "×" + std::to_string(frame.height);
+  if (frame.width == 0 || frame.height == 0 || frame.width > kLargest || frame.height > kLargest) {
+    throw Failure{ED_INVALID, "A frame has " + size + " pixels; both sides must be 1 to 2³⁰."};
+  }
+  const std::vector<Plane> planes = PlanesOf(frame);
+  for (size_t i = 0; i < planes.size(); i++) {
+    if (frame.planes[i] == nullptr) throw Failure{ED_INVALID, "A frame lacks its plane " + std::to_string(i) + "."};
+    if (frame.strides[i] < planes[i].row_bytes) {
+      throw Failure{ED_INVALID, "A frame of " + size + " pixels has rows of " + std::to_string(frame.strides[i]) +
+                                    " bytes in plane " + std::to_string(i) + "; they must be of " +
+                                    std::to_string(planes[i].row_bytes) + " or more."};
+    }
+  }
+}
+
+}  // namespace
+
+Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const PreprocessModel &model,
+                   const float *anchors)
+    : network_(network), model_(model), anchors_(anchors), shape_{network.anchors, network.classes, 0, 0} {
+  const LogListener log;
+  Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
+  for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
+
+  const auto batch = static_cast<size_t>(network.max_batch());
+  const Parameters end = ParametersIn(nullptr);
+  const size_t parameter_bytes = reinterpret_cast<size_t>(end.selections) + batch * kSelectionFields * sizeof(float);
+  host_parameters_.Reserve(parameter_bytes, "Allocating pinned memory for parameters");
+  parameters_.Reserve(parameter_bytes, "Allocating device memory for parameters");
+  const size_t pixels = static_cast<size_t>(network.input_height) * static_cast<size_t>(network.input_width);
+  images_.Reserve(batch * 3 * pixels * (network.half ? 2 : 4), "Allocating device memory for the network's input");
+  const auto anchor_count = static_cast<size_t>(network.anchors);
+  if (!network.has_plugin) {
+    const char *what = "Allocating device memory for the network's outputs";
+    box_regression_.Reserve(batch * anchor_count * 4 * sizeof(float), what);
+    class_logits_.Reserve(batch * anchor_count * static_cast<size_t>(network.classes) * sizeof(float), what);
+  }
+  const auto activation_bytes = static_cast<size_t>(std::max<int64_t>(engine.getDeviceMemorySizeV2(), 1));
+  activations_.Reserve(activation_bytes, "Allocating device memory for the network's layers");
+
+  for (const Network::Bucket &bucket : network.buckets) {
+    Bucket made;
+    made.batch = bucket.batch;
+    made.context.reset(engine.createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
+    if (made.context == nullptr) throw log.FailureOf(ED_FAILED, "The engine makes no execution context");
+    made.context->setDeviceMemoryV2(activations_.get(), static_cast<int64_t>(activations_.size()));
+    if (!made.context->setOptimizationProfileAsync(bucket.profile, stream_.get())) {
+      throw log.FailureOf(ED_FAILED, "The engine does not take its optimisation profile");
+    }
+    buckets_.push_back(std::move(made));
+  }
+  Check(cudaStreamSynchronize(stream_.get()), "Making the engine ready");
+}
+
+Pipeline::~Pipeline() { cudaStreamSynchronize(stream_.get()); }
+
+Pipeline::Parameters Pipeline::ParametersIn(void *memory) const {
+  const auto batch = static_cast<size_t>(network_.max_batch());
+  const auto begin = reinterpret_cast<size_t>(memory);
+  const size_t thresholds = begin + Aligned(batch * sizeof(PreprocessFrame));
+  const size_t selections = thresholds + Aligned(batch * static_cast<size_t>(network_.classes) * sizeof(float));
+  return {static_cast<PreprocessFrame *>(memory), reinterpret_cast<float *>(thresholds),
+          reinterpret_cast<float *>(selections)};
+}
+
+void Pipeline::Run(const ed_frame *frames, const ed_selection *selections, ed_result *results, int32_t count) {
+  if (count < 1 || count > network_.max_batch()) {
+    throw Failure{ED_INVALID, "A batch has " + std::to_string(count) + " frames; the engine takes 1 to " +
+                                  std::to_string(network_.max_batch()) + "."};
+  }
+  for (int32_t i = 0; i < count; i++) CheckFrame(frames[i]);
+  const auto bucket = std::find_if(buckets_.begin(), buckets_.end(), [=](const Bucket &b) { return b.batch >= count; });
+  try {
+    Reserve(selections, results, count);
+    Check(cudaEventRecord(events_[0].get(), stream_.get()), "Starting the batch");
+    Send(*bucket, frames, selections, count);
+    // The first run brings what the network needs but once, which a graph must not do again.
+    if (bucket->runs == 1) Capture(*bucket);
+    if (bucket->graph.get() != nullptr) {
+      Check(cudaGraphLaunch(bucket->graph.get(), stream_.get()), "Starting the batch's graph");
+    } else {
+      Enqueue(*bucket, cudaEventRecordDefault);
+    }
+    bucket->runs++;
+    Receive(*bucket, results, count);
+  } catch (...) {
+    // The device may still read the caller's frames.
+    cudaStreamSynchronize(stream_.get());
+    throw;
+  }
+}
+
+/** Makes room for what the batch may find; graphs that know the old place are made anew. */
+void Pipeline::Reserve(const ed_selection *selections, const ed_result *results, int32_t count) {
+  DetectionsShape shape = shape_;
+  shape.candidates = std::max(shape.candidates, 1);
+  shape.detections = std::max(shape.detections, network_.has_plugin ? network_.capacity : 1);
+  for (int32_t i = 0; i < count; i++) {
+    shape.candidates = std::max(shape.candidates,
+                                static_cast<int32_t>(std::min<uint32_t>(selections[i].max_candidates, kMaxCandidates)));
+    // No more boxes leave suppression than enter it.
+    const auto wanted = static_cast<int32_t>(std::min<uint32_t>(results[i].capacity, kMaxCandidates));
+    if (!network_.has_plugin) shape.detections = std::max(shape.detections, wanted);
+  }
+  if (shape.candidates == shape_.candidates && shape.detections == shape_.detections) return;
+  for (Bucket &bucket : buckets_) {
+    bucket.graph.Reset();
+    bucket.runs = 0;
+  }
+  // Until there is room for all, there is none.
+  shape_.candidates = shape_.detections = 0;
+  const auto batch = static_cast<size_t>(network_.max_batch());
+  const size_t answer_bytes = batch * (kCountFields * sizeof(int32_t) +
+                                       static_cast<size_t>(shape.detections) * kDetectionFields * sizeof(float));
+  answers_.Reserve(answer_bytes, "Allocating device memory for detections");
+  host_answers_.Reserve(answer_bytes, "Allocating pinned memory for detections");
+  if (!network_.has_plugin) {
+    workspace_.Reserve(DetectionsWorkspace(network_.max_batch(), shape), "Allocating device memory for suppression");
+  }
+  shape_ = shape;
+}
+
+/** Copies the batch's frames and parameters to the device, and fills it up to the bucket's size. */
+void Pipeline::Send(const Bucket &bucket, const ed_frame *frames, const ed_selection *selections, int32_t count) {
+  size_t bytes = 0;
+  for (int32_t i = 0; i < count; i++) {
+    if (frames[i].memory == ED_DEVICE) continue;
+    const std::vector<Plane> planes = PlanesOf(frames[i]);
+    for (size_t p = 0; p < planes.size(); p++) bytes += Aligned(SizeOf(planes[p], frames[i].strides[p]));
+  }
+  frames_.Reserve(bytes, "Allocating device memory for frames");
+
+  const Parameters host = ParametersIn(host_parameters_.get());
+  auto *to = frames_.get<uint8_t>();
+  for (int32_t i = 0; i < count; i++) {
+    ed_frame frame = frames[i];
+    if (frame.memory == ED_HOST) {
+      const std::vector<Plane> planes = PlanesOf(frame);
+      for (size_t p = 0; p < planes.size(); p++) {
+        const size_t size = SizeOf(planes[p], frame.strides[p]);
+        Check(cudaMemcpyAsync(to, frame.planes[p], size, cudaMemcpyHostToDevice, stream_.get()), "Copying a frame");
+        frame.planes[p] = to;
+        to += Aligned(size);
+      }
+    }
+    const Letterbox letterbox = FitLetterbox(frame.width, frame.height, static_cast<uint32_t>(model_.width),
+                                             static_cast<uint32_t>(model_.height));
+    host.frames[i] = MakePreprocessFrame(frame, letterbox);
+
+    const ed_selection &selection = selections[i];
+    std::transform(selection.score_thresholds, selection.score_thresholds + network_.classes,
+                   host.class_thresholds + i * network_.classes, LogitThreshold);
+    float *row = host.selections + i * kSelectionFields;
+    row[kIouThreshold] = selection.iou_threshold;
+    row[kMaxDetectionsWanted] = static_cast<float>(selection.max_detections);
+    row[kMaxCandidatesWanted] = static_cast<float>(selection.max_candidates);
+    row[kAgnostic] = selection.agnostic != 0 ? 1.0f : 0.0f;
+    row[kScale] = static_cast<float>(letterbox.scale);
+    row[kSourceWidth] = static_cast<float>(frame.width);
+    row[kSourceHeight] = static_cast<float>(frame.height);
+    row[kScaleRemainder] = static_cast<float>(letterbox.scale - static_cast<double>(row[kScale]));
+  }
+  // Frames that are none, in which nothing is found.
+  for (int32_t i = count; i < bucket.batch; i++) {
+    host.frames[i] = {};
+    std::fill_n(host.class_thresholds + i * network_.classes, network_.classes, std::numeric_limits<float>::infinity());
+    const float none[kSelectionFields] = {0.5f, 1, 1, 0, 1, 1, 1, 0};
+    std::copy_n(none, kSelectionFields, host.selections + i * kSelectionFields);
+  }
+  Check(cudaMemcpyAsync(parameters_.get(), host_parameters_.get(), parameters_.size(), cudaMemcpyHostToDevice,
+                        stream_.get()),
+        "Copying a batch's parameters");
+}
+
+/** Tells the context where its tensors are. */
+void Pipeline::Connect(Bucket &bucket) {
+  const Parameters device = ParametersIn(parameters_.get());
+  int32_t *counts = answers_.get<int32_t>();
+  const struct {
+    const char *name;
+    void *memory;
+    bool is_input;
+  } tensors[] = {
+      {tensor::kImages, images_.get(), true},
+      {tensor::kClassThresholds, network_.has_plugin ? device.class_thresholds : nullptr, true},
+      {tensor::kSelection, network_.has_plugin ? device.selections : nullptr, true},
+      {tensor::kCounts, network_.has_plugin ? counts : nullptr, false},
+      {tensor::kDetections, network_.has_plugin ? counts + bucket.batch * kCountFields : nullptr, false},
+      {tensor::kBoxRegression, box_regression_.get(), false},
+      {tensor::kClassLogits, class_logits_.get(), false},
+  };
+  for (const auto &tensor : tensors) {
+    if (tensor.memory == nullptr) continue;
+    bool taken = bucket.context->setTensorAddress(tensor.name, tensor.memory);
+    if (taken && tensor.is_input) {
+      nvinfer1::Dims shape = bucket.context->getEngine().getTensorShape(tensor.name);
+      shape.d[0] = bucket.batch;
+      taken = bucket.context->setInputShape(tensor.name, shape);
+    }
+    if (!taken) throw Failure{ED_FAILED, std::string("The engine does not take its tensor ") + tensor.name + "."};
+  }
+}
+
+/** Everything between the copies, in the stream. */
+void Pipeline::Enqueue(Bucket &bucket, unsigned event_flags) {
+  const LogListener log;
+  Connect(bucket);
+  const Parameters device = ParametersIn(parameters_.get());
+  Check(LaunchPreprocess(stream_.get(), model_, device.frames, bucket.batch, images_.get()),
+        "Starting the preprocessing");
+  Check(cudaEventRecordWithFlags(events_[1].get(), stream_.get(), event_flags), "Starting the batch");
+  if (!bucket.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
+  Check(cudaEventRecordWithFlags(events_[2].get(), stream_.get(), event_flags), "Starting the batch");
+  if (network_.has_plugin) return;
+  int32_t *counts = answers_.get<int32_t>();
+  const DetectionsInputs inputs{box_regression_.get<float>(), class_logits_.get<float>(), anchors_,
+                                device.class_thresholds, device.selections};
+  const DetectionsOutputs outputs{reinterpret_cast<float *>(counts + bucket.batch * kCountFields), counts};
+  Check(LaunchDetections(stream_.get(), bucket.batch, shape_, inputs, outputs, workspace_.get()),
+        "Starting the suppression");
+}
+
+/** Makes a graph of a bucket's runs. Networks with layers that cannot be part of one go on without. */
+void Pipeline::Capture(Bucket &bucket) {
+  Graph graph;
+  Check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "Capturing the batch");
+  bool captured = true;
+  try {
+    Enqueue(bucket, cudaEventRecordExternal);
+  } catch (const Failure &) {
+    captured = false;
+  }
+  if (cudaStreamEndCapture(stream_.get(), graph.Place()) != cudaSuccess || !captured ||
+      cudaGraphInstantiate(bucket.graph.Place(), graph.get(), 0) != cudaSuccess) {
+    cudaGetLastError();
+    bucket.graph.Reset();
+  }
+}
+
+void Pipeline::Receive(const Bucket &bucket, ed_result *results, int32_t count) {
+  const auto batch = static_cast<size_t>(bucket.batch);
+  const size_t row = static_cast<size_t>(shape_.detections) * kDetectionFields;
+  const size_t bytes = batch * kCountFields * sizeof(int32_t) + static_cast<size_t>(count) * row * sizeof(float);
+  Check(cudaEventRecord(events_[3].get(), stream_.get()), "Ending the batch");
+  Check(cudaMemcpyAsync(host_answers_.get(), answers_.get(), bytes, cudaMemcpyDeviceToHost, stream_.get()),
+        "Copying detections");
+  Check(cudaStreamSynchronize(stream_.get()), "Running the batch");
+
+  float milliseconds[3];
+  for (size_t i = 0; i < 3; i++) {
+    Check(cudaEventElapsedTime(&milliseconds[i], events_[i].get(), events_[i + 1].get()), "Timing the batch");
+  }
+  const auto *counts = host_answers_.get<int32_t>();
+  const auto *detections = reinterpret_cast<const float *>(counts + batch * kCountFields);
+  for (int32_t i = 0; i < count; i++, counts += kCountFields, detections += row) {
+    ed_result &result = results[i];
+    const auto found = static_cast<uint32_t>(std::clamp(counts[kCount], 0, shape_.detections));
+    result.count = std::min(found, result.capacity);
+    for (uint32_t d = 0; d < result.count; d++) {
+      const float *from = detections + d * kDetectionFields;
+      result.detections[d] = {from[0], from[1], from[2], from[3], from[4], static_cast<uint32_t>(from[5])};
+    }
+    result.candidates_capped = counts[kCandidatesCapped];
+    result.detections_capped = counts[kDetectionsCapped] != 0 || found > result.count;
+    result.not_finite = counts[kNotFinite];
+    result.preprocess_ms = milliseconds[0];
+    result.network_ms = milliseconds[1];
+    result.postprocess_ms = milliseconds[2];
+  }
+}
+
+size_t Pipeline::device_bytes() const {
+  size_t bytes = 0;
+  for (const DeviceMemory *memory :
+       {&parameters_, &frames_, &images_, &box_regression_, &class_logits_, &workspace_, &answers_, &activations_}) {
+    bytes += memory->size();
+  }
+  return bytes;
+}
+
+}  // namespace efficientdet

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "cuda_objects.h"
+#include "detections.h"
+#include "efficientdet_backend.h"
+#include "network.h"
+#include "preprocess.h"
+
+namespace efficientdet {
+
+/**
+ * Detects in one batch at a time: frames → network's input → network → detections, in one stream of the device and in
+ * memory of its own. A batch is filled up to the size of its bucket, so that all runs of a bucket do the same; from the
+ * second on they are one CUDA graph, which starts in one call.
+ */
+class Pipeline {
+ public:
+  /**
+   * On this thread's device. The engine must outlive it.
+   * @param anchors in device memory: anchors×4
+   * @throws Failure
+   */
+  Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const PreprocessModel &model, const float *anchors);
+  /** Waits for what the device still does of it. */
+  ~Pipeline();
+
+  Pipeline(const Pipeline &) = delete;
+  Pipeline &operator=(const Pipeline &) = delete;
+
+  /** As the contract's `infer`. @throws Failure; whatever it throws, the device is done with the frames then. */
+  void Run(const ed_frame *frames, const ed_selection *selections, ed_result *results, int32_t count);
+
+  /** Memory that it holds on the device. */
+  size_t device_bytes() const;
+
+ private:
+  /** What a bucket's runs need. */
+  struct Bucket {
+    int32_t batch;
+    std::unique_ptr<nvinfer1::IExecutionContext> context;
+    GraphExecutable graph;
+    int runs = 0;
+  };
+
+  /** What the host tells the device of a batch, in one piece of memory on either side. */
+  struct Parameters {
+    PreprocessFrame *frames;
+    float *class_thresholds;
+    float *selections;
+  };
+
+  Parameters ParametersIn(void *memory) const;
+  void Reserve(const ed_selection *selections, const ed_result *results, int32_t count);
+  void Connect(Bucket &bucket);
+  void Send(const Bucket &bucket, const ed_frame *frames, const ed_selection *selections, int32_t count);
+  void Enqueue(Bucket &bucket, unsigned event_flags);
+  void Capture(Bucket &bucket);
+  void Receive(const Bucket &bucket, ed_result *results, int32_t count);
+
+  const Network network_;
+  const PreprocessModel model_;
+  const float *const anchors_;
+  /** Limits that the memory is made for. */
+  DetectionsShape shape_;
+
+  Stream stream_;
+  /** Before all, before the network, after it, after all. */
+  std::array<Event, 4> events_;
+  PinnedMemory host_parameters_;
+  DeviceMemory parameters_;
+  DeviceMemory frames_;
+  DeviceMemory images_;
+  DeviceMemory box_regression_;
+  DeviceMemory class_logits_;
+  DeviceMemory workspace_;
+  /** Counts, then detections, of the whole batch. */
+  DeviceMemory answers_;
+  PinnedMemory host_answers_;
+  /** What the network's layers work in, for one bucket at a time. */
+  DeviceMemory activations_;
+  /** Last: contexts and graphs use all of the above. */
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace efficientdet
