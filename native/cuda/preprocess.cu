@@ -19,6 +19,8 @@ constexpr int kColumns = 512;
 /** Weights per column that a block keeps. Beyond, for pictures more than 31 times as wide as they become, they are
     computed again and again. */
 constexpr int kWeights = 64;
+/** Blocks that share a multiprocessor. Left alone, the compiler aims at five and spills registers for them. */
+constexpr int kBlocksAtATime = 4;
 
 /** Pillow's fixed-point fraction bits: 8-bit samples times weights that sum to 1 stay below 2³¹. */
 constexpr int kFractionBits = 22;
@@ -95,6 +97,8 @@ __device__ __forceinline__ float Normalise(const PreprocessModel &model, float v
 /** A line's samples that make one sample of a resized line, weighted by Pillow's triangle filter. */
 struct Taps {
   double centre;
+  /** Of the triangle's sides. */
+  double slope;
   /** 1 / the sum of all weights before they are normalised. */
   double share;
   int begin;
@@ -102,9 +106,8 @@ struct Taps {
 };
 
 /** Height of the triangle over a sample. */
-__device__ __forceinline__ double Triangle(double centre, double slope, int sample) {
-  // Pillow multiplies by the reciprocal, which may differ from a division in the last bit.
-  const double height = 1 - fabs((sample - centre + 0.5) * slope);
+__device__ __forceinline__ double Triangle(const Taps &taps, int sample) {
+  const double height = 1 - fabs((sample - taps.centre + 0.5) * taps.slope);
   return height < 0 ? 0 : height;
 }
 
@@ -116,21 +119,22 @@ __device__ __forceinline__ double SupportOf(int from, int to) {
 
 __device__ Taps TapsOf(int from, int to, int position) {
   const double support = SupportOf(from, to);
-  const double slope = 1 / support;
   Taps taps;
+  // Pillow multiplies by it, which may differ from a division in the last bit.
+  taps.slope = 1 / support;
   taps.centre = (position + 0.5) * (static_cast<double>(from) / to);
   taps.begin = max(0, static_cast<int>(taps.centre - support + 0.5));
   taps.end = min(from, static_cast<int>(taps.centre + support + 0.5));
   double sum = 0;
-  for (int i = taps.begin; i < taps.end; ++i) sum += Triangle(taps.centre, slope, i);
+  for (int i = taps.begin; i < taps.end; ++i) sum += Triangle(taps, i);
   taps.share = sum == 0 ? 1 : 1 / sum;
   return taps;
 }
 
 /** The fixed-point weight of a sample, 0 beyond the taps. */
-__device__ __forceinline__ int WeightOf(const Taps &taps, double slope, int sample) {
+__device__ __forceinline__ int WeightOf(const Taps &taps, int sample) {
   if (sample < taps.begin || sample >= taps.end) return 0;
-  return static_cast<int>(0.5 + Triangle(taps.centre, slope, sample) * taps.share * (1 << kFractionBits));
+  return static_cast<int>(0.5 + Triangle(taps, sample) * taps.share * (1 << kFractionBits));
 }
 
 struct Sums {
@@ -167,7 +171,7 @@ __device__ void FillBeside(const PreprocessModel &model, int width, int height, 
  * @param block kTile × kRows threads
  */
 template <class Value>
-__global__ void __launch_bounds__(kTile *kRows)
+__global__ void __launch_bounds__(kTile *kRows, kBlocksAtATime)
     PreprocessAntialiased(PreprocessModel model, const PreprocessFrame *frames, Value *inputs) {
   __shared__ Taps across[kTile];
   __shared__ Taps down[kTile];
@@ -193,14 +197,12 @@ __global__ void __launch_bounds__(kTile *kRows)
   if (warp == 1 && lane < rows) down[lane] = TapsOf(frame.height, height, top + lane);
   __syncthreads();
 
-  const double across_slope = 1 / SupportOf(frame.width, width);
-  const double down_slope = 1 / SupportOf(frame.height, height);
-  const Taps taps = across[min(lane, columns - 1)];
+  const Taps &taps = across[min(lane, columns - 1)];
   // The same for all columns, as all threads must go the same way.
   const bool keeps_weights = 2 * SupportOf(frame.width, width) + 1 <= kWeights;
   if (keeps_weights && lane < columns) {
     for (int i = warp; i < taps.end - taps.begin; i += kRows) {
-      across_weights[lane][i] = WeightOf(taps, across_slope, taps.begin + i);
+      across_weights[lane][i] = WeightOf(taps, taps.begin + i);
     }
   }
   __syncthreads();
@@ -223,7 +225,7 @@ __global__ void __launch_bounds__(kTile *kRows)
       if (has_row && lane < columns) {
         const int to = min(taps.end, end);
         for (int x = max(taps.begin, column); x < to; ++x) {
-          const int weight = keeps_weights ? across_weights[lane][x - taps.begin] : WeightOf(taps, across_slope, x);
+          const int weight = keeps_weights ? across_weights[lane][x - taps.begin] : WeightOf(taps, x);
           line.Add(weight, source[warp][x - column]);
         }
       }
@@ -234,7 +236,7 @@ __global__ void __launch_bounds__(kTile *kRows)
     const int tap_row = thread / kRows;
     if (tap_row < rows) {
       const int y = row + thread % kRows;
-      down_weights[tap_row][thread % kRows] = y < last_row ? WeightOf(down[tap_row], down_slope, y) : 0;
+      down_weights[tap_row][thread % kRows] = y < last_row ? WeightOf(down[tap_row], y) : 0;
     }
     __syncthreads();
     // Along y: each thread has four pixels of a column.

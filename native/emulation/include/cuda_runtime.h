@@ -95,7 +95,8 @@ inline constexpr emulation::Values<&emulation::Thread::grid_size> gridDim;
 
 inline void __syncthreads() { emulation::Barrier(); }
 inline void __syncwarp(unsigned mask = ~0u) { emulation::Exchange(mask, 0); }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+/** Blocks run one after another, so what one has written is there for the next. */
+inline void __threadfence() {}
 
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const uint64_t *votes = emulation::Exchange(mask, predicate != 0);
