@@ -24,13 +24,13 @@ export interface DeviceMemory {
 const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
 
 /**
- * Coefficients of TensorRT-RTX 1.7.1's builder, measured as docs/engines.md tells: every size in fp32 and fp16, batch
- * up to 1 and 8, at its peak. The builder holds several copies of the weights, and one set more for each batch size
- * that it tunes for.
+ * Of TensorRT-RTX 1.7.1's builder, rounded up from measured peaks (docs/engines.md): a base, copies of the weights, and
+ * for each layer what its kernels take, once and again for every further batch size that it tunes for.
  */
-const HOST_BASE = 350e6
-const HOST_COPIES = { fp32: 3.7, tf32: 3.7, fp16: 4.5, bf16: 4.5 } as const
-const HOST_COPIES_PER_BUCKET = 1
+const HOST_BASE = 100e6
+const HOST_COPIES = 3.9
+const HOST_PER_LAYER = 0.32e6
+const HOST_PER_LAYER_AND_BUCKET = 0.07e6
 
 /** A CUDA context with TensorRT's kernels, by NVIDIA's documentation of lazy loading; not measured here. */
 const DEVICE_BASE = 400e6
@@ -41,7 +41,7 @@ const DEVICE_COPIES = 2
 export const SPARING_LEVEL = 1
 
 /**
- * Estimates what a build takes: on the host a base and copies of the weights; on the GPU a base, two copies of the
+ * Estimates what a build takes: on the host a base, copies of the weights and kernels; on the GPU a base, two copies of the
  * weights, the largest layer and the outputs at the largest batch, and scratch memory for kernels under trial – the
  * workspace where that was limited, else as much again as the largest layer.
  *
@@ -53,16 +53,26 @@ export function estimateMemory(
   { precision, maxBatch, workspaceBytes, optimisationLevel }: EngineSettings,
   onDevice: boolean,
 ): BuildMemory {
-  const { weights, largestLayer, outputs } = footprint(architecture, size)
+  const { weights, largestLayer, outputs, layers } = footprint(architecture, size)
   const width = BYTES_PER_VALUE[precision]
-  const buckets = bucketsUpTo(maxBatch).length
-  const host = HOST_BASE + weights * width * (HOST_COPIES[precision] + HOST_COPIES_PER_BUCKET * (buckets - 1))
+  const more = bucketsUpTo(maxBatch).length - 1
+  const kernels = layers * (HOST_PER_LAYER + more * HOST_PER_LAYER_AND_BUCKET)
+  const host = HOST_BASE + HOST_COPIES * weights * width + kernels
   if (!onDevice) return { host, device: 0 }
   const layer = maxBatch * largestLayer * width
   const isSparing = optimisationLevel >= 0 && optimisationLevel <= SPARING_LEVEL
   const workspace = workspaceBytes > 0 ? workspaceBytes : isSparing ? 0 : layer
   const device = DEVICE_BASE + weights * width * DEVICE_COPIES + layer + maxBatch * outputs * 4 + workspace
   return { host, device }
+}
+
+/** What the largest layer reads and writes, at the largest batch. */
+export function largestLayerBytes(
+  architecture: Architecture,
+  size: Size,
+  { precision, maxBatch }: EngineSettings,
+): number {
+  return maxBatch * footprint(architecture, size).largestLayer * BYTES_PER_VALUE[precision]
 }
 
 /** Beyond this part of what is free a build may still succeed, and is warned of. */

@@ -12,6 +12,8 @@ export interface Footprint {
   readonly largestLayer: number
   /** What the two heads give, of one picture. */
   readonly outputs: number
+  /** How many layers there are. */
+  readonly layers: number
 }
 
 /** Runs the network's description with an interpreter that only counts. */
@@ -19,9 +21,11 @@ export function footprint(architecture: Architecture, input: Size): Footprint {
   const kernels = new Map<string, number>()
   let largestLayer = 0
   let outputs = 0
+  let count = 0
 
   const layer = <T extends FeatureMap>(inputs: readonly FeatureMap[], output: T): T => {
     const values = [...inputs, output].reduce((sum, map) => sum + valuesOf(map), 0)
+    count++
     largestLayer = Math.max(largestLayer, values)
     return output
   }
@@ -40,12 +44,13 @@ export function footprint(architecture: Architecture, input: Size): Footprint {
     fuse: (inputs) => layer(inputs, inputs[0]),
     output(levels, { name, anchors, values }) {
       kernels.set(name, anchors * values * (levels[0].channels + 1))
+      count += levels.length
       for (const level of levels) outputs += level.height * level.width * anchors * values
     },
   }
   efficientDet(layers, { channels: 3, ...input }, architecture)
   const weights = [...kernels.values()].reduce((sum, count) => sum + count, 0)
-  return { weights, largestLayer, outputs }
+  return { weights, largestLayer, outputs, layers: count }
 }
 
 function valuesOf({ channels, height, width }: FeatureMap): number {

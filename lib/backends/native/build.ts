@@ -2,9 +2,15 @@ import type { Addon, NativeProbe } from '../../binding/addon.js'
 import { type CachedEngine, cachedEngine } from '../../engines/cache.js'
 import { freeMemory } from '../../engines/free-memory.js'
 import type { EngineHeader, EnginePrecision, EngineTarget } from '../../engines/header.js'
-import { ADVICE, checkMemory, estimateMemory, SPARING_LEVEL } from '../../engines/memory.js'
+import {
+  ADVICE,
+  checkMemory,
+  estimateMemory,
+  largestLayerBytes,
+  SPARING_LEVEL,
+} from '../../engines/memory.js'
 import type { BuildProgress } from '../../engines/rising.js'
-import { EfficientDetError } from '../../errors.js'
+import { EfficientDetError, type ErrorCode } from '../../errors.js'
 import type { FloatType } from '../../graph/builder.js'
 import type { Size } from '../../models/levels.js'
 import type { EngineChoices } from '../../options/engine.js'
@@ -15,7 +21,7 @@ import { VERSION } from '../../version.js'
 import type { WeightsOptions } from '../../weights/decide.js'
 import type { LoadStage } from '../backend.js'
 import type { NativeLibrary } from './library.js'
-import { nativeError } from './native-error.js'
+import { buildError } from './native-error.js'
 
 export interface NativeBuildRequest {
   /** The weights file. */
@@ -151,10 +157,11 @@ interface BuildContext {
 async function build(
   { addon, library }: { readonly addon: Addon; readonly library: NativeLibrary['library'] },
   { onnx }: HashedGraph,
-  { header: { settings, target }, device, timingCache, signal }: BuildContext,
+  { header, device, timingCache, signal }: BuildContext,
   onProgress: BuildProgress,
 ): Promise<{ plan: Uint8Array; timingCache: Uint8Array }> {
   signal?.throwIfAborted()
+  const { settings, target } = header
   const cancel = new Int32Array(new SharedArrayBuffer(4))
   const stopListening = onAbort(signal, () => Atomics.store(cancel, 0, 1))
   const { maxBatch, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = settings
@@ -177,11 +184,16 @@ async function build(
     return built
   } catch (error) {
     if (signal?.aborted) throw signal.reason
-    const failure = nativeError(error, 'The engine cannot be built')
-    if (failure.code !== 'ERR_OUT_OF_MEMORY') throw failure
-    const { code, message, cause, details } = failure
-    throw new EfficientDetError(code, `${message} ${ADVICE}`, { cause, details })
+    throw buildError(error, (code, message) => adviceOn(code, message, header))
   } finally {
     stopListening()
   }
+}
+
+function adviceOn(code: ErrorCode, message: string, { spec, size, settings }: EngineHeader): string | null {
+  if (code === 'ERR_OUT_OF_MEMORY') return ADVICE
+  const { workspaceBytes } = settings
+  if (workspaceBytes === 0 || !/workspace/i.test(message)) return null
+  const largest = largestLayerBytes(spec.architecture, size, settings)
+  return `The workspace was limited to ${workspaceBytes / 1e6} MB, and the largest layer moves ${Math.ceil(largest / 1e6)} MB. Allow more, or leave it to TensorRT.`
 }

@@ -9,11 +9,25 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ERR_DEVICE_LOST: 'ERR_DEVICE_LOST',
 }
 
-/** An error of the addon as ours, made where the caller's stack can be seen; a build's has `details.log`. */
+/** An error of the addon as ours, made where the caller's stack can be seen. */
 export function nativeError(error: unknown, what: string): EfficientDetError {
-  const { code, message, log } = error as { code?: string; message: string; log?: string }
-  return new EfficientDetError(CODES[code ?? ''] ?? 'ERR_INFERENCE', `${what}: ${message}`, {
-    cause: error,
-    ...(log && { details: { log } }),
-  })
+  const { code, message } = error as { code?: string; message: string }
+  return new EfficientDetError(CODES[code ?? ''] ?? 'ERR_INFERENCE', `${what}: ${message}`, { cause: error })
+}
+
+/**
+ * An error of a build, with what TensorRT said as `details.log`.
+ *
+ * @param advice what to do about it, by its code and message
+ */
+export function buildError(
+  error: unknown,
+  advice: (code: ErrorCode, message: string) => string | null,
+): EfficientDetError {
+  const { code: found, message, cause } = nativeError(error, 'The engine cannot be built')
+  // Nothing was run: what failed is the building.
+  const code = found === 'ERR_INFERENCE' ? 'ERR_ENGINE' : found
+  const { log = '' } = error as { log?: string }
+  const advised = [message.replace(/(?<![.!?])$/, '.'), advice(code, message)].filter((text) => text !== null)
+  return new EfficientDetError(code, advised.join(' '), { cause, details: { log } })
 }
