@@ -85,8 +85,15 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
   it('is the same for loading as for building', async () => {
     await emptyCache()
     await build('person', { maxBatch: 4 })
-    const detector = await EfficientDet.load('person', { ...FAKE, backend: 'tensorrt', maxBatchSize: 4 })
+    const heard: string[] = []
+    const detector = await EfficientDet.load('person', {
+      ...FAKE,
+      backend: 'tensorrt',
+      maxBatchSize: 4,
+      onProgress: ({ stage, fraction }) => heard.push(`${stage} ${fraction}`),
+    })
     await detector.dispose()
+    expect(heard).toEqual(['weights 0', 'graph 1', 'engine 0', 'engine 1'])
     expect(await readdir(enginesFolder())).toHaveLength(2)
   })
 })

@@ -81,6 +81,7 @@ export async function buildNative(
     notes: graph.notes,
   }
   const notes: string[] = []
+  onStage('engine', 0)
   const built = await cachedEngine({
     header,
     unfit: engine.unfit,
@@ -94,6 +95,7 @@ export async function buildNative(
       return build(native, graph, { header, device: engine.device, timingCache, signal }, onBuilding)
     },
   })
+  if (built.cached) onProgress({ fraction: 1, phase: 'built before' })
   if (built.notKept !== null) {
     notes.push(`The engine is not kept, and the next start builds it again: ${built.notKept.message}`)
   }

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import { type BuildOptions, checkBuildOptions } from '#lib/options/build.js'
+import { checkEngine } from '#lib/options/engine.js'
+import { refusal } from '../helpers/refusal.js'
+
+describe('build options', () => {
+  it('have the defaults that are documented', () => {
+    const { onProgress, ...settings } = checkBuildOptions({})
+    expect(onProgress).toBeTypeOf('function')
+    expect(settings).toEqual({
+      weights: {},
+      size: null,
+      maxBatch: 8,
+      targets: [],
+      backendLibrary: null,
+      output: null,
+      engine: checkEngine(undefined),
+      signal: undefined,
+    })
+  })
+
+  it('take compute capabilities as NVIDIA writes them, once each and rising', () => {
+    const { targets } = checkBuildOptions({ targets: ['sm120', 'SM_89', '8.9', '75'] })
+    expect(targets).toEqual([75, 89, 120])
+  })
+
+  it.each<[object, RegExp]>([
+    [{ targets: [] }, /targets is a list of 0; expected a list of compute capabilities/],
+    [{ targets: 'sm89' }, /targets is "sm89"/],
+    [{ targets: ['sm8'] }, /a target is "sm8"/],
+    [{ targets: [null] }, /a target is null/],
+    [{ maxBatch: 65 }, /maxBatch is 65; expected a whole number from 1 to 64/],
+    [{ family: 10 }, /family is 10; expected one of '10', '11', 'rtx'/],
+    [{ precision: 'fp8' }, /precision is "fp8"/],
+    [{ workspace: 1.5 }, /workspace is 1\.5/],
+    [{ optimisationLevel: -1 }, /optimisationLevel is -1; expected a whole number from 0 to 5/],
+    [{ versionCompatible: 'yes' }, /versionCompatible is "yes"; expected true or false/],
+    [{ checkMemory: 1 }, /checkMemory is 1; expected true or false/],
+    [{ unfit: 'ignore' }, /unfit is "ignore"/],
+    [{ device: 16 }, /device is 16/],
+    [{ output: '' }, /output is ""/],
+    [{ onProgress: 1 }, /onProgress is 1; expected a function/],
+    [{ maxbatch: 1 }, /Did you mean maxBatch\?/],
+  ])('refuse %j', (options, message) => {
+    expect(() => checkBuildOptions(options as BuildOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
+  })
+
+  it('are few for loading: what else there is has a name of its own there', () => {
+    expect(() => checkEngine({ maxBatch: 1 } as never)).toThrow(
+      refusal('ERR_INVALID_OPTION', /There is no option "maxBatch" in engine/),
+    )
+    expect(() => checkEngine('fp16' as never)).toThrow(refusal('ERR_INVALID_OPTION', /engine is "fp16"/))
+  })
+})
