@@ -2,18 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * Times two functions in turns, so that whatever else the machine does meets both. The order within a pair
- * alternates, and the first pairs, which warm caches up, are dropped. Before each there is a pause, in which the threads
- * of the one before end their busy waiting: onnxruntime's would take part of a core from the next.
+ * alternates, and the first pairs, which warm caches up, are dropped.
  *
+ * @param pause milliseconds before each call, in which the threads of the one before end their busy waiting:
+ *   onnxruntime's would take part of a core from the next
  * @returns for each, milliseconds of the clock, pair by pair, and in `cpu` those that this process's threads worked
  */
-export async function measurePairs(repetitions, first, second, warmUp = 3) {
+export async function measurePairs(repetitions, first, second, { warmUp = 3, pause = 20 } = {}) {
   const measured = [[], []]
   for (const times of measured) times.cpu = []
   for (let i = -warmUp; i < repetitions; i++) {
     const order = i % 2 === 0 ? [0, 1] : [1, 0]
     for (const which of order) {
-      await sleep(PAUSE)
+      if (pause > 0) await sleep(pause)
       const start = performance.now()
       const used = process.cpuUsage()
       await [first, second][which]()
@@ -25,9 +26,6 @@ export async function measurePairs(repetitions, first, second, warmUp = 3) {
   }
   return measured
 }
-
-/** Milliseconds. */
-const PAUSE = 20
 
 export function median(values) {
   return percentile(values, 0.5)
