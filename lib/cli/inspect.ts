@@ -43,8 +43,7 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
     input: `${size.height} high × ${size.width} wide, batch up to ${settings.maxBatch}`,
     precision: settings.precision,
     'built by': `${target.backend} ${target.libraryVersion}, CUDA ${target.cudaVersion}, efficientdet-trt ${packageVersion}`,
-    'built for':
-      target.gpu === null ? `compute capability ${capabilities}` : `${target.gpu}, ${capabilities}`,
+    'built for': `${target.gpu ?? 'compute capability'} ${capabilities}, ${target.platform}`,
     compatible: compatibility(header.settings),
     workspace: settings.workspaceBytes === 0 ? "TensorRT's choice" : `${settings.workspaceBytes / 1e6} MB`,
     'optimisation level':

@@ -7,6 +7,8 @@ export interface Machine {
   readonly backend: string
   /** Version of TensorRT. */
   readonly libraryVersion: string
+  /** System and processor. */
+  readonly platform: string
   readonly device: {
     readonly name: string
     /** As 10·major + minor. */
@@ -28,6 +30,9 @@ export function checkFit(path: string, { target, settings }: EngineHeader, machi
   const refuse = (problem: string) => engineError(path, 'stale', `${problem} Build it again here.`)
   if (target.backend !== machine.backend) {
     throw refuse(`was built for ${target.backend}, but what runs here is ${machine.backend}.`)
+  }
+  if (target.platform !== machine.platform) {
+    throw refuse(`was built for ${target.platform}, but this is ${machine.platform}.`)
   }
   if (!isVersionFit(target.libraryVersion, machine.libraryVersion, settings.versionCompatible)) {
     throw refuse(

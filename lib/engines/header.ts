@@ -32,6 +32,8 @@ export interface EngineTarget {
   readonly libraryVersion: string
   /** Version of the CUDA runtime within the backend, such as `13.0`. */
   readonly cudaVersion: string
+  /** System and processor, such as `linux-x64`. */
+  readonly platform: string
   /** The GPU it was built on; null for one built for compute capabilities. */
   readonly gpu: string | null
   /** As 10·major + minor, rising. */
@@ -110,7 +112,9 @@ function specFrom(value: unknown): ModelSpec | null {
 function isTarget(value: unknown): value is EngineTarget {
   return (
     isRecord(value) &&
-    [value.backend, value.libraryVersion, value.cudaVersion].every((text) => typeof text === 'string') &&
+    [value.backend, value.libraryVersion, value.cudaVersion, value.platform].every(
+      (text) => typeof text === 'string',
+    ) &&
     (value.gpu === null || typeof value.gpu === 'string') &&
     Array.isArray(value.computeCapabilities) &&
     value.computeCapabilities.every(isCount)

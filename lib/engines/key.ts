@@ -29,6 +29,7 @@ function factsOf({ target, settings, graph, size, spec }: EngineIdentity): [name
     ['backend', target.backend],
     ['TensorRT', target.libraryVersion],
     ['CUDA', target.cudaVersion],
+    ['platform', target.platform],
     ['GPU', target.gpu ?? 'any'],
     ['compute capability', target.computeCapabilities.map(capabilityName).join(', ')],
     ['precision', settings.precision],

@@ -16,7 +16,13 @@ async function engineFile(header = HEADER): Promise<string> {
 /** As the fake backend would build it. */
 const FAKE_HEADER = {
   ...HEADER,
-  target: { ...HEADER.target, backend: 'fake', libraryVersion: '1.0', gpu: 'Fake GPU' },
+  target: {
+    ...HEADER.target,
+    backend: 'fake',
+    libraryVersion: '1.0',
+    gpu: 'Fake GPU',
+    platform: `${process.platform}-${process.arch}`,
+  },
 }
 
 describe('inspect', () => {
@@ -26,7 +32,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/model +EfficientDet-d0, 2 classes\n/)
     expect(stdout).toMatch(/input +384 high × 640 wide, batch up to 8\n/)
     expect(stdout).toMatch(/built by +tensorrt10 10\.15\.1, CUDA 13\.0, efficientdet-trt 0\.1\.0\n/)
-    expect(stdout).toMatch(/built for +NVIDIA GeForce RTX 4090, 8\.9\n/)
+    expect(stdout).toMatch(/built for +NVIDIA GeForce RTX 4090 8\.9, linux-x64\n/)
     expect(stdout).toMatch(/note: The padding was assumed\./)
     expect(stdout).not.toMatch(/^ +layers/m)
     expect(stderr).toMatch(/No layers are shown: The tensorrt backend cannot run/)

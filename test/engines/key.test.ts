@@ -10,6 +10,7 @@ const OTHERS: readonly (readonly [what: string, header: EngineHeader])[] = [
     backend: 'tensorrt11',
     libraryVersion: '10.3.0',
     cudaVersion: '12.6',
+    platform: 'linux-arm64',
     gpu: 'NVIDIA L4',
     computeCapabilities: [86],
   }).map(([name, value]) => [name, { ...HEADER, target: { ...HEADER.target, [name]: value } }] as const),

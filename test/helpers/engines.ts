@@ -13,6 +13,7 @@ export const HEADER: EngineHeader = {
     backend: 'tensorrt10',
     libraryVersion: '10.15.1',
     cudaVersion: '13.0',
+    platform: 'linux-x64',
     gpu: 'NVIDIA GeForce RTX 4090',
     computeCapabilities: [89],
   },

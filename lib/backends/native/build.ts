@@ -102,13 +102,16 @@ export async function buildNative(
   return { ...built, header, notes }
 }
 
+/** What engines are built for and run on here. */
+export const PLATFORM = `${process.platform}-${process.arch}`
+
 function targetOf(
   { addon, library, probe }: NativeLibrary,
   number: number,
   targets: readonly number[],
 ): EngineTarget {
   const { libraryVersion, cudaVersion } = probe
-  const common = { backend: addon.nameOf(library), libraryVersion, cudaVersion }
+  const common = { backend: addon.nameOf(library), libraryVersion, cudaVersion, platform: PLATFORM }
   if (targets.length > 0) return { ...common, gpu: null, computeCapabilities: targets }
   const device = probe.devices[number]
   if (device === undefined) {

@@ -4,7 +4,7 @@ import type { EngineHeader } from '../../engines/header.js'
 import { EfficientDetError } from '../../errors.js'
 import { anchorBoxes } from '../../models/anchors.js'
 import type { Engine, OpenRequest } from '../backend.js'
-import { buildNative, capabilityOf } from './build.js'
+import { buildNative, capabilityOf, PLATFORM } from './build.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { nativeError } from './native-error.js'
@@ -52,6 +52,7 @@ export function machineOf({ addon, library, probe }: NativeLibrary, number: numb
   return {
     backend: addon.nameOf(library),
     libraryVersion: probe.libraryVersion,
+    platform: PLATFORM,
     device: { name: device.name, computeCapability: capabilityOf(device) },
   }
 }
