@@ -11,9 +11,10 @@ export const tensorrt: Backend = {
   name: 'tensorrt',
   async probe() {
     try {
-      const { probe, path } = await findTensorrt({ family: null, library: null, libraryPath: null })
+      const { probe, path, others } = await findTensorrt({ family: null, library: null, libraryPath: null })
       const devices = probe.devices.map(({ name, computeCapability }) => `${name} (${computeCapability})`)
-      return { usable: true, description: `${probe.description}, ${devices.join(', ')}; ${path}` }
+      const also = others.length === 0 ? '' : `; found too: ${others.join(', ')}`
+      return { usable: true, description: `${probe.description}, ${devices.join(', ')}; ${path}${also}` }
     } catch (error) {
       return probeOf(error)
     }

@@ -296,6 +296,13 @@ describe.skipIf(!hasNative)('an engine file', () => {
     await expect(load(path)).rejects.toThrow(refusal('ERR_ENGINE', message))
   })
 
+  it('is built without a GPU for GPUs that are named, by a library that can', async () => {
+    await emptyCache()
+    process.env.FAKE_BACKEND = 'fail=probe'
+    const { header } = await build('person', { targets: ['sm89', 'sm120'] })
+    expect(header.target).toMatchObject({ gpu: null, computeCapabilities: [89, 120] })
+  })
+
   it('case 37: without a GPU says so', async () => {
     const path = await engineFile()
     process.env.FAKE_BACKEND = 'fail=probe'

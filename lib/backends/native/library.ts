@@ -10,6 +10,8 @@ export interface NativeLibrary {
   readonly library: Library
   readonly path: string
   readonly probe: NativeProbe
+  /** Further files of the search that are there; none of them was opened. */
+  readonly others: readonly string[]
 }
 
 export interface LibrarySearch {
@@ -41,8 +43,8 @@ export async function findLibrary(
     )
   }
   const reasons: string[] = []
-  for (const file of files) {
-    const path = isAbsolute(file) ? file : join(folder, file)
+  const paths = files.map((file) => (isAbsolute(file) ? file : join(folder, file)))
+  for (const [i, path] of paths.entries()) {
     if (!existsSync(path)) {
       reasons.push(`there is no ${path}`)
       continue
@@ -51,7 +53,13 @@ export async function findLibrary(
       const library = addon.openLibrary(path)
       const probe = await addon.probe(library, libraryPath)
       if (probe.reason === null || (purpose === 'build' && probe.canBuild)) {
-        return { addon, library, path, probe }
+        return {
+          addon,
+          library,
+          path,
+          probe,
+          others: paths.slice(i + 1).filter((other) => existsSync(other)),
+        }
       }
       reasons.push(probe.reason)
     } catch (error) {
