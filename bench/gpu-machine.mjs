@@ -1,0 +1,42 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { findTensorrt } from '#lib/backends/tensorrt.js'
+
+/**
+ * What TensorRT engines would run on here; null where nothing does, after saying why. The folder of TensorRT's
+ * libraries may be named by TENSORRT_PATH.
+ */
+export async function gpuMachine() {
+  try {
+    const { probe } = await findTensorrt({
+      family: process.env.TENSORRT_FAMILY ?? null,
+      library: null,
+      libraryPath: process.env.TENSORRT_PATH ?? null,
+    })
+    const { description, libraryVersion, cudaVersion, driverVersion, devices } = probe
+    return { description, tensorrt: libraryVersion, cuda: cudaVersion, driver: driverVersion, devices }
+  } catch (error) {
+    if (error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error
+    console.log(`Skipped: ${error.message}`)
+    return null
+  }
+}
+
+/** Options of `load` and others for the same libraries. */
+export const engineOptions = {
+  ...(process.env.TENSORRT_FAMILY && { family: process.env.TENSORRT_FAMILY }),
+  ...(process.env.TENSORRT_PATH && { libraryPath: process.env.TENSORRT_PATH }),
+}
+
+/** Writes what was measured into bench/results, with the machine and the date. */
+export async function writeResults(name, machine, results) {
+  const date = new Date().toISOString()
+  const folder = new URL('results/', import.meta.url)
+  await mkdir(folder, { recursive: true })
+  const file = fileURLToPath(new URL(`${name}-${date.slice(0, 10)}.json`, folder))
+  await writeFile(
+    file,
+    `${JSON.stringify({ date, node: process.versions.node, ...machine, results }, null, 2)}\n`,
+  )
+  console.log(file)
+}

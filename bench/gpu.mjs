@@ -1,0 +1,67 @@
+// Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`. TENSORRT_PATH may
+// name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
+import { EfficientDet } from '#lib/index.js'
+import { engineOptions, gpuMachine, writeResults } from './gpu-machine.mjs'
+import { gpuModels } from './gpu-models.mjs'
+import { median } from './pairs.mjs'
+
+const BATCHES = [1, 8, 32]
+const ROUNDS = 100
+const WARM_UP = 10
+const WIDTH = 1920
+const HEIGHT = 1080
+const STAGES = ['queue', 'preprocess', 'network', 'postprocess', 'total']
+
+const machine = await gpuMachine()
+if (machine !== null) {
+  console.log(
+    `${machine.description}, ${machine.devices[0].name}; ${WIDTH}×${HEIGHT} RGB frames, medians in ms`,
+  )
+  const results = []
+  for (const { name, model } of await gpuModels()) {
+    for (const precision of ['fp32', 'fp16']) results.push(...(await measure(name, model, precision)))
+  }
+  await writeResults('gpu', machine, results)
+}
+
+async function measure(name, model, precision) {
+  const maxBatchSize = Math.max(...BATCHES)
+  const detector = await EfficientDet.load(model, {
+    backend: 'tensorrt',
+    maxBatchSize,
+    maxPending: maxBatchSize,
+    engine: { ...engineOptions, precision },
+  })
+  const frame = { data: randomBytes(WIDTH * HEIGHT * 3), format: 'rgb', width: WIDTH, height: HEIGHT }
+  const results = []
+  for (const batch of BATCHES) {
+    const timings = []
+    let start = 0
+    for (let round = -WARM_UP; round < ROUNDS; round++) {
+      if (round === 0) start = performance.now()
+      const calls = await Promise.all(Array.from({ length: batch }, () => detector.detect(frame)))
+      if (round >= 0) timings.push(...calls.map((call) => call.timings))
+    }
+    const framesPerSecond = (1000 * ROUNDS * batch) / (performance.now() - start)
+    const stages = Object.fromEntries(
+      STAGES.map((stage) => [stage, median(timings.map((each) => each[stage]))]),
+    )
+    const texts = STAGES.map((stage) => `${stage} ${stages[stage].toFixed(2)}`)
+    console.log(
+      `${name} ${precision} batch ${batch}: ${texts.join(', ')}; ${framesPerSecond.toFixed(0)} frames/s`,
+    )
+    results.push({ model: name, precision, batch, framesPerSecond, stages })
+  }
+  await detector.dispose()
+  return results
+}
+
+/** Noise, which no cache and no compression makes cheaper than a picture. */
+function randomBytes(length) {
+  const bytes = new Uint8Array(length)
+  for (let i = 0, state = 1; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    bytes[i] = state >>> 24
+  }
+  return bytes
+}
