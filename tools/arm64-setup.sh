@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes everything that test/native/arm64.test.ts runs under qemu: prebuilds/linux-arm64, the fake backend for arm64,
-# and Node for arm64, in .cache/arm64. Needs Debian's g++-aarch64-linux-gnu and qemu-user-static.
+# and Node for arm64, in .cache/arm64. Needs Debian's g++-aarch64-linux-gnu and qemu-user-static, and for the TensorRT
+# backends what `tools/setup-cuda.sh cuda arm64` brings. Warnings are errors here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,9 +24,16 @@ if [[ ! -x $cache/node-$node/bin/node ]]; then
 fi
 ln -sfn "node-$node/bin/node" "$cache/node"
 
-cmake -S . -B "$cache/build" -DCMAKE_TOOLCHAIN_FILE="$PWD/native/cmake/linux-arm64.cmake" >/dev/null
-cmake --build "$cache/build" --target efficientdet_trt --target efficientdet_fake
+build=$cache/build
+cmake -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE="$PWD/native/cmake/linux-arm64.cmake" \
+  -DCMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
+cmake --build "$build" --target published --target efficientdet_fake
 # What prebuildify would make of it, without its emptying build/, which the other tests use.
-mkdir -p prebuilds/linux-arm64
-cp "$cache/build/efficientdet_trt.node" prebuilds/linux-arm64/efficientdet-trt.glibc.node
-aarch64-linux-gnu-strip --strip-all prebuilds/linux-arm64/efficientdet-trt.glibc.node
+prebuilds=prebuilds/linux-arm64
+rm -rf "$prebuilds"
+mkdir -p "$prebuilds"
+cp "$build/efficientdet_trt.node" "$prebuilds/efficientdet-trt.glibc.node"
+find "$build" -name 'libefficientdet_trt1?.so' -exec cp -t "$prebuilds" {} +
+find "$build" -name 'libefficientdet_rtx.so' -exec cp -t "$prebuilds" {} +
+aarch64-linux-gnu-strip --strip-all "$prebuilds"/*
+ls -l "$prebuilds"
