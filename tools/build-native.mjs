@@ -27,5 +27,6 @@ run(process.execPath, [
   'compile',
   '--log-level',
   'error',
+  ...(process.env.CI ? ['--CDCMAKE_COMPILE_WARNING_AS_ERROR=ON'] : []),
 ])
 run('ctest', ['--test-dir', 'build', '--output-on-failure', '--no-tests=error'])
