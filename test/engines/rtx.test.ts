@@ -3,11 +3,19 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { readEngine } from '#lib/engines/engine-file.js'
-import { type BuildOptions, buildEngine, EfficientDet } from '#lib/index.js'
+import { type BuildOptions, buildEngine, EfficientDet, type VariantName } from '#lib/index.js'
+import { DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
+import { preprocessingOf } from '#lib/models/preprocessing.js'
+import { type ModelSpec, officialArchitecture } from '#lib/models/spec.js'
+import { nativeInput, variant } from '#lib/models/variants.js'
+import { inventory } from '#lib/network/parameters.js'
+import { toMetadata } from '#lib/weights/metadata.js'
+import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
 import { kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, PERSON } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
+import { randomWeights } from '../helpers/networks.js'
 import { random } from '../helpers/random.js'
 import { refusal } from '../helpers/refusal.js'
 import { hasRtx, RTX } from '../helpers/rtx.js'
@@ -146,9 +154,32 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
 
   it('case 40: with too little scratch memory says how much it was and what is moved, and the next build works', async () => {
     await emptyCache()
+    const path = await randomModel('d7x')
+    await expect(build(path, { workspace: 16 })).rejects.toThrow(
+      refusal('ERR_OUT_OF_MEMORY', /workspace was limited to 16 MB, and the largest layer moves 284 MB/),
+    )
     await expect(build('person', { workspace: 1 })).rejects.toThrow(
       refusal('ERR_ENGINE', /workspace was limited to 1 MB, and the largest layer moves 7 MB/),
     )
     expect(await build('person')).toMatchObject({ cached: false })
   }, 240_000)
 })
+
+/** A weights file of ours for a size, with random weights. */
+async function randomModel(name: VariantName): Promise<string> {
+  const size = variant(name)
+  const architecture = officialArchitecture(size)
+  const values = randomWeights(architecture)
+  const tensors = [...inventory(architecture, nativeInput(size)).tensors].map(
+    ([name, shape]) => ({ name, shape, dtype: 'float32', data: values.get(name)! }) as const,
+  )
+  const spec: ModelSpec = {
+    architecture,
+    preprocessing: preprocessingOf('effdet', 'imagenet'),
+    anchors: { anchorScale: size.anchorScale, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS },
+    labels: null,
+  }
+  const path = join(await temporaryFolder(), `${name}.safetensors`)
+  await writeSafetensors(path, tensors, toMetadata(spec, 'effdet', 'random'))
+  return path
+}

@@ -196,9 +196,11 @@ async function build(
 }
 
 function adviceOn(code: ErrorCode, message: string, { spec, size, settings }: EngineHeader): string | null {
-  if (code === 'ERR_OUT_OF_MEMORY') return ADVICE
   const { workspaceBytes } = settings
-  if (workspaceBytes === 0 || !/workspace/i.test(message)) return null
+  const isMemory = code === 'ERR_OUT_OF_MEMORY'
+  if (!isMemory && !/workspace/i.test(message)) return null
+  // TensorRT calls it out of memory, too, when the workspace is all used.
+  if (workspaceBytes === 0) return isMemory ? ADVICE : null
   const largest = largestLayerBytes(spec.architecture, size, settings)
   return `The workspace was limited to ${workspaceBytes / 1e6} MB, and the largest layer moves ${Math.ceil(largest / 1e6)} MB. Allow more, or leave it to TensorRT.`
 }
