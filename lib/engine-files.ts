@@ -48,7 +48,7 @@ export async function buildEngine(
   if (output !== null) await writeEngine(output, { header, plan })
   else if (notKept !== null) throw notKept
   return {
-    path: output ?? built.path,
+    path: output ?? built.path!,
     cached,
     bytes: plan.length,
     header,

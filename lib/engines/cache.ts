@@ -32,8 +32,8 @@ export interface CachedEngine {
   readonly plan: Uint8Array
   /** Whether it was there already. */
   readonly cached: boolean
-  /** Where it lies. */
-  readonly path: string
+  /** Where it lies, or would; null where there is no cache folder. */
+  readonly path: string | null
   /** Why it could not be kept there, or null. */
   readonly notKept: EfficientDetError | null
 }
@@ -46,8 +46,13 @@ export interface CachedEngine {
  */
 export async function cachedEngine(request: CacheRequest): Promise<CachedEngine> {
   const { header, signal } = request
+  let folder: string
+  try {
+    folder = enginesFolder()
+  } catch (error) {
+    return buildUnkept(request, error)
+  }
   const key = engineKey(header)
-  const folder = enginesFolder()
   const path = join(folder, `${key}.engine`)
   const found = await find(path, request)
   if (found !== null) return found
@@ -73,6 +78,18 @@ export async function cachedEngine(request: CacheRequest): Promise<CachedEngine>
 /** The folder of engines, in that of models. @throws EfficientDetError ERR_OUTPUT for a user without a home folder */
 export function enginesFolder(): string {
   return join(cacheFolder(), 'engines')
+}
+
+/** For a user without a home folder, as containers have them: `reason` says so. */
+async function buildUnkept(request: CacheRequest, reason: unknown): Promise<CachedEngine> {
+  if (!(reason instanceof EfficientDetError)) throw reason
+  const lock = await lockBuilds('', request.signal, () => {})
+  try {
+    const { plan } = await request.build(null, request.onProgress)
+    return { plan, cached: false, path: null, notKept: reason }
+  } finally {
+    await lock.release()
+  }
 }
 
 async function find(path: string, { header, unfit, signal }: CacheRequest): Promise<CachedEngine | null> {

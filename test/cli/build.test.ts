@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { buildBegins, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, MAIN } from '../helpers/cli.js'
+import { efficientdet, MAIN, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 
@@ -12,7 +12,7 @@ const FAKE = ['--backend-library', FAKE_BACKEND]
 const BUILD = ['build', 'person', '--size', '64', ...FAKE]
 
 describe.skipIf(!hasNative)('build', () => {
-  it('writes an engine that detect runs', async () => {
+  it('writes an engine file, which inspect reads', async () => {
     await emptyCache()
     const folder = await temporaryFolder()
     const engine = join(folder, 'person.engine')
@@ -83,6 +83,26 @@ describe.skipIf(!hasNative)('build', () => {
     })
     expect(elsewhere.code).toBe(0)
     expect(elsewhere.stderr).toMatch(/note: The engine is not kept/)
+  })
+
+  it.runIf(process.getuid?.() === 0)('works for a user without a home, and keeps nothing', async () => {
+    // Containers run with user ids that no account has; only root can try that.
+    const program = `
+      import { spawnSync } from 'node:child_process'
+      const { status, stdout, stderr } = spawnSync(process.execPath, ${JSON.stringify([MAIN, ...BUILD])}.concat(process.argv.slice(1)), {
+        uid: 54321, gid: 54321, env: { PATH: process.env.PATH }, encoding: 'utf8' })
+      process.stderr.write(stderr)
+      process.exitCode = status`
+    const folder = await temporaryFolder()
+    await chmod(folder, 0o777)
+    const build = (...args: string[]) =>
+      run(process.execPath, ['--input-type=module', '--eval', program, '--', ...args])
+    const written = await build('--out', join(folder, 'x.engine'))
+    expect(written.stderr).toMatch(/note: The engine is not kept.* no home folder/)
+    expect(await readdir(folder)).toEqual(['x.engine'])
+    const { code, stderr } = await build()
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/no home folder.*\[ERR_OUTPUT\]/)
   })
 
   it.each([
