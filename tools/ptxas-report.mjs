@@ -1,18 +1,18 @@
 // Compiles the CUDA kernels for every architecture and writes what ptxas tells of them into docs/kernels.md: registers,
 // shared memory and spills of each. Fails if any kernel spills. Needs nvcc (npm run setup:cuda), no GPU.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NVCC_FLAGS, nvcc } from './nvcc.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const SOURCES = ['preprocess', 'detections']
 /** Turing to Blackwell; 87 is Orin and 110 Thor. */
 const ARCHITECTURES = [75, 80, 86, 87, 89, 90, 100, 110, 120]
-const FLAGS = ['-std=c++17', '-O3', '-fmad=false', '-I', join(root, 'native/include')]
+const FLAGS = [...NVCC_FLAGS, '-I', join(root, 'native/include')]
 
-const nvcc = ['/usr/local/cuda/bin/nvcc', join(root, '.cache/cuda/nvidia/cu13/bin/nvcc')].find(existsSync)
 if (nvcc === undefined) {
   console.error('ptxas-report: no nvcc is installed; `npm run setup:cuda` brings one.')
   process.exit(1)

@@ -1,7 +1,8 @@
 /*
- * Runs the CUDA kernels on the CPU for test/native/kernels.test.ts: reads requests from standard input until it ends,
- * writes the answers to standard output. All numbers are little-endian; see the reading functions for their order.
- * Everything is run twice, with blocks and threads in different orders, and must come out the same.
+ * Runs the CUDA kernels for test/native/kernels-*.test.ts: reads requests from standard input until it ends, writes the
+ * answers to standard output. All numbers are little-endian; see the reading functions for their order. Everything is
+ * run twice and must come out the same; on the CPU, with blocks and threads in different orders. With nvcc it is a
+ * program for a GPU (test/gpu/kernels.mjs).
  */
 #include <cstdio>
 #include <cstdlib>
@@ -9,8 +10,14 @@
 #include <vector>
 
 #include "detections.h"
-#include "emulation.h"
 #include "preprocess.h"
+#if __has_include("emulation.h")
+#include "emulation.h"
+using emulation::SetOrder;
+#else
+/** A device has its own orders. */
+static void SetOrder(int) {}
+#endif
 
 namespace {
 
@@ -59,12 +66,12 @@ class Device {
   T *memory_ = nullptr;
 };
 
-/** Runs something in two orders. `run` gives its results. */
+/** Runs something twice, in two orders. `run` gives its results. */
 template <class Run>
 auto InBothOrders(Run run) {
-  emulation::SetOrder(0);
+  SetOrder(0);
   auto result = run();
-  emulation::SetOrder(5);
+  SetOrder(5);
   if (run() != result) Fail("another order of blocks and threads gives another result");
   return result;
 }

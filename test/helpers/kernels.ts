@@ -12,12 +12,14 @@ import type {
   SourceGeometry,
 } from '#lib/postprocess/detections.js'
 
-/** The CUDA kernels as a program for the CPU (native/test/cuda_kernels.cc); another build of it by this variable. */
-const PROGRAM =
-  process.env.EFFICIENTDET_CUDA_KERNELS ??
-  fileURLToPath(new URL('../../build/Release/cuda_kernels', import.meta.url))
+const BUILT = fileURLToPath(new URL('../../build/Release/cuda_kernels', import.meta.url))
+/**
+ * The CUDA kernels as a program for the CPU (native/test/cuda_kernels.cc). The variable names another build of it, such
+ * as one for a GPU, with what it is run by: words with spaces between.
+ */
+const [PROGRAM, ...ARGUMENTS] = process.env.EFFICIENTDET_CUDA_KERNELS?.split(' ') ?? [BUILT]
 
-export const hasKernels = existsSync(PROGRAM)
+export const hasKernels = PROGRAM !== BUILT || existsSync(BUILT)
 
 if (!hasKernels)
   console.warn('Tests of the CUDA kernels are skipped: they are not built (npm run build:native).')
@@ -31,7 +33,7 @@ export interface KernelCall<Result> {
 
 /** Runs one call after another in one process. */
 export async function runKernels<Result>(calls: readonly KernelCall<Result>[]): Promise<Result[]> {
-  const child = spawn(PROGRAM, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(PROGRAM, ARGUMENTS, { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   // A program that fails closes its end; its exit code tells of it.
   child.stdin.on('error', () => {})
