@@ -28,7 +28,7 @@ const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
  * for each layer what its kernels take, once and again for every further batch size that it tunes for.
  */
 const HOST_BASE = 100e6
-const HOST_COPIES = 3.9
+const HOST_COPIES = 4.2
 const HOST_PER_LAYER = 0.32e6
 const HOST_PER_LAYER_AND_BUCKET = 0.07e6
 
