@@ -1,0 +1,433 @@
+/*
+ * The whole backend on the CPU, from frames to detections: its own source over the stand-ins for CUDA
+ * (native/emulation) and for TensorRT (stand_in/stand_in.cc, which tells what its network finds):
+ *
+ *   pipeline_tests FOLDER [TEST]
+ *
+ * FOLDER holds the stand-in under TensorRT's name; TEST is the only one to run.
+ */
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "emulation.h"
+#include "testing.h"
+
+extern "C" const ed_backend *efficientdet_open_backend(uint32_t abi_version);
+
+namespace {
+
+const ed_backend *backend;
+
+constexpr uint32_t kHeight = 8;
+constexpr uint32_t kWidth = 256;
+constexpr uint32_t kAnchors = 32;
+constexpr uint32_t kClasses = 90;
+
+/** Squares of 8 pixels, one beside the other, as the stand-in's plugin has them. */
+const std::vector<float> &Anchors() {
+  static const std::vector<float> anchors = [] {
+    std::vector<float> made;
+    for (uint32_t i = 0; i < kAnchors; i++) made.insert(made.end(), {4, static_cast<float>(8 * i + 4), 8, 8});
+    return made;
+  }();
+  return anchors;
+}
+
+ed_model Model() {
+  ed_model model{};
+  model.input_height = kHeight;
+  model.input_width = kWidth;
+  model.classes = kClasses;
+  model.anchor_count = kAnchors;
+  model.anchors = Anchors().data();
+  for (int i = 0; i < 3; i++) {
+    model.mean[i] = 0;
+    model.std[i] = 1;
+    model.fill[i] = 0;
+  }
+  model.resize = ED_BILINEAR;
+  return model;
+}
+
+std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8") {
+  return "stand-in 8 256 32 90 " + std::to_string(half) + " " + std::to_string(capacity) + " " + batches;
+}
+
+Answer Load(const std::string &plan, ed_engine **engine, uint32_t slots = 1, const ed_model &model = Model()) {
+  const ed_load_options options{0, slots};
+  return Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, engine);
+}
+
+ed_engine *Loaded(const std::string &plan, uint32_t slots = 1) {
+  ed_engine *engine = nullptr;
+  CHECK_ANSWER(Load(plan, &engine, slots), ED_OK, "");
+  return engine;
+}
+
+/** A frame of one colour, with what the stand-in's network finds in it. */
+struct Picture {
+  ed_frame frame{};
+  std::vector<uint8_t> bytes;
+  uint32_t anchor = 0;
+  uint32_t category = 0;
+
+  Picture() = default;
+  Picture(ed_format format, uint32_t width, uint32_t height, uint8_t r, uint8_t g, uint8_t b, uint32_t padding = 0) {
+    frame.format = format;
+    frame.width = width;
+    frame.height = height;
+    const bool is_yuv = format == ED_NV12 || format == ED_I420;
+    const uint32_t channels = format == ED_RGB || format == ED_BGR ? 3 : format == ED_RGBA || format == ED_BGRA ? 4 : 1;
+    const uint32_t half_width = (width + 1) / 2;
+    const uint32_t half_height = (height + 1) / 2;
+    const uint32_t strides[3] = {width * channels + padding,
+                                 is_yuv ? (format == ED_NV12 ? 2 * half_width : half_width) + padding : 0,
+                                 format == ED_I420 ? half_width + padding : 0};
+    const size_t luma = size_t{strides[0]} * height;
+    bytes.assign(luma + size_t{strides[1] + strides[2]} * half_height, 128);
+    std::copy_n(strides, 3, frame.strides);
+    for (uint32_t y = 0; y < height; y++) {
+      for (uint32_t x = 0; x < width; x++) {
+        uint8_t *pixel = &bytes[size_t{y} * strides[0] + size_t{x} * channels];
+        if (channels == 1) {
+          pixel[0] = r;
+        } else {
+          const bool is_bgr = format == ED_BGR || format == ED_BGRA;
+          pixel[0] = is_bgr ? b : r;
+          pixel[1] = g;
+          pixel[2] = is_bgr ? r : b;
+        }
+      }
+    }
+    Point();
+    uint32_t red = r;
+    uint32_t green = g;
+    if (format == ED_GREY) green = r;
+    if (is_yuv) {
+      // Chroma of 128 is none: BT.601's grey of limited range.
+      red = green = static_cast<uint32_t>(std::lround(std::clamp((r - 16) * 255.0 / 219, 0.0, 255.0)));
+    }
+    anchor = red % kAnchors;
+    category = green % kClasses;
+  }
+
+  /** After moves of the bytes. */
+  void Point() {
+    frame.planes[0] = bytes.data();
+    const size_t luma = size_t{frame.strides[0]} * frame.height;
+    const size_t chroma = size_t{frame.strides[1]} * ((frame.height + 1) / 2);
+    frame.planes[1] = frame.strides[1] != 0 ? bytes.data() + luma : nullptr;
+    frame.planes[2] = frame.strides[2] != 0 ? bytes.data() + luma + chroma : nullptr;
+  }
+};
+
+/** A batch of pictures, each with a selection and room for its detections. */
+struct Batch {
+  std::vector<Picture> pictures;
+  std::vector<float> thresholds = std::vector<float>(kClasses, 0.5f);
+  std::vector<ed_frame> frames;
+  std::vector<ed_selection> selections;
+  std::vector<std::vector<ed_detection>> detections;
+  std::vector<ed_result> results;
+
+  explicit Batch(std::vector<Picture> of, uint32_t max_detections = 100) : pictures(std::move(of)) {
+    for (Picture &picture : pictures) {
+      picture.Point();
+      frames.push_back(picture.frame);
+      selections.push_back({thresholds.data(), 0.5f, max_detections, 5000, 0});
+      detections.emplace_back(max_detections);
+    }
+    for (auto &each : detections) {
+      ed_result result{};
+      result.detections = each.data();
+      result.capacity = max_detections;
+      results.push_back(result);
+    }
+  }
+
+  Batch(const Batch &) = delete;
+  Batch &operator=(const Batch &) = delete;
+
+  Answer Run(ed_engine *engine, uint32_t slot = 0) {
+    return Call(backend->infer, engine, slot, frames.data(), selections.data(), results.data(),
+                static_cast<uint32_t>(frames.size()));
+  }
+
+  void CheckResults() const {
+    for (size_t i = 0; i < pictures.size(); i++) {
+      const Picture &picture = pictures[i];
+      const ed_result &result = results[i];
+      CHECK(result.not_finite == 0);
+      CHECK(result.count == 1);
+      const ed_detection &found = result.detections[0];
+      CHECK(found.class_id == picture.category);
+      CHECK(std::abs(found.score - 1 / (1 + std::exp(-2.0))) < 1e-6);
+      const double scale = std::min(kHeight / static_cast<double>(picture.frame.height),
+                                    kWidth / static_cast<double>(picture.frame.width));
+      const auto near = [&](float value, double input, uint32_t most) {
+        return std::abs(value - std::clamp(input / scale, 0.0, static_cast<double>(most))) < 1e-3;
+      };
+      CHECK(near(found.x1, 8.0 * picture.anchor, picture.frame.width));
+      CHECK(near(found.x2, 8.0 * picture.anchor + 8, picture.frame.width));
+      CHECK(near(found.y1, 0, picture.frame.height));
+      CHECK(near(found.y2, 8, picture.frame.height));
+    }
+  }
+};
+
+/** Of a size that has each anchor within the picture, and of a colour whose rounding is not in question. */
+Picture RandomPicture(std::mt19937 &random) {
+  const auto number = [&](uint32_t least, uint32_t most) {
+    return std::uniform_int_distribution<uint32_t>(least, most)(random);
+  };
+  const auto format = static_cast<ed_format>(number(ED_RGB, ED_I420));
+  const uint32_t height = number(1, 3);
+  const uint32_t width = 32 * height + number(0, 9);
+  // Greys of luma 16 + 73·k are whole.
+  const auto luma = static_cast<uint8_t>(16 + 73 * number(0, 1));
+  if (format == ED_NV12 || format == ED_I420) return {format, width, height, luma, luma, luma, number(0, 5)};
+  return {format,
+          width,
+          height,
+          static_cast<uint8_t>(number(0, kAnchors - 1)),
+          static_cast<uint8_t>(number(0, kClasses - 1)),
+          static_cast<uint8_t>(number(0, 200)),
+          number(0, 5)};
+}
+
+void EveryFormatAndBatch() {
+  std::mt19937 random(1);
+  for (const bool has_plugin : {false, true}) {
+    ed_engine *engine = Loaded(Plan(has_plugin, has_plugin ? 100 : 0));
+    ed_engine_info info{};
+    CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
+    CHECK(info.max_batch == 8 && info.slots == 1 && info.device_bytes > 0);
+    // Each bucket several times: alone, when its graph is made, and through its graph.
+    for (const size_t count : {1, 2, 3, 4, 5, 8, 1, 3, 7, 1, 4, 6, 2, 2}) {
+      std::vector<Picture> pictures;
+      for (size_t i = 0; i < count; i++) pictures.push_back(RandomPicture(random));
+      Batch batch(std::move(pictures));
+      CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+      batch.CheckResults();
+    }
+    backend->destroy(engine);
+  }
+}
+
+void AFixedBatchIsFilledUp() {
+  ed_engine *engine = Loaded(Plan(0, 0, "-4"));
+  for (const size_t count : {size_t{1}, size_t{4}, size_t{3}}) {
+    Batch batch(std::vector<Picture>(count, Picture(ED_RGB, 64, 2, 5, 6, 7)));
+    CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+    batch.CheckResults();
+  }
+  Batch five(std::vector<Picture>(5, Picture(ED_RGB, 64, 2, 5, 6, 7)));
+  CHECK_ANSWER(five.Run(engine), ED_INVALID, "A batch has 5 frames; the engine takes 1 to 4");
+  backend->destroy(engine);
+}
+
+void EachFrameHasItsOwnSelection() {
+  ed_engine *engine = Loaded(Plan(0, 0));
+  for (int round = 0; round < 3; round++) {
+    Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7), Picture(ED_RGB, 64, 2, 8, 6, 7), Picture(ED_RGB, 64, 2, 9, 3, 7)}, 1);
+    for (ed_selection &selection : batch.selections) selection.max_candidates = 500;
+    std::vector<float> none(kClasses, 0.5f);
+    none[6] = 2;
+    batch.selections[1].score_thresholds = none.data();
+    std::vector<float> high(kClasses, 0.9f);
+    batch.selections[2].score_thresholds = high.data();
+    CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+    CHECK(batch.results[0].count == 1);
+    CHECK(batch.results[1].count == 0);
+    // 1 / (1 + e⁻²) is 0.88.
+    CHECK(batch.results[2].count == 0);
+
+    // All classes of all anchors, of which two are told; more wishes than before move the memory.
+    Batch all({Picture(ED_RGB, 64, 2, 5, 6, 7)}, static_cast<uint32_t>(2 + round));
+    const std::vector<float> zero(kClasses, 0.0f);
+    all.selections[0].score_thresholds = zero.data();
+    all.selections[0].max_candidates = static_cast<uint32_t>(600 + round);
+    CHECK_ANSWER(all.Run(engine), ED_OK, "");
+    CHECK(all.results[0].count == static_cast<uint32_t>(2 + round));
+    CHECK(all.results[0].detections_capped && all.results[0].candidates_capped);
+    CHECK(all.results[0].detections[0].class_id == 6);
+  }
+  backend->destroy(engine);
+}
+
+void NumbersThatAreNoneAreTold() {
+  for (const int capacity : {0, 10}) {
+    ed_engine *engine = Loaded(Plan(0, capacity));
+    Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7), Picture(ED_RGB, 64, 2, 8, 6, 255)});
+    CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+    CHECK(batch.results[0].count == 1 && batch.results[0].not_finite == 0);
+    CHECK(batch.results[1].count == 0 && batch.results[1].not_finite == 1);
+    backend->destroy(engine);
+  }
+}
+
+void FramesOnTheDevice() {
+  ed_engine *engine = Loaded(Plan(0, 0));
+  const Picture picture(ED_NV12, 65, 3, 89, 89, 89, 3);
+  void *memory = nullptr;
+  CHECK(cudaMalloc(&memory, picture.bytes.size()) == cudaSuccess);
+  CHECK(cudaMemcpy(memory, picture.bytes.data(), picture.bytes.size(), cudaMemcpyHostToDevice) == cudaSuccess);
+  Batch batch({picture, Picture(ED_RGB, 64, 2, 8, 6, 7)});
+  batch.frames[0].memory = ED_DEVICE;
+  for (int p = 0; p < 2; p++) {
+    batch.frames[0].planes[p] =
+        static_cast<uint8_t *>(memory) + (batch.frames[0].planes[p] - batch.pictures[0].bytes.data());
+  }
+  CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+  batch.CheckResults();
+  cudaFree(memory);
+  backend->destroy(engine);
+}
+
+void BadFramesAreRefused() {
+  ed_engine *engine = Loaded(Plan(0, 0));
+  const auto refused = [&](void (*spoil)(ed_frame &), const char *words) {
+    Batch batch({Picture(ED_NV12, 64, 2, 16, 16, 16)});
+    spoil(batch.frames[0]);
+    CHECK_ANSWER(batch.Run(engine), ED_INVALID, words);
+  };
+  refused([](ed_frame &frame) { frame.width = 0; }, "0×2 pixels");
+  refused([](ed_frame &frame) { frame.planes[1] = nullptr; }, "lacks its plane 1");
+  refused([](ed_frame &frame) { frame.strides[0] = 63; }, "rows of 63 bytes in plane 0; they must be of 64");
+  refused([](ed_frame &frame) { frame.format = static_cast<ed_format>(7); }, "unknown format 7");
+  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
+  CHECK_ANSWER(batch.Run(engine, 1), ED_INVALID, "There is no slot 1");
+  CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+  batch.CheckResults();
+  backend->destroy(engine);
+}
+
+void ForeignPlansAreRefused() {
+  ed_engine *engine = nullptr;
+  CHECK_ANSWER(Load("nothing", &engine), ED_INVALID, "Serialization assertion failed");
+  ed_model model = Model();
+  model.classes = 80;
+  CHECK_ANSWER(Load(Plan(0, 0), &engine, 1, model), ED_INVALID,
+               "class_logits is N×32×90 of float32, and the model's is "
+               "N×32×80");
+  CHECK_ANSWER(Load(Plan(0, 100), &engine, 1, model), ED_INVALID, "class_thresholds is N×90");
+  model = Model();
+  model.input_width = 128;
+  CHECK_ANSWER(Load(Plan(1, 0), &engine, 1, model), ED_INVALID, "images is N×3×8×256 of float16");
+  CHECK_ANSWER(Load(Plan(0, 0), &engine, 0), ED_INVALID, "0 slots");
+  CHECK(engine == nullptr);
+}
+
+void SlotsRunSideBySide() {
+  constexpr uint32_t kSlots = 4;
+  ed_engine *engine = Loaded(Plan(0, 0), kSlots);
+  std::vector<std::thread> threads;
+  for (uint32_t slot = 0; slot < kSlots; slot++) {
+    threads.emplace_back([=] {
+      std::mt19937 random(slot);
+      for (int i = 0; i < 8; i++) {
+        std::vector<Picture> pictures;
+        for (size_t n = 1 + random() % 8; n > 0; n--) pictures.push_back(RandomPicture(random));
+        Batch batch(std::move(pictures));
+        CHECK_ANSWER(batch.Run(engine, slot), ED_OK, "");
+        batch.CheckResults();
+      }
+    });
+  }
+  for (auto &thread : threads) thread.join();
+  backend->destroy(engine);
+}
+
+bool IsNothingLeft() {
+  const emulation::Live live = emulation::CountLive();
+  return live.device_allocations == 0 && live.host_allocations == 0 && live.streams == 0 && live.events == 0 &&
+         live.graphs == 0 && live.executables == 0;
+}
+
+/** Loads, runs three batches and destroys; tells the worst answer. Whatever fails, what it answers is typed and right.
+ */
+ed_status UseOnce(const std::string &plan) {
+  ed_engine *engine = nullptr;
+  Answer answer = Load(plan, &engine);
+  if (answer.status != ED_OK) {
+    CHECK(engine == nullptr);
+    CHECK(!answer.message.empty());
+    return answer.status;
+  }
+  ed_status worst = ED_OK;
+  for (uint32_t i = 0; i < 3; i++) {
+    Batch batch({Picture(ED_I420, 33, 1, 89, 89, 89)}, 10);
+    answer = batch.Run(engine);
+    if (answer.status == ED_OK) {
+      batch.CheckResults();
+    } else {
+      CHECK(!answer.message.empty());
+      // What is lost stays lost; all else can be used again.
+      CHECK(worst != ED_DEVICE_LOST || answer.status == ED_DEVICE_LOST);
+      worst = answer.status;
+    }
+  }
+  backend->destroy(engine);
+  return worst;
+}
+
+void EveryCallOfCudaMayFail() {
+  for (const int capacity : {0, 10}) {
+    const std::string plan = Plan(0, capacity, "1");
+    const size_t before = emulation::Calls();
+    CHECK(UseOnce(plan) == ED_OK);
+    CHECK(IsNothingLeft());
+    const size_t calls = emulation::Calls() - before;
+    size_t lost = 0;
+    for (const cudaError_t error : {cudaErrorMemoryAllocation, cudaErrorLaunchFailure}) {
+      for (size_t call = 1; call <= calls; call++) {
+        emulation::FailCall(call, error);
+        const ed_status status = UseOnce(plan);
+        CHECK(error == cudaErrorMemoryAllocation || status != ED_OUT_OF_MEMORY);
+        CHECK(error == cudaErrorLaunchFailure || status != ED_DEVICE_LOST);
+        if (status == ED_DEVICE_LOST) lost++;
+        emulation::FailCall(0, cudaSuccess);
+        emulation::Revive();
+        if (!IsNothingLeft()) std::fprintf(stderr, "call %zu, error %d, status %d\n", call, error, status);
+        CHECK(IsNothingLeft());
+      }
+      // A new load works.
+      CHECK(UseOnce(plan) == ED_OK);
+    }
+    CHECK(lost > 0);
+    std::printf("  %s: %zu calls, each made to fail in two ways\n", capacity > 0 ? "with the plugin" : "raw outputs",
+                calls);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2 || argc == 3);
+  const std::string only = argc == 3 ? argv[2] : "";
+  backend = efficientdet_open_backend(ED_BACKEND_ABI_VERSION);
+  CHECK_ANSWER(Call(backend->attach, argv[1]), ED_OK, "");
+#define RUN(test, as)                                \
+  if (only.empty() || only == #test) {               \
+    emulation::SetSchedule(emulation::Schedule::as); \
+    test();                                          \
+    CHECK(IsNothingLeft());                          \
+    std::printf("ok %s (%s)\n", #test, #as);         \
+    std::fflush(stdout);                             \
+  }
+  RUN(EveryFormatAndBatch, kLate);
+  RUN(AFixedBatchIsFilledUp, kAtOnce);
+  RUN(EachFrameHasItsOwnSelection, kLate);
+  RUN(NumbersThatAreNoneAreTold, kLate);
+  RUN(FramesOnTheDevice, kLate);
+  RUN(BadFramesAreRefused, kLate);
+  RUN(ForeignPlansAreRefused, kLate);
+  RUN(SlotsRunSideBySide, kAtOnce);
+  RUN(EveryCallOfCudaMayFail, kLate);
+  return 0;
+}

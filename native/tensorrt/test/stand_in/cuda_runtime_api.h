@@ -1,0 +1,2 @@
+/* TensorRT's headers ask for this one. */
+#include "cuda_runtime.h"

@@ -1,0 +1,379 @@
+/*
+ * A stand-in for TensorRT's library, for tests on machines without a GPU: against TensorRT's own headers, with the
+ * stand-in for CUDA below it. It has engines that our backend can run, and nothing to build them with.
+ *
+ * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`, with HALF 1 for float16 images,
+ * CAPACITY the plugin's most detections, or 0 for raw outputs, and for each profile its largest batch; a single
+ * negative one is a fixed batch.
+ *
+ * Its network finds one object in each picture whose input begins with a pixel (r, g, b), as numbers: the anchor number
+ * r, unchanged, as class g, with a logit of 2; and where b is 255, regressions that are no numbers.
+ */
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cuda_fp16.h"
+#include "unimplemented.h"
+
+namespace {
+
+using nvinfer1::DataType;
+using nvinfer1::Dims;
+using nvinfer1::PluginFieldCollection;
+using nvinfer1::PluginTensorDesc;
+
+struct Description {
+  int64_t height, width, anchors, classes, half, capacity;
+  std::vector<int64_t> batches;
+};
+
+struct Tensor {
+  const char *name;
+  DataType type;
+  std::vector<int64_t> sizes;
+  bool is_input;
+};
+
+Dims DimsOf(const std::vector<int64_t> &sizes) {
+  Dims dims{};
+  dims.nbDims = static_cast<int32_t>(sizes.size());
+  std::copy(sizes.begin(), sizes.end(), dims.d);
+  return dims;
+}
+
+class Registry final : public nvinfer1::IPluginRegistry {
+ public:
+  bool registerCreator(nvinfer1::IPluginCreatorInterface &creator, const char *) noexcept override {
+    creators_.push_back(&creator);
+    return true;
+  }
+  nvinfer1::IPluginCreatorInterface *getCreator(const char *name, const char *version,
+                                                const char *space) noexcept override {
+    for (auto *each : creators_) {
+      auto *creator = static_cast<nvinfer1::IPluginCreatorV3One *>(each);
+      if (std::string(creator->getPluginName()) == name && std::string(creator->getPluginVersion()) == version &&
+          std::string(creator->getPluginNamespace()) == space) {
+        return creator;
+      }
+    }
+    return nullptr;
+  }
+
+  bool registerCreator(nvinfer1::IPluginCreator &, const char *) noexcept override { return false; }
+  nvinfer1::IPluginCreator *const *getPluginCreatorList(int32_t *) const noexcept override { return nullptr; }
+  nvinfer1::IPluginCreator *getPluginCreator(const char *, const char *, const char *) noexcept override {
+    return nullptr;
+  }
+  void setErrorRecorder(nvinfer1::IErrorRecorder *) noexcept override {}
+  nvinfer1::IErrorRecorder *getErrorRecorder() const noexcept override { return nullptr; }
+  bool deregisterCreator(const nvinfer1::IPluginCreator &) noexcept override { return false; }
+  bool isParentSearchEnabled() const override { return false; }
+  void setParentSearchEnabled(bool) override {}
+  PluginLibraryHandle loadLibrary(const char *) noexcept override { return nullptr; }
+  void deregisterLibrary(PluginLibraryHandle) noexcept override {}
+  nvinfer1::IPluginCreatorInterface *const *getAllCreators(int32_t *) const noexcept override { return nullptr; }
+  bool deregisterCreator(const nvinfer1::IPluginCreatorInterface &) noexcept override { return false; }
+  nvinfer1::IPluginResource *acquirePluginResource(const char *, nvinfer1::IPluginResource *) noexcept override {
+    return nullptr;
+  }
+  int32_t releasePluginResource(const char *) noexcept override { return -1; }
+  nvinfer1::IPluginCreatorInterface *const *getAllCreatorsRecursive(int32_t *) noexcept override { return nullptr; }
+
+ private:
+  std::vector<nvinfer1::IPluginCreatorInterface *> creators_;
+};
+
+Registry &TheRegistry() {
+  static auto *registry = new Registry;
+  return *registry;
+}
+
+/** Of a whole number. */
+float FloatOf(__half half) {
+  uint16_t bits = 0;
+  std::memcpy(&bits, &half, sizeof bits);
+  const int exponent = bits >> 10 & 31;
+  const float value = std::ldexp(static_cast<float>((bits & 1023) + 1024), exponent - 25);
+  return exponent == 0 ? 0 : bits >> 15 != 0 ? -value : value;
+}
+
+/** The whole network, one thread for each frame. */
+void Answer(const void *images, bool half, int64_t pixels, int64_t anchors, int64_t classes, float *regression,
+            float *logits) {
+  const auto frame = static_cast<int64_t>(threadIdx.x);
+  const auto sample = [&](int64_t channel) {
+    const int64_t index = (frame * 3 + channel) * pixels;
+    return half ? FloatOf(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::fill_n(regression + frame * anchors * 4, anchors * 4, sample(2) == 255 ? nan : 0.0f);
+  float *to = logits + frame * anchors * classes;
+  std::fill_n(to, anchors * classes, -10.0f);
+  const auto anchor = static_cast<int64_t>(std::lround(sample(0))) % anchors;
+  const auto category = static_cast<int64_t>(std::lround(sample(1))) % classes;
+  to[anchor * classes + category] = 2;
+}
+
+class Engine;
+
+class Context final : public nvinfer1::UnimplementedVExecutionContext {
+ public:
+  explicit Context(const Engine &engine) : engine_(engine) {}
+
+  const nvinfer1::ICudaEngine &getEngine() const noexcept override;
+  void setDeviceMemoryV2(void *memory, int64_t size) noexcept override {
+    memory_ = memory;
+    memory_size_ = size;
+  }
+  bool setOptimizationProfileAsync(int32_t profile, cudaStream_t) noexcept override;
+  bool setInputShape(const char *name, const Dims &dims) noexcept override;
+  bool setTensorAddress(const char *name, void *data) noexcept override;
+  bool enqueueV3(cudaStream_t stream) noexcept override;
+
+ private:
+  bool EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest);
+
+  const Engine &engine_;
+  void *memory_ = nullptr;
+  int64_t memory_size_ = 0;
+  int32_t profile_ = 0;
+  std::map<std::string, Dims> shapes_;
+  std::map<std::string, void *> addresses_;
+  std::unique_ptr<nvinfer1::IPluginV3> plugin_;
+};
+
+class PublicContext final : public nvinfer1::IExecutionContext {
+ public:
+  explicit PublicContext(const Engine &engine) : context_(engine) { mImpl = &context_; }
+
+ private:
+  Context context_;
+};
+
+class Engine final : public nvinfer1::UnimplementedVCudaEngine {
+ public:
+  Engine(const Description &description, const nvinfer1::ICudaEngine &self) : description_(description), self_(self) {
+    const int64_t batch = description.batches[0] < 0 ? -description.batches[0] : -1;
+    const DataType images = description.half != 0 ? DataType::kHALF : DataType::kFLOAT;
+    tensors_.push_back({"images", images, {batch, 3, description.height, description.width}, true});
+    if (description.capacity > 0) {
+      tensors_.push_back({"class_thresholds", DataType::kFLOAT, {batch, description.classes}, true});
+      tensors_.push_back({"selection", DataType::kFLOAT, {batch, 8}, true});
+      tensors_.push_back({"detections", DataType::kFLOAT, {batch, description.capacity, 6}, false});
+      tensors_.push_back({"counts", DataType::kINT32, {batch, 4}, false});
+    } else {
+      tensors_.push_back({"box_regression", DataType::kFLOAT, {batch, description.anchors, 4}, false});
+      tensors_.push_back({"class_logits", DataType::kFLOAT, {batch, description.anchors, description.classes}, false});
+    }
+    std::vector<float> anchors;
+    if (description.capacity > 0) {
+      // Of the plugin's third input, a constant: squares of 8 pixels, one beside the other.
+      for (int64_t i = 0; i < description.anchors; i++) {
+        anchors.insert(anchors.end(), {4, static_cast<float>(8 * i + 4), 8, 8});
+      }
+      const size_t size = anchors.size() * sizeof(float);
+      is_whole_ = cudaMalloc(&anchors_, size) == cudaSuccess &&
+                  cudaMemcpy(anchors_, anchors.data(), size, cudaMemcpyHostToDevice) == cudaSuccess;
+    }
+  }
+  ~Engine() override {
+    if (anchors_ != nullptr) cudaFree(anchors_);
+  }
+
+  int32_t getNbIOTensors() const noexcept override { return static_cast<int32_t>(tensors_.size()); }
+  const char *getIOTensorName(int32_t index) const noexcept override {
+    return tensors_[static_cast<size_t>(index)].name;
+  }
+  DataType getTensorDataType(const char *name) const noexcept override { return Find(name)->type; }
+  Dims getTensorShape(const char *name) const noexcept override { return DimsOf(Find(name)->sizes); }
+  int32_t getNbOptimizationProfiles() const noexcept override {
+    return static_cast<int32_t>(description_.batches.size());
+  }
+  Dims getProfileShape(const char *name, int32_t profile, nvinfer1::OptProfileSelector) const noexcept override {
+    Dims dims = getTensorShape(name);
+    dims.d[0] = description_.batches[static_cast<size_t>(profile)];
+    return dims;
+  }
+  int64_t getDeviceMemorySizeV2() const noexcept override {
+    // Raw outputs, and what the plugin works in.
+    const int64_t batch = std::abs(description_.batches.back());
+    return batch * description_.anchors * (4 + description_.classes) * 4 + (int64_t{8} << 20);
+  }
+  nvinfer1::IExecutionContext *createExecutionContext(
+      nvinfer1::ExecutionContextAllocationStrategy strategy) noexcept override {
+    if (strategy != nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED) return nullptr;
+    return new PublicContext(*this);
+  }
+
+  const Tensor *Find(const std::string &name) const {
+    for (const Tensor &tensor : tensors_) {
+      if (name == tensor.name) return &tensor;
+    }
+    return nullptr;
+  }
+
+  const Description description_;
+  const nvinfer1::ICudaEngine &self_;
+  std::vector<Tensor> tensors_;
+  void *anchors_ = nullptr;
+  bool is_whole_ = true;
+};
+
+class PublicEngine final : public nvinfer1::ICudaEngine {
+ public:
+  explicit PublicEngine(const Description &description) : engine_(description, *this) { mImpl = &engine_; }
+
+  bool is_whole() const { return engine_.is_whole_; }
+
+ private:
+  Engine engine_;
+};
+
+const nvinfer1::ICudaEngine &Context::getEngine() const noexcept { return engine_.self_; }
+
+bool Context::setOptimizationProfileAsync(int32_t profile, cudaStream_t) noexcept {
+  if (profile < 0 || profile >= engine_.getNbOptimizationProfiles()) return false;
+  profile_ = profile;
+  return true;
+}
+
+bool Context::setInputShape(const char *name, const Dims &dims) noexcept {
+  const Tensor *tensor = engine_.Find(name);
+  const auto &batches = engine_.description_.batches;
+  const int64_t most = std::abs(batches[static_cast<size_t>(profile_)]);
+  const int64_t least = profile_ == 0 ? 1 : batches[static_cast<size_t>(profile_) - 1] + 1;
+  if (tensor == nullptr || !tensor->is_input || dims.d[0] < least || dims.d[0] > most) return false;
+  shapes_[name] = dims;
+  return true;
+}
+
+bool Context::setTensorAddress(const char *name, void *data) noexcept {
+  if (engine_.Find(name) == nullptr || data == nullptr) return false;
+  addresses_[name] = data;
+  return true;
+}
+
+bool Context::enqueueV3(cudaStream_t stream) noexcept {
+  for (const Tensor &tensor : engine_.tensors_) {
+    if (addresses_.count(tensor.name) == 0 || (tensor.is_input && shapes_.count(tensor.name) == 0)) return false;
+  }
+  if (memory_ == nullptr || memory_size_ < engine_.getDeviceMemorySizeV2()) return false;
+  const Description &description = engine_.description_;
+  const int64_t batch = shapes_["images"].d[0];
+  const bool has_plugin = description.capacity > 0;
+  auto *regression = static_cast<float *>(has_plugin ? memory_ : addresses_["box_regression"]);
+  float *logits =
+      has_plugin ? regression + batch * description.anchors * 4 : static_cast<float *>(addresses_["class_logits"]);
+
+  cudaLaunchConfig_t config{};
+  config.gridDim = 1;
+  config.blockDim = static_cast<unsigned>(batch);
+  config.stream = stream;
+  if (cudaLaunchKernelEx(&config, Answer, static_cast<const void *>(addresses_["images"]), description.half != 0,
+                         description.height * description.width, description.anchors, description.classes, regression,
+                         logits) != cudaSuccess) {
+    return false;
+  }
+  if (!has_plugin) return true;
+  auto *rest = reinterpret_cast<uint8_t *>(logits + batch * description.anchors * description.classes);
+  return EnqueuePlugin(stream, batch, regression, logits, rest);
+}
+
+bool Context::EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest) {
+  const Description &description = engine_.description_;
+  if (plugin_ == nullptr) {
+    auto *creator = static_cast<nvinfer1::IPluginCreatorV3One *>(
+        TheRegistry().getCreator("EfficientDetDetections", "1", "efficientdet"));
+    const auto capacity = static_cast<int32_t>(description.capacity);
+    const nvinfer1::PluginField field{"capacity", &capacity, nvinfer1::PluginFieldType::kINT32, 1};
+    const PluginFieldCollection fields{1, &field};
+    plugin_.reset(creator->createPlugin("detections", &fields, nvinfer1::TensorRTPhase::kRUNTIME));
+    if (plugin_ == nullptr) return false;
+  }
+  auto &runtime = *static_cast<nvinfer1::IPluginV3OneRuntime *>(
+      plugin_->getCapabilityInterface(nvinfer1::PluginCapabilityType::kRUNTIME));
+  auto &build = *static_cast<nvinfer1::IPluginV3OneBuild *>(
+      plugin_->getCapabilityInterface(nvinfer1::PluginCapabilityType::kBUILD));
+  const std::vector<std::vector<int64_t>> sizes = {{batch, description.anchors, 4},
+                                                   {batch, description.anchors, description.classes},
+                                                   {description.anchors, 4},
+                                                   {batch, description.classes},
+                                                   {batch, 8},
+                                                   {batch, description.capacity, 6},
+                                                   {batch, 4}};
+  std::vector<PluginTensorDesc> tensors;
+  std::vector<nvinfer1::DynamicPluginTensorDesc> dynamic;
+  for (const auto &each : sizes) {
+    PluginTensorDesc tensor{};
+    tensor.dims = DimsOf(each);
+    tensors.push_back(tensor);
+    dynamic.push_back({tensor, tensor.dims, tensor.dims, tensor.dims});
+  }
+  if (runtime.onShapeChange(tensors.data(), 5, tensors.data() + 5, 2) != 0) return false;
+  const auto begin = reinterpret_cast<uintptr_t>(memory_);
+  const uintptr_t workspace = (reinterpret_cast<uintptr_t>(rest) + 255) / 256 * 256;
+  const size_t needed = build.getWorkspaceSize(dynamic.data(), 5, dynamic.data() + 5, 2);
+  if (workspace + needed > begin + static_cast<uintptr_t>(memory_size_)) return false;
+  const void *inputs[] = {regression, logits, engine_.anchors_, addresses_["class_thresholds"],
+                          addresses_["selection"]};
+  void *outputs[] = {addresses_["detections"], addresses_["counts"]};
+  return runtime.enqueue(tensors.data(), tensors.data() + 5, inputs, outputs, reinterpret_cast<void *>(workspace),
+                         stream) == 0;
+}
+
+class Runtime final : public nvinfer1::UnimplementedVRuntime {
+ public:
+  explicit Runtime(nvinfer1::ILogger &logger) : logger_(logger) {}
+
+  nvinfer1::ICudaEngine *deserializeCudaEngine(const void *blob, size_t size) noexcept override {
+    std::istringstream text(std::string(static_cast<const char *>(blob), size));
+    std::string magic;
+    Description d{};
+    text >> magic >> d.height >> d.width >> d.anchors >> d.classes >> d.half >> d.capacity;
+    for (int64_t batch; text >> batch;) d.batches.push_back(batch);
+    if (magic != "stand-in" || d.batches.empty()) {
+      logger_.log(nvinfer1::ILogger::Severity::kERROR, "Serialization assertion failed: this is no plan");
+      return nullptr;
+    }
+    auto engine = std::make_unique<PublicEngine>(d);
+    if (engine->is_whole()) return engine.release();
+    logger_.log(nvinfer1::ILogger::Severity::kERROR, "CUDA fails");
+    return nullptr;
+  }
+
+ private:
+  nvinfer1::ILogger &logger_;
+};
+
+class PublicRuntime final : public nvinfer1::IRuntime {
+ public:
+  explicit PublicRuntime(nvinfer1::ILogger &logger) : runtime_(logger) { mImpl = &runtime_; }
+
+ private:
+  Runtime runtime_;
+};
+
+}  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) int32_t getInferLibVersion() noexcept { return NV_TENSORRT_VERSION; }
+
+__attribute__((visibility("default"))) nvinfer1::IPluginRegistry *getPluginRegistry() noexcept {
+  return &TheRegistry();
+}
+
+__attribute__((visibility("default"))) void *createInferBuilder_INTERNAL(void *, int32_t) noexcept { return nullptr; }
+
+__attribute__((visibility("default"))) void *createInferRuntime_INTERNAL(void *logger, int32_t version) noexcept {
+  if (version != NV_TENSORRT_VERSION) return nullptr;
+  return static_cast<nvinfer1::IRuntime *>(new PublicRuntime(*static_cast<nvinfer1::ILogger *>(logger)));
+}
+}
