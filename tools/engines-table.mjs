@@ -1,0 +1,126 @@
+// Builds engines of all sizes with TensorRT-RTX, which needs no GPU for that, and prints a table row for each: that
+// they build, how long that takes, how large the plans are, and how much memory it takes at most. Weights are random.
+//
+//   npm run build && npm run build:native && tools/setup-cuda.sh rtx
+//   node tools/engines-table.mjs [--models d0,lite0] [--batches 1,8] [--targets sm89] [--libraries FOLDER]
+//                                [--backend-library FILE]
+//
+// Exit code 1 if any is refused.
+import { fork } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { buildEngine } from '#lib/engine-files.js'
+import { officialArchitecture } from '#lib/models/spec.js'
+import { nativeInput, VARIANT_NAMES, variant } from '#lib/models/variants.js'
+import { inventory } from '#lib/network/parameters.js'
+import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
+
+/** Weights that keep activations finite; what they find is nothing. */
+async function writeRandomWeights(file, name) {
+  let state = 1
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32 - 0.5
+  }
+  const { tensors } = inventory(officialArchitecture(variant(name)), nativeInput(variant(name)))
+  const written = Array.from(tensors, ([tensor, shape]) => {
+    const count = shape.reduce((product, n) => product * n, 1)
+    const scale = shape.length === 4 ? Math.sqrt((6 * shape[0]) / count) : 0.1
+    const centre = /running_var$|bn\d?\.weight$|bn_rep.*weight$|edge_weights$/.test(tensor) ? 1 : 0
+    const data = Float32Array.from({ length: count }, () => centre + scale * random())
+    return { name: tensor, dtype: 'float32', shape, data }
+  })
+  await writeSafetensors(file, written)
+}
+
+/** Builds one engine in this process, whose peak memory is then its own. */
+async function build({ weights, output, options }) {
+  const begun = performance.now()
+  const { bytes } = await buildEngine(weights, { ...options, output })
+  process.send({
+    seconds: (performance.now() - begun) / 1000,
+    bytes,
+    peak: process.resourceUsage().maxRSS * 1024,
+  })
+}
+
+/** @returns the answer of `build`, or null if it is refused */
+function buildApart(request, folder) {
+  return new Promise((resolve) => {
+    let answer = null
+    const child = fork(path('engines-table.mjs'), ['--child'], {
+      env: { ...process.env, EFFICIENTDET_CACHE: folder },
+    })
+    child.on('message', (message) => {
+      answer = message
+    })
+    child.on('exit', () => resolve(answer))
+    child.send(request)
+  })
+}
+
+async function table() {
+  const { values } = parseArgs({
+    options: {
+      models: { type: 'string', default: VARIANT_NAMES.join(',') },
+      batches: { type: 'string', default: '1,8' },
+      targets: { type: 'string', default: 'sm89' },
+      libraries: { type: 'string', default: path('../.cache/tensorrt/rtx') },
+      'backend-library': { type: 'string', default: path('../build/Release/libefficientdet_rtx.so') },
+    },
+  })
+  const libraries = { libraryPath: values.libraries, backendLibrary: values['backend-library'] }
+  console.log(`| model | precision | batch up to | seconds | plan MB | peak MB |
+| --- | --- | ---: | ---: | ---: | ---: |`)
+  for (const model of values.models.split(',')) {
+    const folder = await mkdtemp(join(tmpdir(), 'efficientdet-table-'))
+    try {
+      const weights = join(folder, `${model}.safetensors`)
+      await writeRandomWeights(weights, model)
+      for (const precision of ['fp32', 'fp16']) {
+        for (const batch of values.batches.split(',')) {
+          const options = {
+            ...libraries,
+            targets: values.targets.split(','),
+            precision,
+            maxBatch: Number(batch),
+            variant: model,
+            preprocessing: model.startsWith('lite') ? 'lite' : 'imagenet',
+          }
+          const answer = await buildApart({ weights, output: join(folder, 'engine'), options }, folder)
+          const cells =
+            answer === null
+              ? '**failed** | |'
+              : `${answer.seconds.toFixed(1)} | ${(answer.bytes / 1e6).toFixed(1)} | ${(answer.peak / 1e6).toFixed(0)}`
+          console.log(`| ${model} | ${precision} | ${batch} | ${cells} |`)
+          if (answer === null) process.exitCode = 1
+        }
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+  const [{ model }] = cpus()
+  const day = new Date().toISOString().slice(0, 10)
+  console.log(
+    `\nFor ${values.targets}; ${day}, Linux ${process.arch}, ${model}, ${cpus().length} cores, Node ${process.versions.node}.`,
+  )
+}
+
+if (process.argv[2] === '--child') {
+  process.once('message', async (request) => {
+    try {
+      await build(request)
+    } catch (error) {
+      console.error(error.message)
+    }
+    process.disconnect()
+  })
+} else {
+  await table()
+}
