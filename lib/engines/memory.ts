@@ -24,8 +24,9 @@ export interface DeviceMemory {
 const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
 
 /**
- * Of TensorRT-RTX 1.7.1's builder, rounded up from measured peaks (docs/engines.md): a base, copies of the weights, and
- * for each layer what its kernels take, once and again for every further batch size that it tunes for.
+ * Of TensorRT-RTX 1.7.1's builder, fitted to measured peaks, of which they give 0.99 to 1.51 times
+ * (bench/results/engine-memory-2026-11-25.txt): a base, copies of the weights, and for each layer what its kernels take,
+ * once and again for every further batch size that it tunes for.
  */
 const HOST_BASE = 100e6
 const HOST_COPIES = 4.2
