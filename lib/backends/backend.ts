@@ -36,6 +36,10 @@ export interface OpenRequest {
   readonly backendLibrary: string | null
   /** How TensorRT's engine is built, and by what. */
   readonly engine: EngineChoices
+  /** Numbers of the GPUs that share the calls, one or more. */
+  readonly devices: readonly number[]
+  /** Batches that each works on at the same time. */
+  readonly contexts: number
   readonly signal: AbortSignal | undefined
   /** Told when a stage begins, and as far as it is known how much of it is done, 0…1. */
   readonly onStage: (stage: LoadStage, fraction: number) => void

@@ -12,7 +12,7 @@ export interface EngineOptions {
   readonly family?: Family
   /** The folder of TensorRT's libraries. Defaults to where the system looks. */
   readonly libraryPath?: string
-  /** Number of the GPU, 0…15, as `efficientdet doctor` lists them. Defaults to 0. */
+  /** Number of the GPU to build for, 0…15, as `efficientdet doctor` lists them. Defaults to 0. */
   readonly device?: number
   /** Of weights and activations; outputs are float32. Defaults to `fp16`. */
   readonly precision?: EnginePrecision
@@ -59,9 +59,13 @@ export interface EngineChoices {
   readonly checkMemory: boolean
 }
 
-/** `engine` of the load options. @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkEngine(options: EngineOptions | undefined): EngineChoices {
-  checkNames('engine', options, ENGINE_OPTION_NAMES)
+/** `engine` of the load options, which tell of the GPUs themselves. @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkEngine(options: Omit<EngineOptions, 'device'> | undefined): EngineChoices {
+  checkNames(
+    'engine',
+    options,
+    ENGINE_OPTION_NAMES.filter((name) => name !== 'device'),
+  )
   return checkEngineOptions(options ?? {})
 }
 

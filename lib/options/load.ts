@@ -32,8 +32,12 @@ export interface LoadOptions extends WeightsOptions {
   readonly inferenceDeadline?: number
   /** Path of the GPU backend's library. Defaults to those beside the addon. */
   readonly backendLibrary?: string
-  /** How TensorRT's engine is built, and by what; of an engine file only `device` and `libraryPath` count. */
-  readonly engine?: EngineOptions
+  /** How TensorRT's engine is built, and by what; of an engine file only `libraryPath` counts. */
+  readonly engine?: Omit<EngineOptions, 'device'>
+  /** Numbers of the GPUs that share the calls, 0…15, as `efficientdet doctor` lists them. Defaults to the first. */
+  readonly devices?: readonly number[]
+  /** Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8. Defaults to 2. */
+  readonly contexts?: number
   /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
   /** What `detect` does when `maxPending` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
@@ -56,6 +60,8 @@ export interface LoadSettings {
   readonly inferenceDeadline: number
   readonly backendLibrary: string | null
   readonly engine: EngineChoices
+  readonly devices: readonly number[]
+  readonly contexts: number
   readonly maxPending: number
   readonly whenFull: 'wait' | 'reject'
   readonly maxPixels: number
@@ -73,6 +79,8 @@ const NAMES = [
   'inferenceDeadline',
   'backendLibrary',
   'engine',
+  'devices',
+  'contexts',
   'maxPending',
   'whenFull',
   'maxPixels',
@@ -95,10 +103,19 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
     engine: checkEngine(options.engine),
+    devices: checkDevices(options.devices ?? [0]),
+    contexts: checkInteger('contexts', options.contexts ?? 2, 1, 8),
     maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
     maxPixels: checkInteger('maxPixels', options.maxPixels ?? 16383 ** 2, 1, Number.MAX_SAFE_INTEGER),
     signal: checkSignal(options.signal),
     onProgress,
   }
+}
+
+function checkDevices(devices: unknown): number[] {
+  if (!Array.isArray(devices) || devices.length === 0 || new Set(devices).size < devices.length) {
+    throw invalidOption('devices', devices, 'a list of different numbers of GPUs')
+  }
+  return devices.map((device) => checkInteger('a number in devices', device, 0, 15))
 }

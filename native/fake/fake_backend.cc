@@ -5,11 +5,12 @@
  *
  *   batch=N      frames per infer (default 8)
  *   slots=N      batches at the same time (default 1)
+ *   devices=N    GPUs (default 1)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
  *   found=N      detections per frame (default 1)
  *   fail=build|load|infer   refuses to build or load, or fails every batch
  *   fail=attach|probe   lacks its library, or cannot run here
- *   fail=device  loses its device with the first batch
+ *   fail=device  loses its device, the last if there are several, with the first batch
  *   hang=1       never answers
  *   nonsense=count|class|nan   answers what cannot be
  *   not_finite=N   the first byte of frames for which the network gives NaN
@@ -37,6 +38,7 @@
 
 struct ed_engine {
   std::map<std::string, std::string> settings;
+  uint32_t device = 0;
   uint32_t slots = 1;
 
   long Number(const char *key, long otherwise) const {
@@ -88,14 +90,16 @@ ed_status Probe(ed_probe *probe, ed_message *message) {
   std::strcpy(probe->description, "fake backend 1.0");
   std::strcpy(probe->cuda_version, "13.0");
   std::strcpy(probe->driver_version, "13.1");
-  probe->device_count = 1;
-  ed_device &device = probe->devices[0];
-  std::strcpy(device.name, "Fake GPU");
-  device.major = 8;
-  device.minor = 9;
-  device.memory_bytes = uint64_t{8} << 30;
-  device.free_bytes = uint64_t{6} << 30;
-  device.integrated = 0;
+  probe->device_count = static_cast<uint32_t>(ed_engine{SettingsOf(nullptr, 0)}.Number("devices", 1));
+  for (uint32_t i = 0; i < probe->device_count; i++) {
+    ed_device &device = probe->devices[i];
+    std::strcpy(device.name, "Fake GPU");
+    device.major = 8;
+    device.minor = 9;
+    device.memory_bytes = uint64_t{8} << 30;
+    device.free_bytes = uint64_t{6} << 30;
+    device.integrated = 0;
+  }
   return ED_OK;
 }
 
@@ -140,6 +144,7 @@ void FreeBytes(ed_bytes *bytes) {
 ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load_options *options, ed_engine **engine,
                ed_message *message) {
   auto *made = new ed_engine{SettingsOf(plan, size)};
+  made->device = options->device;
   made->slots = std::min(options->slots, static_cast<uint32_t>(made->Number("slots", 1)));
   if (made->Is("fail", "load")) {
     delete made;
@@ -153,7 +158,7 @@ ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load
 ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *) {
   info->max_batch = static_cast<uint32_t>(engine->Number("batch", 8));
   info->slots = engine->slots;
-  std::strcpy(info->description, "Fake GPU, float32");
+  std::snprintf(info->description, sizeof info->description, "Fake GPU%s, float32", engine->device == 0 ? "" : (" " + std::to_string(engine->device)).c_str());
   info->device_bytes = 1 << 20;
   return ED_OK;
 }
@@ -169,7 +174,9 @@ ed_status Infer(ed_engine *engine, uint32_t, const ed_frame *frames, const ed_se
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
   if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");
-  if (engine->Is("fail", "device")) return Say(message, ED_DEVICE_LOST, "an illegal memory access was encountered");
+  if (engine->Is("fail", "device") && engine->device + 1 == static_cast<uint32_t>(engine->Number("devices", 1))) {
+    return Say(message, ED_DEVICE_LOST, "an illegal memory access was encountered");
+  }
 
   for (uint32_t i = 0; i < count; i++) {
     const ed_frame &frame = frames[i];

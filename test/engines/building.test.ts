@@ -274,7 +274,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
     [{ size: 128 }, /size cannot be changed/],
     [{ labels: ['a'] }, /labels cannot be changed/],
     [{ anchors: { anchorScale: 3 }, variant: 'lite0' }, /variant, anchors cannot be changed/],
-    [{ engine: { device: 3 } }, /device is 3; there are 1 here/],
+    [{ devices: [3] }, /device is 3; there are 1 here/],
   ] as const)('refuses what is fixed in it: %j', async (options, message) => {
     await expect(load(await engineFile(), options)).rejects.toThrow(refusal('ERR_INVALID_OPTION', message))
   })

@@ -204,6 +204,49 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
   })
 
+  describe('several batches at the same time', () => {
+    /** Eight calls, one a batch, of 100 ms each. */
+    async function timeOfEight(behaviour: string, options: LoadOptions): Promise<number> {
+      const detector = await load(`delay=100000 batch=1 ${behaviour}`, { maxBatchSize: 1, ...options })
+      const start = performance.now()
+      const marks = Array.from({ length: 8 }, (_, i) => i + 1)
+      const results = await Promise.all(marks.map((mark) => detector.detect(frame(mark))))
+      const time = performance.now() - start
+      expect(results.map(markOf)).toEqual(marks)
+      await detector.dispose()
+      return time
+    }
+
+    it('run in the contexts of a GPU, as many as it has room for', async () => {
+      expect(await timeOfEight('slots=4', { contexts: 4 })).toBeLessThan(500)
+      expect(await timeOfEight('slots=1', { contexts: 4 })).toBeGreaterThan(750)
+    })
+
+    it('run on several GPUs', async () => {
+      expect(await timeOfEight('devices=4', { devices: [0, 1, 2, 3] })).toBeLessThan(500)
+    })
+
+    it('leave a GPU out that was lost', async () => {
+      const detector = await load('devices=2 fail=device', { devices: [0, 1] })
+      expect(detector.backend.description).toMatch(/Fake GPU, float32; .*Fake GPU 1, float32/)
+      const settled = await Promise.allSettled([1, 2, 3, 4].map((mark) => detector.detect(frame(mark))))
+      const failures = settled.filter(({ status }) => status === 'rejected')
+      expect(failures.length).toBeGreaterThan(0)
+      for (const failure of failures) expect(failure).toMatchObject({ reason: { code: 'ERR_DEVICE_LOST' } })
+      // Four more, two of which would have gone to the one that was lost.
+      const marks = [5, 6, 7, 8]
+      const results = await Promise.all(marks.map((mark) => detector.detect(frame(mark))))
+      expect(results.map(markOf)).toEqual(marks)
+      await detector.dispose()
+    })
+
+    it('is refused for a GPU that is not there, and leaves none loaded', async () => {
+      await expect(load('devices=2', { devices: [0, 2] })).rejects.toThrow(
+        refusal('ERR_INVALID_OPTION', /device is 2; there are 2 here/),
+      )
+    })
+  })
+
   describe('cancelling', () => {
     it('rejects at once: before, while queued, while running', async () => {
       const detector = await load('delay=100000 batch=1')

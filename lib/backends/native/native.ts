@@ -8,22 +8,27 @@ import { buildNative, capabilityOf, PLATFORM } from './build.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { nativeError } from './native-error.js'
+import { EnginePool } from './pool.js'
 
-/** Makes the engine of a weights file ready to run: whatever takes long is cancellable. */
-export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { maxBatchSize, onStage } = request
-  const { header, plan, notes } = await buildNative(native, {
-    ...request,
-    maxBatch: maxBatchSize,
-    targets: [],
-    onProgress: ({ fraction }) => onStage('engine', fraction),
+/** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
+export function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { maxBatchSize } = request
+  return onEachDevice(request, async (device, onStage) => {
+    const { header, plan, notes } = await buildNative(native, {
+      ...request,
+      engine: { ...request.engine, device },
+      maxBatch: maxBatchSize,
+      targets: [],
+      onStage,
+      onProgress: ({ fraction }) => onStage('engine', fraction),
+    })
+    return load(native, plan, { ...header, notes: [...header.notes, ...notes] }, device, request)
   })
-  return load(native, plan, { ...header, notes: [...header.notes, ...notes] }, request)
 }
 
-/** Makes an engine file ready to run, after it was checked whole and found to fit this machine. */
-export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { path, weights, size, engine, signal } = request
+/** Makes an engine file ready to run, after it was checked whole and found to fit this machine's GPUs. */
+export function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { path, weights, size, signal } = request
   const given = [...Object.keys(weights), ...(size === null ? [] : ['size'])]
   if (given.length > 0) {
     throw new EfficientDetError(
@@ -31,13 +36,37 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
       `${path} is an engine file, in which ${given.join(', ')} cannot be changed. Leave ${given.length > 1 ? 'these options' : 'the option'} out, or load the weights.`,
     )
   }
-  request.onStage('engine', 0)
-  const { header, plan } = await readEngine(
-    path,
-    (found) => checkFit(path, found, machineOf(native, engine.device)),
-    signal,
-  )
-  return load(native, plan, header, request)
+  return onEachDevice(request, async (device, onStage) => {
+    onStage('engine', 0)
+    const { header, plan } = await readEngine(
+      path,
+      (found) => checkFit(path, found, machineOf(native, device)),
+      signal,
+    )
+    return load(native, plan, header, device, request)
+  })
+}
+
+/** One engine for each GPU, made one after another, as one; none is left if one fails. */
+async function onEachDevice(
+  { devices, onStage }: OpenRequest,
+  open: (device: number, onStage: OpenRequest['onStage']) => Promise<Engine>,
+): Promise<Engine> {
+  const engines: Engine[] = []
+  try {
+    for (const [i, device] of devices.entries()) {
+      const onStageHere: OpenRequest['onStage'] = (stage, fraction) => {
+        if (stage === 'engine') onStage(stage, (i + fraction) / devices.length)
+        // The others only do again what the first did.
+        else if (i === 0) onStage(stage, fraction)
+      }
+      engines.push(await open(device, onStageHere))
+    }
+  } catch (error) {
+    await Promise.all(engines.map((engine) => engine.close()))
+    throw error
+  }
+  return engines.length === 1 ? engines[0] : new EnginePool(engines)
 }
 
 /** What an engine would run on here. @throws EfficientDetError ERR_INVALID_OPTION for a GPU that is not there */
@@ -61,7 +90,8 @@ async function load(
   { addon, library, probe }: NativeLibrary,
   plan: Uint8Array,
   { spec, size, notes, settings }: EngineHeader,
-  { engine: { device }, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal }: OpenRequest,
+  device: number,
+  { contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal }: OpenRequest,
 ): Promise<Engine> {
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
@@ -75,11 +105,11 @@ async function load(
   const batch = Math.min(maxBatchSize, settings.maxBatch)
   const options = {
     device,
-    slots: 1,
+    slots: contexts,
     maxBatchSize: batch,
     maxBatchDelay: 1000 * maxBatchDelay,
     // Calls that were aborted while they run still hold a place until their batch ends.
-    maxPending: maxPending + batch,
+    maxPending: maxPending + contexts * batch,
   }
   try {
     const engine = await addon.loadEngine(library, plan, model, options)

@@ -1,0 +1,56 @@
+import { EfficientDetError } from '../../errors.js'
+import type { Frame } from '../../image/frame.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import type { Selection } from '../../postprocess/detections.js'
+import type { Engine, EngineResult } from '../backend.js'
+
+interface Member {
+  readonly engine: Engine
+  pending: number
+  /** Whether its device failed: it answers nothing more. */
+  lost: boolean
+}
+
+/** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight. */
+export class EnginePool implements Engine {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  readonly #members: readonly Member[]
+
+  /** @param engines one or more, of the same model */
+  constructor(engines: readonly Engine[]) {
+    const [first] = engines
+    this.spec = first.spec
+    this.size = first.size
+    this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
+    this.description = engines.map(({ description }) => description).join('; ')
+    this.#members = engines.map((engine) => ({ engine, pending: 0, lost: false }))
+  }
+
+  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
+    const member = this.#choose()
+    member.pending++
+    try {
+      return await member.engine.detect(frame, selection, signal)
+    } catch (error) {
+      if (error instanceof EfficientDetError && error.code === 'ERR_DEVICE_LOST') member.lost = true
+      throw error
+    } finally {
+      member.pending--
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map(({ engine }) => engine.close()))
+  }
+
+  /** Of those whose device works; where none does, whoever answers tells why. */
+  #choose(): Member {
+    const working = this.#members.filter(({ lost }) => !lost)
+    const candidates = working.length > 0 ? working : this.#members
+    return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
+  }
+}
