@@ -220,6 +220,8 @@ void CancelledBuildsReturnAndFreeAll() {
     std::printf("  a whole build: %.1f s, plan of %.1f MB, %zu steps told\n",
                 std::chrono::duration<double>(Clock::now() - begun).count(), static_cast<double>(build.plan.size) / 1e6,
                 build.fractions.size());
+    CHECK(std::is_sorted(build.fractions.begin(), build.fractions.end()));
+    CHECK(build.fractions.back() == 1);
   }
   const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun);
   CancelAfter(0us, true);

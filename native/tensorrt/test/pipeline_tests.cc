@@ -405,6 +405,26 @@ void EveryCallOfCudaMayFail() {
   }
 }
 
+/** A batch that wants more than there is memory for harms no other. */
+void GrowingMayFail() {
+  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  const Picture picture(ED_RGB, 64, 2, 5, 6, 7);
+  size_t failures = 0;
+  for (uint32_t call = 1; call <= 12; call++) {
+    Batch more({picture}, 10 * call);
+    emulation::FailCall(call, cudaErrorMemoryAllocation);
+    const Answer answer = more.Run(engine);
+    emulation::FailCall(0, cudaSuccess);
+    CHECK(answer.status == ED_OK || answer.status == ED_OUT_OF_MEMORY || answer.status == ED_FAILED);
+    if (answer.status != ED_OK) failures++;
+    Batch few({picture}, 10);
+    CHECK_ANSWER(few.Run(engine), ED_OK, "");
+    few.CheckResults();
+  }
+  CHECK(failures > 0);
+  backend->destroy(engine);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -428,6 +448,7 @@ int main(int argc, char **argv) {
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
   RUN(SlotsRunSideBySide, kAtOnce);
+  RUN(GrowingMayFail, kLate);
   RUN(EveryCallOfCudaMayFail, kLate);
   return 0;
 }
