@@ -380,7 +380,6 @@ __global__ void __launch_bounds__(kSuppressThreads) Suppress(Batch batch) {
     }
     __syncthreads();
   }
-  __syncthreads();
 
   const double scale = static_cast<double>(selection[kScale]) + selection[kScaleRemainder];
   const float width = selection[kSourceWidth];

@@ -310,7 +310,8 @@ struct Question {
   std::vector<float> regression, logits, anchors, thresholds, selections;
 };
 
-Question Ask(uint32_t seed, int32_t batch, DetectionsShape shape, float threshold) {
+/** @param steps different logits from one whole number to the next: few, so that many are equal */
+Question Ask(uint32_t seed, int32_t batch, DetectionsShape shape, float threshold, float steps = 16) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   Question question{shape, batch, {}, {}, {}, {}, {}};
@@ -320,8 +321,7 @@ Question Ask(uint32_t seed, int32_t batch, DetectionsShape shape, float threshol
   question.regression.resize(frames * anchors * 4);
   for (float &value : question.regression) value = normal(random) / 2;
   question.logits.resize(frames * anchors * classes);
-  // Of few different values, so that many are equal.
-  for (float &value : question.logits) value = std::round(normal(random) * 16) / 16;
+  for (float &value : question.logits) value = std::round(normal(random) * steps) / steps;
   for (size_t i = 0; i < anchors; ++i) {
     const auto cell = static_cast<float>(i);
     for (const float value : {8 * std::floor(cell / 16), 8 * std::fmod(cell, 16.0f), 24.0f, 24.0f}) {
@@ -437,17 +437,24 @@ Answer Plainly(const Question &question) {
 }
 
 void DetectionsAreThoseOfThePlainWayInAnyOrder() {
-  for (const float threshold : {0.7f, 0.3f, 0.0f}) {
-    for (const DetectionsShape shape : {DetectionsShape{200, 5, 100, 20}, DetectionsShape{333, 90, 1000, 100}}) {
-      const Question question = Ask(3, 2, shape, threshold);
-      const Answer expected = Plainly(question);
-      for (const uint32_t order : {0u, 3u}) {
-        emulation::SetOrder(order);
-        CHECK(Run(question) == expected);
-      }
-      emulation::SetOrder(0);
+  for (const Question &question : {
+           Ask(3, 2, {200, 5, 100, 20}, 0.7f),
+           Ask(3, 2, {200, 5, 100, 20}, 0.3f),
+           Ask(3, 2, {333, 90, 1000, 100}, 0.3f),
+           Ask(3, 2, {333, 90, 1000, 100}, 0),
+           // Seven logits, with zeros of both signs, which more digits than the first must tell apart.
+           Ask(4, 2, {333, 30, 100, 100}, 0.3f, 1),
+           // More kept than the block that goes through them has threads.
+           Ask(5, 1, {1600, 2, 2000, 1500}, 0.3f),
+       }) {
+    const Answer expected = Plainly(question);
+    CHECK(expected.counts[kCount] > 0);
+    for (const uint32_t order : {0u, 3u}) {
+      emulation::SetOrder(order);
+      CHECK(Run(question) == expected);
     }
   }
+  emulation::SetOrder(0);
 }
 
 void DetectionsRunInAGraph() {
