@@ -51,8 +51,7 @@ export function selectCandidates(
 const POOL = 4
 
 /**
- * Appends what is above a logit, until there are enough or nothing is left. A function of its own without closures,
- * for it runs over millions of values.
+ * Appends what is above a logit, until there are enough or nothing is left.
  *
  * @returns where to go on
  */
@@ -65,16 +64,38 @@ function collect(
   found: number[],
   enough: number,
 ): number {
-  for (let i = from; i < logits.length; i++) {
-    const logit = logits[i]
-    if (logit <= least) continue
+  for (let i = nextAbove(logits, from, least); i < logits.length; i = nextAbove(logits, i + 1, least)) {
     // No comparison is true of NaN, so it gets here.
-    if (Number.isNaN(logit)) throw notANumber(i)
+    if (Number.isNaN(logits[i])) throw notANumber(i)
     if (allowed !== null && !allowed[i % classes]) continue
     found.push(i)
     if (found.length >= enough) return i + 1
   }
   return logits.length
+}
+
+/**
+ * The next position whose logit is above one, or NaN; the length if there is none. It looks at eight at a time, of which
+ * mostly none is: of millions of values that takes half the time, and nothing else in postprocessing takes any.
+ */
+function nextAbove(logits: Float32Array, from: number, least: number): number {
+  const lastBlock = logits.length - 8
+  let i = from
+  while (
+    i <= lastBlock &&
+    logits[i] <= least &&
+    logits[i + 1] <= least &&
+    logits[i + 2] <= least &&
+    logits[i + 3] <= least &&
+    logits[i + 4] <= least &&
+    logits[i + 5] <= least &&
+    logits[i + 6] <= least &&
+    logits[i + 7] <= least
+  ) {
+    i += 8
+  }
+  while (i < logits.length && logits[i] <= least) i++
+  return i
 }
 
 function lowestOf(indices: readonly number[], logits: Float32Array): number {
