@@ -133,7 +133,7 @@ export interface NativeEngine {
   /**
    * Copies the frame and queues it; undefined if the queue is full.
    *
-   * @param planes offset and stride of each plane
+   * @param planes offset and stride of each plane; a stride of 0 ends them
    * @param format position in PIXEL_FORMATS
    * @param scoreThresholds of each class, 0…1; 2 for those not wanted
    */

@@ -53,7 +53,8 @@ export function planesOf(frame: Frame): Plane[] {
   if (!PIXEL_FORMATS.includes(format)) {
     throw invalid(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)
   }
-  for (const [name, value] of Object.entries({ width, height })) {
+  for (const name of ['width', 'height'] as const) {
+    const value = frame[name]
     if (!Number.isSafeInteger(value) || value < 1) {
       throw invalid(`${name} ${value}; expected a whole number of 1 or more`)
     }
@@ -71,19 +72,19 @@ export function planesOf(frame: Frame): Plane[] {
 
   const planes = [{ offset: 0, stride }]
   let end = (height - 1) * stride + rowBytes
-  const chromaRows = Math.ceil(height / 2)
-  const chromaWidth = Math.ceil(width / 2)
-  const chroma = {
-    // A row of an odd width has one luma sample less than bytes of chroma.
-    nv12: [[Math.max(stride, 2 * chromaWidth), 2 * chromaWidth]],
-    i420: Array(2).fill([Math.ceil(stride / 2), chromaWidth]),
-  }
   if (format === 'nv12' || format === 'i420') {
+    const chromaRows = Math.ceil(height / 2)
+    const chromaWidth = Math.ceil(width / 2)
+    const chroma =
+      format === 'nv12'
+        ? // A row of an odd width has one luma sample less than bytes of chroma.
+          [{ stride: Math.max(stride, 2 * chromaWidth), bytes: 2 * chromaWidth }]
+        : Array(2).fill({ stride: Math.ceil(stride / 2), bytes: chromaWidth })
     let offset = height * stride
-    for (const [chromaStride, bytes] of chroma[format]) {
-      planes.push({ offset, stride: chromaStride })
-      end = offset + (chromaRows - 1) * chromaStride + bytes
-      offset += chromaRows * chromaStride
+    for (const { stride, bytes } of chroma) {
+      planes.push({ offset, stride })
+      end = offset + (chromaRows - 1) * stride + bytes
+      offset += chromaRows * stride
     }
   }
   if (data.length < end) {

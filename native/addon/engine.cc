@@ -117,7 +117,7 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   frame.memory = ED_HOST;
   frame.width = info[4].As<Napi::Number>();
   frame.height = info[5].As<Napi::Number>();
-  for (size_t i = 0; i < planes.ElementLength() / 2; i++) {
+  for (size_t i = 0; i < planes.ElementLength() / 2 && planes[2 * i + 1] > 0; i++) {
     frame.planes[i] = job->bytes.data() + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }

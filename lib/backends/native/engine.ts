@@ -5,9 +5,13 @@ import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
+import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult } from '../backend.js'
 import { nativeError } from './native-error.js'
+
+/** Of the formats with most. */
+const MAX_PLANES = 3
 
 /** A threshold that no score is above. */
 const NEVER = 2
@@ -28,7 +32,12 @@ export class NativeBackendEngine implements Engine {
   readonly notes: readonly string[]
   readonly description: string
   readonly #native: NativeEngine
-  readonly #deadline: number
+  readonly #deadline: Deadline
+  // What the addon reads while a call is submitted. It takes a small array's memory out of the heap first, which costs
+  // as much as all else of a call, so these are used anew.
+  readonly #planes = new Uint32Array(2 * MAX_PLANES)
+  readonly #thresholds: Float32Array
+  #threshold = Number.NaN
   #nextId = 1
   /** Set when the backend did not answer in time: its thread may never come back. */
   #hung: EfficientDetError | null = null
@@ -40,7 +49,8 @@ export class NativeBackendEngine implements Engine {
     this.size = size
     this.notes = notes
     this.description = description
-    this.#deadline = deadline
+    this.#deadline = new Deadline(deadline)
+    this.#thresholds = new Float32Array(spec.architecture.classes)
   }
 
   async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
@@ -64,14 +74,15 @@ export class NativeBackendEngine implements Engine {
       this.#native.cancel(id)
       reject(signal!.reason)
     })
-    const timer = setTimeout(() => reject(this.#giveUp()), this.#deadline)
+    const onLate = () => reject(this.#giveUp())
+    this.#deadline.begin(onLate)
     try {
       const outcome = await promise
       // Made here, where its stack goes back to the caller.
       if ('failure' in outcome) throw nativeError(outcome.failure, 'The network did not run')
       return toResult(outcome.result)
     } finally {
-      clearTimeout(timer)
+      this.#deadline.end(onLate)
       stopListening()
     }
   }
@@ -83,16 +94,20 @@ export class NativeBackendEngine implements Engine {
   }
 
   #submit(id: number, { data, ...frame }: Frame, selection: Selection): Promise<NativeResult> | undefined {
-    const planes = planesOf({ data, ...frame })
+    this.#planes.fill(0)
+    planesOf({ data, ...frame }).forEach(({ offset, stride }, i) => {
+      this.#planes[2 * i] = offset
+      this.#planes[2 * i + 1] = stride
+    })
     const { iouThreshold, maxDetections, maxCandidates, nms } = selection
     return this.#native.submit(
       id,
       ownMemory(data),
-      Uint32Array.from(planes.flatMap(({ offset, stride }) => [offset, stride])),
+      this.#planes,
       PIXEL_FORMATS.indexOf(frame.format),
       frame.width,
       frame.height,
-      this.#scoreThresholds(selection),
+      this.#thresholdsOf(selection),
       iouThreshold,
       maxDetections,
       maxCandidates,
@@ -100,17 +115,20 @@ export class NativeBackendEngine implements Engine {
     )
   }
 
-  /** Of each class; scores end at 1. */
-  #scoreThresholds({ scoreThreshold, allowed }: Selection): Float32Array {
-    const { classes } = this.spec.architecture
-    if (allowed === null) return new Float32Array(classes).fill(scoreThreshold)
-    return Float32Array.from(allowed, (isAllowed) => (isAllowed ? scoreThreshold : NEVER))
+  /** Of each class. */
+  #thresholdsOf({ scoreThreshold, allowed }: Selection): Float32Array {
+    if (allowed !== null) {
+      return Float32Array.from(allowed, (isAllowed) => (isAllowed ? scoreThreshold : NEVER))
+    }
+    if (this.#threshold !== scoreThreshold) this.#thresholds.fill(scoreThreshold)
+    this.#threshold = scoreThreshold
+    return this.#thresholds
   }
 
   #giveUp(): EfficientDetError {
     this.#hung ??= new EfficientDetError(
       'ERR_INFERENCE',
-      `The backend did not answer within ${this.#deadline} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
+      `The backend did not answer within ${this.#deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
     )
     return this.#hung
   }
