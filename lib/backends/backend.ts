@@ -1,3 +1,4 @@
+import type { Fault } from '../binding/addon.js'
 import type { Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
@@ -12,7 +13,13 @@ export type BackendName = (typeof BACKEND_NAMES)[number]
 export type Probe =
   | { readonly usable: true; readonly description: string }
   /** What was looked for and found, and the command or step that mends it. */
-  | { readonly usable: false; readonly reason: string; readonly remedy: string }
+  | {
+      readonly usable: false
+      readonly reason: string
+      readonly remedy: string
+      /** What each library of the backend lacks, for programs. */
+      readonly faults: readonly Fault[]
+    }
 
 /** Steps of loading a model, in order. */
 export type LoadStage = 'weights' | 'graph' | 'engine'

@@ -24,8 +24,8 @@ export async function openEngine(choice: BackendName | 'auto', request: OpenRequ
     try {
       return { name, engine: await backend.open(request), unavailable }
     } catch (error) {
-      const { reason, remedy } = probeOf(error)
-      unavailable.push({ name, reason, remedy })
+      const { reason, remedy, faults } = probeOf(error)
+      unavailable.push({ name, reason, remedy, faults })
     }
   }
   const reasons = unavailable.map(({ name, reason, remedy }) => `${name}: ${reason}; remedy: ${remedy}.`)

@@ -77,7 +77,7 @@ export async function findTensorrt({
     return await findLibrary('tensorrt', { files, libraryPath, purpose, remedy: REMEDIES[model] })
   } catch (error) {
     const probe = probeOf(error)
-    throw unavailable('tensorrt', `${probe.reason}; ${await driver()}`, probe.remedy)
+    throw unavailable('tensorrt', `${probe.reason}; ${await driver()}`, probe.remedy, probe.faults)
   }
 }
 

@@ -1,13 +1,23 @@
+import type { Fault } from '../binding/addon.js'
 import { EfficientDetError } from '../errors.js'
 import type { BackendName, Probe } from './backend.js'
 
-/** An error that says why a backend cannot run here and what would mend it. */
-export function unavailable(name: BackendName, reason: string, remedy: string): EfficientDetError {
+/**
+ * An error that says why a backend cannot run here and what would mend it.
+ *
+ * @param faults what each of its libraries lacks, for programs
+ */
+export function unavailable(
+  name: BackendName,
+  reason: string,
+  remedy: string,
+  faults: readonly Fault[] = [],
+): EfficientDetError {
   return new EfficientDetError(
     'ERR_BACKEND_UNAVAILABLE',
     `The ${name} backend cannot run: ${reason}. Remedy: ${remedy}.`,
     {
-      details: { reason, remedy },
+      details: { reason, remedy, faults },
     },
   )
 }
@@ -15,8 +25,8 @@ export function unavailable(name: BackendName, reason: string, remedy: string): 
 /** The same facts as a probe's answer; other errors are thrown on. */
 export function probeOf(error: unknown): Extract<Probe, { usable: false }> {
   if (error instanceof EfficientDetError && error.code === 'ERR_BACKEND_UNAVAILABLE') {
-    const { reason, remedy } = error.details as { reason: string; remedy: string }
-    return { usable: false, reason, remedy }
+    const { reason, remedy, faults } = error.details as Omit<Extract<Probe, { usable: false }>, 'usable'>
+    return { usable: false, reason, remedy, faults }
   }
   throw error
 }

@@ -47,9 +47,20 @@ export interface Library {
   readonly [library]: true
 }
 
+/** What a backend lacks, as native/addon/status.h names it. */
+export type Fault =
+  | 'no-driver'
+  | 'old-driver'
+  | 'no-library'
+  | 'not-a-library'
+  | 'wrong-version'
+  | 'no-parser'
+
 export interface NativeProbe {
   /** Why it cannot run here; null if it can. */
   readonly reason: string | null
+  /** The same for programs, where it has a name. */
+  readonly fault: Fault | null
   readonly description: string
   /** Such as 10.15.1; empty where no library was found. */
   readonly libraryVersion: string

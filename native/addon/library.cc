@@ -51,6 +51,8 @@ class ProbeWorker : public Napi::AsyncWorker {
   void OnOK() override {
     Napi::Object result = Napi::Object::New(Env());
     result.Set("reason", status_ == ED_OK ? Env().Null() : Napi::String::New(Env(), message_.Text()));
+    const char *fault = FaultOf(status_);
+    result.Set("fault", fault == nullptr ? Env().Null() : Napi::String::New(Env(), fault));
     result.Set("description", probe_->description);
     result.Set("libraryVersion", probe_->library_version);
     result.Set("cudaVersion", probe_->cuda_version);

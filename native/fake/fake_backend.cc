@@ -78,7 +78,7 @@ std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) 
 ed_status Attach(const char *folder, ed_message *message) {
   if (!ed_engine{SettingsOf(nullptr, 0)}.Is("fail", "attach")) return ED_OK;
   const std::string where = folder == nullptr ? "where the system looks" : folder;
-  return Say(message, ED_UNAVAILABLE, ("there is no libfake.so.1 " + where).c_str());
+  return Say(message, ED_NO_LIBRARY, ("there is no libfake.so.1 " + where).c_str());
 }
 
 ed_status Probe(ed_probe *probe, ed_message *message) {

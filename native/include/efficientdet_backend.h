@@ -34,7 +34,7 @@ extern "C" {
 
 typedef enum ed_status {
   ED_OK = 0,
-  /** The machine lacks something: a driver, a device, a library. The message says what was looked for. */
+  /** The machine lacks something that has no status of its own below: a device, say. */
   ED_UNAVAILABLE = 1,
   /** The caller's bytes or options cannot be used: a refused graph, a damaged or foreign engine. */
   ED_INVALID = 2,
@@ -45,7 +45,20 @@ typedef enum ed_status {
   /** Anything else that went wrong while it ran. The engine may be used again. */
   ED_FAILED = 5,
   /** The device failed under the engine, which answers nothing more. Other engines, and a new load, may work. */
-  ED_DEVICE_LOST = 6
+  ED_DEVICE_LOST = 6,
+  /* What the machine lacks. The message says what was looked for. */
+  /** There is no NVIDIA driver. */
+  ED_NO_DRIVER = 7,
+  /** The driver cannot run the backend's CUDA. */
+  ED_OLD_DRIVER = 8,
+  /** The backend's library was not found. */
+  ED_NO_LIBRARY = 9,
+  /** A file of its name is there, and is no library that can be opened, or another one. */
+  ED_NOT_A_LIBRARY = 10,
+  /** The library has a version that the backend does not work with. */
+  ED_WRONG_VERSION = 11,
+  /** Engines can be run but not built: the library that reads ONNX files is missing. */
+  ED_NO_PARSER = 12
 } ed_status;
 
 /** Where a function puts its message. Longer ones are cut; `text` always ends with NUL. */

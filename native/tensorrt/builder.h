@@ -43,7 +43,7 @@ std::vector<uint32_t> BatchBuckets(uint32_t max_batch);
  * listens on this thread; the message of a failure quotes it.
  *
  * @throws Failure ED_INVALID for options that the family cannot serve and for graphs that TensorRT refuses, with the
- *     node's name; ED_UNAVAILABLE without a parser or a device; ED_OUT_OF_MEMORY; ED_FAILED.
+ *     node's name; ED_NO_PARSER; what `UseDevice` throws without a device; ED_OUT_OF_MEMORY; ED_FAILED.
  */
 BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monitor, const LogListener &log);
 

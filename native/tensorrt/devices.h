@@ -15,7 +15,7 @@ int DriverVersion();
 
 /**
  * How many devices there are, 1 or more.
- * @throws Failure ED_UNAVAILABLE, which tells a missing driver from one too old and from a driver without devices.
+ * @throws Failure ED_NO_DRIVER, ED_OLD_DRIVER; ED_UNAVAILABLE for a driver without devices.
  */
 int CountDevices();
 
@@ -24,7 +24,7 @@ ed_device DescribeDevice(int device);
 
 /**
  * Has this thread work on a device, by its number.
- * @throws Failure ED_UNAVAILABLE if there is none to work on; ED_INVALID if there is none of that number.
+ * @throws Failure as `CountDevices` if there is none to work on; ED_INVALID if there is none of that number.
  */
 void UseDevice(uint32_t device);
 

@@ -29,7 +29,7 @@ std::string RealPath(const std::string &folder) {
 /** An opened library; closed again if it is not kept, so that a refused one is not found the next time. */
 class SharedObject {
  public:
-  /** @throws Failure ED_UNAVAILABLE */
+  /** @throws Failure ED_NO_LIBRARY, ED_NOT_A_LIBRARY */
   SharedObject(const std::string &folder, const std::string &file, const std::string &product)
       : path_(folder.empty() ? file : folder + "/" + file) {
     // Local: the families define the same names.
@@ -37,12 +37,12 @@ class SharedObject {
     if (handle_ != nullptr) return;
     const std::string reason = dlerror();
     if (reason == path_ + ": cannot open shared object file: No such file or directory") {
-      throw Failure{ED_UNAVAILABLE, product + " was not found: " +
+      throw Failure{ED_NO_LIBRARY, product + " was not found: " +
                                         (folder.empty() ? file + " is on none of the system's library paths. Install " +
                                                               product + ", or name the folder of its libraries."
                                                         : "there is no " + file + " in " + folder + ".")};
     }
-    throw Failure{ED_UNAVAILABLE, path_ + " is there, but the system could not open it as a library: " + reason};
+    throw Failure{ED_NOT_A_LIBRARY, path_ + " is there, but the system could not open it as a library: " + reason};
   }
 
   ~SharedObject() {
@@ -52,12 +52,12 @@ class SharedObject {
   SharedObject(const SharedObject &) = delete;
   SharedObject &operator=(const SharedObject &) = delete;
 
-  /** Writes a function's address. @throws Failure ED_UNAVAILABLE if there is none of that name. */
+  /** Writes a function's address. @throws Failure ED_NOT_A_LIBRARY if there is none of that name. */
   template <typename Function>
   void Find(const char *name, Function *&function, const std::string &product) const {
     function = reinterpret_cast<Function *>(dlsym(handle_, name));
     if (function == nullptr) {
-      throw Failure{ED_UNAVAILABLE, path_ + " is a library, but not " + product + ": it has no function " + name + "."};
+      throw Failure{ED_NOT_A_LIBRARY, path_ + " is a library, but not " + product + ": it has no function " + name + "."};
     }
   }
 
@@ -83,7 +83,7 @@ Library::Library(const std::string &folder) : folder_(folder) {
   object.Find("getInferLibVersion", get_version, family::kProduct);
   version_ = get_version();
   if (version_ / 10000 != family::kMajor || version_ < family::kOldest) {
-    throw Failure{ED_UNAVAILABLE, object.path() + " has version " + VersionText(version_) +
+    throw Failure{ED_WRONG_VERSION, object.path() + " has version " + VersionText(version_) +
                                       ", and this backend works with " + family::kProduct + " from version " +
                                       VersionText(family::kOldest) + " on."};
   }
@@ -135,7 +135,7 @@ std::unique_ptr<nvinfer1::IRuntime> Library::CreateRuntime() const {
 }
 
 std::unique_ptr<nvonnxparser::IParser> Library::CreateParser(nvinfer1::INetworkDefinition &network) const {
-  if (create_parser_ == nullptr) throw Failure{ED_UNAVAILABLE, parser_failure_};
+  if (create_parser_ == nullptr) throw Failure{ED_NO_PARSER, parser_failure_};
   return std::unique_ptr<nvonnxparser::IParser>(
       static_cast<nvonnxparser::IParser *>(create_parser_(&network, &Log(), NV_ONNX_PARSER_VERSION)));
 }

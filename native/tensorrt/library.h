@@ -19,7 +19,7 @@ class Library {
   /**
    * Opens TensorRT and its parser in a folder, or where the system looks if that is null; from then on `Attached` has
    * it. Once this has succeeded, it does nothing for the same folder. Registers our plugins.
-   * @throws Failure ED_UNAVAILABLE if TensorRT is not there, is no library or has another version; ED_INVALID for a
+   * @throws Failure ED_NO_LIBRARY, ED_NOT_A_LIBRARY or ED_WRONG_VERSION; ED_INVALID for a
    *     second folder.
    */
   static void Attach(const char *folder);
@@ -35,7 +35,7 @@ class Library {
   /** Null if TensorRT refuses; why, its log says. */
   std::unique_ptr<nvinfer1::IBuilder> CreateBuilder() const;
   std::unique_ptr<nvinfer1::IRuntime> CreateRuntime() const;
-  /** @throws Failure ED_UNAVAILABLE if there is no parser. */
+  /** @throws Failure ED_NO_PARSER. */
   std::unique_ptr<nvonnxparser::IParser> CreateParser(nvinfer1::INetworkDefinition &network) const;
 
   nvinfer1::IPluginRegistry *plugins() const { return get_plugins_(); }

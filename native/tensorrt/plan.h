@@ -17,7 +17,7 @@ struct Deserialised {
 
 /**
  * Makes a plan ready to run on a device, which this thread works on afterwards.
- * @throws Failure ED_UNAVAILABLE without such a device, ED_INVALID for a damaged or foreign plan, ED_OUT_OF_MEMORY.
+ * @throws Failure as `UseDevice` without such a device, ED_INVALID for a damaged or foreign plan, ED_OUT_OF_MEMORY.
  */
 Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device);
 

@@ -39,8 +39,9 @@ describe.skipIf(!hasNative)('the search for a backend library', () => {
 
   it('looks for the libraries below where it is told', async () => {
     process.env.FAKE_BACKEND = 'fail=attach'
-    await expect(find({ libraryPath: '/opt/tensorrt/lib' })).rejects.toThrow(
-      /libfake\.so\.1 \/opt\/tensorrt\/lib/,
-    )
+    await expect(find({ libraryPath: '/opt/tensorrt/lib' })).rejects.toMatchObject({
+      message: expect.stringContaining('libfake.so.1 /opt/tensorrt/lib'),
+      details: { faults: ['no-library'] },
+    })
   })
 })

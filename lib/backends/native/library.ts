@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { type Addon, addonFolder, type Library, loadAddon, type NativeProbe } from '../../binding/addon.js'
+import {
+  type Addon,
+  addonFolder,
+  type Fault,
+  type Library,
+  loadAddon,
+  type NativeProbe,
+} from '../../binding/addon.js'
 import type { BackendName } from '../backend.js'
 import { unavailable } from '../unavailable.js'
 
@@ -43,6 +50,7 @@ export async function findLibrary(
     )
   }
   const reasons: string[] = []
+  const faults: Fault[] = []
   const paths = files.map((file) => (isAbsolute(file) ? file : join(folder, file)))
   for (const [i, path] of paths.entries()) {
     if (!existsSync(path)) {
@@ -62,9 +70,10 @@ export async function findLibrary(
         }
       }
       reasons.push(probe.reason)
+      if (probe.fault !== null) faults.push(probe.fault)
     } catch (error) {
       reasons.push((error as Error).message)
     }
   }
-  throw unavailable(name, reasons.join('; '), remedy)
+  throw unavailable(name, reasons.join('; '), remedy, faults)
 }

@@ -1,3 +1,4 @@
+import type { Fault } from '../../binding/addon.js'
 import { EfficientDetError, type ErrorCode } from '../../errors.js'
 
 /** Codes that the addon gives (native/addon/status.h). */
@@ -16,7 +17,7 @@ export function nativeError(error: unknown, what: string): EfficientDetError {
 }
 
 /**
- * An error of a build, with what TensorRT said as `details.log`.
+ * An error of a build, with what TensorRT said as `details.log`, and what is missing as `details.fault`.
  *
  * @param advice what to do about it, by its code and message
  */
@@ -27,7 +28,10 @@ export function buildError(
   const { code: found, message, cause } = nativeError(error, 'The engine cannot be built')
   // Nothing was run: what failed is the building.
   const code = found === 'ERR_INFERENCE' ? 'ERR_ENGINE' : found
-  const { log = '' } = error as { log?: string }
+  const { log = '', fault } = error as { log?: string; fault?: Fault }
   const advised = [message.replace(/(?<![.!?])$/, '.'), advice(code, message)].filter((text) => text !== null)
-  return new EfficientDetError(code, advised.join(' '), { cause, details: { log } })
+  return new EfficientDetError(code, advised.join(' '), {
+    cause,
+    details: { log, ...(fault !== undefined && { fault }) },
+  })
 }

@@ -158,7 +158,7 @@ void WithoutTargetsItNeedsADevice() {
   if (Call(backend->probe, &probe).status == ED_OK) return;
   Build build;
   build.options.target_count = 0;
-  CHECK_ANSWER(build.Run(SmallGraph()), ED_UNAVAILABLE, "There is no NVIDIA driver");
+  CHECK_ANSWER(build.Run(SmallGraph()), ED_NO_DRIVER, "There is no NVIDIA driver");
 }
 
 void BuildsRunSideBySide() {

@@ -32,8 +32,8 @@ void NothingWorksUnattached() {
 
 void AnEmptyFolder() {
   const Folder empty;
-  CHECK_ANSWER(AttachTo(empty.path()), ED_UNAVAILABLE, "was not found: there is no " + std::string(library_name));
-  CHECK_ANSWER(AttachTo("/nowhere"), ED_UNAVAILABLE, "in /nowhere");
+  CHECK_ANSWER(AttachTo(empty.path()), ED_NO_LIBRARY, "was not found: there is no " + std::string(library_name));
+  CHECK_ANSWER(AttachTo("/nowhere"), ED_NO_LIBRARY, "in /nowhere");
 }
 
 void NothingInstalled() {
@@ -41,13 +41,13 @@ void NothingInstalled() {
     std::printf("skipped: %s is installed here\n", library_name);
     return;
   }
-  CHECK_ANSWER(Call(backend->attach, nullptr), ED_UNAVAILABLE, "on none of the system's library paths. Install ");
+  CHECK_ANSWER(Call(backend->attach, nullptr), ED_NO_LIBRARY, "on none of the system's library paths. Install ");
 }
 
 void NotALibrary() {
   const Folder text;
   std::ofstream(text.path() + "/" + library_name) << "version https://git-lfs.github.com/spec/v1\n";
-  CHECK_ANSWER(AttachTo(text.path()), ED_UNAVAILABLE, "could not open it as a library");
+  CHECK_ANSWER(AttachTo(text.path()), ED_NOT_A_LIBRARY, "could not open it as a library");
 }
 
 void AnotherLibrary() {
@@ -55,20 +55,20 @@ void AnotherLibrary() {
   Dl_info info;
   CHECK(dladdr(reinterpret_cast<const void *>(backend->attach), &info) != 0);
   backend_itself.Link(info.dli_fname, library_name);
-  CHECK_ANSWER(AttachTo(backend_itself.path()), ED_UNAVAILABLE, "it has no function getInferLibVersion");
+  CHECK_ANSWER(AttachTo(backend_itself.path()), ED_NOT_A_LIBRARY, "it has no function getInferLibVersion");
 }
 
 void TheWrongMajor() {
   const Folder wrong;
   wrong.Link(other_library, library_name);
-  CHECK_ANSWER(AttachTo(wrong.path()), ED_UNAVAILABLE, "and this backend works with TensorRT");
+  CHECK_ANSWER(AttachTo(wrong.path()), ED_WRONG_VERSION, "and this backend works with TensorRT");
 }
 
 void FailuresMayBeMended() {
   const Folder mended;
-  CHECK_ANSWER(AttachTo(mended.path()), ED_UNAVAILABLE, "there is no");
+  CHECK_ANSWER(AttachTo(mended.path()), ED_NO_LIBRARY, "there is no");
   mended.Link(other_library, library_name);
-  CHECK_ANSWER(AttachTo(mended.path()), ED_UNAVAILABLE, "has version");
+  CHECK_ANSWER(AttachTo(mended.path()), ED_WRONG_VERSION, "has version");
   std::filesystem::remove(mended.path() + "/" + library_name);
   mended.Link(folder + "/" + library_name, library_name);
   CHECK_ANSWER(AttachTo(mended.path()), ED_OK, "");
@@ -105,7 +105,7 @@ void WithoutAParser() {
   }
   ed_bytes plan{};
   const uint8_t byte = 0;
-  CHECK_ANSWER(Call(backend->build, &byte, size_t{1}, &options, &plan), ED_UNAVAILABLE,
+  CHECK_ANSWER(Call(backend->build, &byte, size_t{1}, &options, &plan), ED_NO_PARSER,
                std::string("ONNX parser was not found: there is no ") + parser_name);
 }
 
@@ -116,13 +116,13 @@ void TheProbeTellsOfAMissingDriver() {
   CHECK(std::string(probe.library_version) == version);
   std::printf("%s: %s\n%s\n", backend->name, probe.description, answer.message.c_str());
   if (std::string(probe.driver_version).empty()) {
-    CHECK_ANSWER(answer, ED_UNAVAILABLE, "There is no NVIDIA driver");
+    CHECK_ANSWER(answer, ED_NO_DRIVER, "There is no NVIDIA driver");
     CHECK(probe.device_count == 0);
     // Only TensorRT-RTX builds for devices that are not there.
     CHECK(probe.can_build == (std::string(backend->name) == "tensorrt-rtx"));
     ed_bytes json{};
     const uint8_t byte = 0;
-    CHECK_ANSWER(Call(backend->inspect, &byte, size_t{1}, 0u, &json), ED_UNAVAILABLE, "There is no NVIDIA driver");
+    CHECK_ANSWER(Call(backend->inspect, &byte, size_t{1}, 0u, &json), ED_NO_DRIVER, "There is no NVIDIA driver");
   }
 }
 
