@@ -14,6 +14,8 @@ Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device) {
   made.runtime = library.CreateRuntime();
   const std::string product = std::string(family::kProduct) + " (" + VersionText(library.version()) + ")";
   if (made.runtime == nullptr) throw log.FailureOf(ED_FAILED, product + " makes no runtime");
+  // Engines that run with later versions bring a runtime of their own, as host code.
+  made.runtime->setEngineHostCodeAllowed(true);
   made.engine.reset(made.runtime->deserializeCudaEngine(plan, size));
   if (made.engine == nullptr) throw log.FailureOf(ED_INVALID, product + " refuses the plan");
   return made;

@@ -332,6 +332,9 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
  public:
   explicit Runtime(nvinfer1::ILogger &logger) : logger_(logger) {}
 
+  /** Its plans hold no code. */
+  void setEngineHostCodeAllowed(bool) noexcept override {}
+
   nvinfer1::ICudaEngine *deserializeCudaEngine(const void *blob, size_t size) noexcept override {
     std::istringstream text(std::string(static_cast<const char *>(blob), size));
     std::string magic;
