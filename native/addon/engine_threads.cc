@@ -11,6 +11,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+constexpr std::chrono::microseconds kJobFollows{100};
+
 float MillisecondsBetween(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<float, std::milli>(to - from).count();
 }
@@ -93,7 +95,14 @@ struct EngineThreads::State {
       SharedCopy *shared = std::exchange(copy, nullptr);
       lock.unlock();
       shared->Help();
+      // The frame's job follows within microseconds: sleeping and being woken again would take longer.
+      const auto until = Clock::now() + kJobFollows;
       lock.lock();
+      while (queue.empty() && !stopped && !closed && Clock::now() < until) {
+        lock.unlock();
+        std::this_thread::yield();
+        lock.lock();
+      }
     }
     if (!stopped && !closed && options.max_delay.count() > 0) {
       const size_t expected = std::min<size_t>(options.max_batch, callers);
