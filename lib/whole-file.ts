@@ -9,6 +9,19 @@ import { EfficientDetError } from './errors.js'
  * @throws EfficientDetError ERR_OUTPUT, and nothing is left
  */
 export async function writeWhole(path: string, ...parts: readonly Uint8Array[]): Promise<void> {
+  await replaceFile(path, parts, (reason) => `${path} cannot be written (${reason}).`)
+}
+
+/**
+ * As `writeWhole`, of parts that are made one after another.
+ *
+ * @param message of the error, from the system's reason
+ */
+export async function replaceFile(
+  path: string,
+  parts: Iterable<Uint8Array>,
+  message: (reason: string) => string,
+): Promise<void> {
   const partial = partialName(path)
   try {
     const handle = await open(partial, 'wx')
@@ -23,9 +36,7 @@ export async function writeWhole(path: string, ...parts: readonly Uint8Array[]):
   } catch (cause) {
     // Where even this fails, as below a regular file, the first failure is the one to tell.
     await rm(partial, { force: true }).catch(() => {})
-    throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${(cause as Error).message}).`, {
-      cause,
-    })
+    throw new EfficientDetError('ERR_OUTPUT', message((cause as Error).message), { cause })
   }
 }
 

@@ -1,8 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-
-import { EfficientDetError } from '../errors.js'
 import { float32ToFloat16 } from '../float16.js'
+import { replaceFile } from '../whole-file.js'
 import { elementCount } from './elements.js'
 import { BYTES_PER_ELEMENT } from './tensor.js'
 import { weightsError } from './weights-file.js'
@@ -33,25 +30,14 @@ export async function writeSafetensors(
     a.dtype === b.dtype ? compare(a.name, b.name) : compare(b.dtype, a.dtype),
   )
   const header = headerOf(path, sorted, metadata)
-  const temporary = `${path}.${randomUUID()}.tmp`
-  try {
-    const handle = await open(temporary, 'wx')
-    try {
-      await handle.writeFile(header)
-      for (const { dtype, data } of sorted) {
-        const stored = dtype === 'float16' ? float32ToFloat16(data) : data
-        await handle.writeFile(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength))
-      }
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, path)
-  } catch (cause) {
-    // Where even this fails, as below a regular file, the first failure is the one to tell.
-    await rm(temporary, { force: true }).catch(() => {})
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new EfficientDetError('ERR_OUTPUT', `${path}: cannot be written (${reason}).`, { cause })
+  await replaceFile(path, partsOf(header, sorted), (reason) => `${path}: cannot be written (${reason}).`)
+}
+
+function* partsOf(header: Uint8Array, tensors: readonly WritableTensor[]): Generator<Uint8Array> {
+  yield header
+  for (const { dtype, data } of tensors) {
+    const stored = dtype === 'float16' ? float32ToFloat16(data) : data
+    yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)
   }
 }
 
