@@ -1,4 +1,4 @@
-import { buildNative } from './backends/native/build.js'
+import { buildNative, nativeGraph } from './backends/native/build.js'
 import { machineOf } from './backends/native/native.js'
 import { nativeError } from './backends/native/native-error.js'
 import { familyOf, findTensorrt } from './backends/tensorrt.js'
@@ -43,7 +43,8 @@ export async function buildEngine(
   const { family, libraryPath } = engine
   request.signal?.throwIfAborted()
   const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
-  const built = await buildNative(native, { ...request, path, engine, onStage: () => {} })
+  const graph = await nativeGraph({ ...request, path, engine, onStage: () => {} })
+  const built = await buildNative(native, graph, { ...request, engine })
   const { header, plan, cached, notKept } = built
   if (output !== null) await writeEngine(output, { header, plan })
   else if (notKept !== null) throw notKept

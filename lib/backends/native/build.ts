@@ -23,18 +23,24 @@ import type { LoadStage } from '../backend.js'
 import type { NativeLibrary } from './library.js'
 import { buildError } from './native-error.js'
 
-export interface NativeBuildRequest {
+export interface NativeGraphRequest {
   /** The weights file. */
   readonly path: string
   readonly weights: WeightsOptions
   /** Network input; null for the model's native one. */
   readonly size: Size | null
   readonly maxBatch: number
+  readonly engine: EngineChoices
+  readonly signal: AbortSignal | undefined
+  readonly onStage: (stage: LoadStage, fraction: number) => void
+}
+
+export interface NativeBuildRequest {
+  readonly maxBatch: number
   /** Compute capabilities, as 10·major + minor; empty for the device's own. */
   readonly targets: readonly number[]
   readonly engine: EngineChoices
   readonly signal: AbortSignal | undefined
-  readonly onStage: (stage: LoadStage, fraction: number) => void
   readonly onProgress: BuildProgress
 }
 
@@ -51,19 +57,25 @@ const FLOAT_TYPE: Readonly<Record<EnginePrecision, FloatType>> = {
   bf16: 'bfloat16',
 }
 
-/** Reads weights, writes the graph, and brings the engine of it: from the cache, or built. */
-export async function buildNative(
-  native: NativeLibrary,
-  request: NativeBuildRequest,
-): Promise<NativeEngineBuild> {
-  const { path, weights, size, maxBatch, targets, engine, signal, onStage, onProgress } = request
-  const { precision, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = engine
-  const target = targetOf(native, engine.device, targets)
+/** Reads weights and writes the graph that engines are built from, whatever GPU they are for. */
+export async function nativeGraph(request: NativeGraphRequest): Promise<HashedGraph> {
+  const { path, weights, size, maxBatch, engine, signal, onStage } = request
   onStage('weights', 0)
   const batch = maxBatch > 1 ? 'dynamic' : 1
-  const graphSettings = { size, batch, precision: FLOAT_TYPE[precision], input: 'float32' } as const
-  const graph = await runTask('graph', [path, weights, graphSettings], signal)
+  const settings = { size, batch, precision: FLOAT_TYPE[engine.precision], input: 'float32' } as const
+  const graph = await runTask('graph', [path, weights, settings], signal)
   onStage('graph', 1)
+  return graph
+}
+
+/** Brings the engine of a graph: from the cache, or built. */
+export async function buildNative(
+  native: NativeLibrary,
+  graph: HashedGraph,
+  { maxBatch, targets, engine, signal, onProgress }: NativeBuildRequest,
+): Promise<NativeEngineBuild> {
+  const { precision, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = engine
+  const target = targetOf(native, engine.device, targets)
   const header: EngineHeader = {
     packageVersion: VERSION,
     target,
@@ -81,7 +93,6 @@ export async function buildNative(
     notes: graph.notes,
   }
   const notes: string[] = []
-  onStage('engine', 0)
   const built = await cachedEngine({
     header,
     unfit: engine.unfit,
@@ -113,16 +124,25 @@ function targetOf(
   const { libraryVersion, cudaVersion } = probe
   const common = { backend: addon.nameOf(library), libraryVersion, cudaVersion, platform: PLATFORM }
   if (targets.length > 0) return { ...common, gpu: null, computeCapabilities: targets }
-  const device = probe.devices[number]
-  if (device === undefined) {
+  if (probe.devices.length === 0) {
     throw new EfficientDetError(
       'ERR_INVALID_OPTION',
-      probe.devices.length === 0
-        ? 'There is no GPU here to build an engine for. Name compute capabilities (targets: ["sm89"], --target sm89).'
-        : `device is ${number}; there are ${probe.devices.length} here, counted from 0: ${probe.devices.map(({ name }) => name).join(', ')}.`,
+      'There is no GPU here to build an engine for. Name compute capabilities (targets: ["sm89"], --target sm89).',
     )
   }
+  const device = deviceOf(probe, number)
   return { ...common, gpu: device.name, computeCapabilities: [capabilityOf(device)] }
+}
+
+/** The GPU of a number. @throws EfficientDetError ERR_INVALID_OPTION for one that is not there */
+export function deviceOf({ devices }: NativeProbe, number: number): NativeProbe['devices'][number] {
+  const device = devices[number]
+  if (device !== undefined) return device
+  const names = devices.map(({ name }) => name).join(', ')
+  throw new EfficientDetError(
+    'ERR_INVALID_OPTION',
+    `device is ${number}; there are ${devices.length} here, counted from 0: ${names}.`,
+  )
 }
 
 /** As 10·major + minor. */

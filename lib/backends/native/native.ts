@@ -4,31 +4,32 @@ import type { EngineHeader } from '../../engines/header.js'
 import { EfficientDetError } from '../../errors.js'
 import { anchorBoxes } from '../../models/anchors.js'
 import type { Engine, OpenRequest } from '../backend.js'
-import { buildNative, capabilityOf, PLATFORM } from './build.js'
+import { buildNative, capabilityOf, deviceOf, nativeGraph, PLATFORM } from './build.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { nativeError } from './native-error.js'
 import { EnginePool } from './pool.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
-export function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { maxBatchSize } = request
-  return onEachDevice(request, async (device, onStage) => {
-    const { header, plan, notes } = await buildNative(native, {
-      ...request,
-      engine: { ...request.engine, device },
-      maxBatch: maxBatchSize,
+export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { maxBatchSize: maxBatch, engine, signal } = request
+  const graph = await nativeGraph({ ...request, maxBatch })
+  request.onStage('engine', 0)
+  return onEachDevice(request, async (device, onFraction) => {
+    const { header, plan, notes } = await buildNative(native, graph, {
+      maxBatch,
+      engine: { ...engine, device },
       targets: [],
-      onStage,
-      onProgress: ({ fraction }) => onStage('engine', fraction),
+      signal,
+      onProgress: ({ fraction }) => onFraction(fraction),
     })
     return load(native, plan, { ...header, notes: [...header.notes, ...notes] }, device, request)
   })
 }
 
 /** Makes an engine file ready to run, after it was checked whole and found to fit this machine's GPUs. */
-export function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { path, weights, size, signal } = request
+export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { path, weights, size, devices, signal } = request
   const given = [...Object.keys(weights), ...(size === null ? [] : ['size'])]
   if (given.length > 0) {
     throw new EfficientDetError(
@@ -36,31 +37,26 @@ export function openEngineFile(native: NativeLibrary, request: OpenRequest): Pro
       `${path} is an engine file, in which ${given.join(', ')} cannot be changed. Leave ${given.length > 1 ? 'these options' : 'the option'} out, or load the weights.`,
     )
   }
-  return onEachDevice(request, async (device, onStage) => {
-    onStage('engine', 0)
-    const { header, plan } = await readEngine(
-      path,
-      (found) => checkFit(path, found, machineOf(native, device)),
-      signal,
-    )
-    return load(native, plan, header, device, request)
-  })
+  request.onStage('engine', 0)
+  const { header, plan } = await readEngine(
+    path,
+    (found) => {
+      for (const device of devices) checkFit(path, found, machineOf(native, device))
+    },
+    signal,
+  )
+  return onEachDevice(request, (device) => load(native, plan, header, device, request))
 }
 
 /** One engine for each GPU, made one after another, as one; none is left if one fails. */
 async function onEachDevice(
   { devices, onStage }: OpenRequest,
-  open: (device: number, onStage: OpenRequest['onStage']) => Promise<Engine>,
+  open: (device: number, onFraction: (fraction: number) => void) => Promise<Engine>,
 ): Promise<Engine> {
   const engines: Engine[] = []
   try {
     for (const [i, device] of devices.entries()) {
-      const onStageHere: OpenRequest['onStage'] = (stage, fraction) => {
-        if (stage === 'engine') onStage(stage, (i + fraction) / devices.length)
-        // The others only do again what the first did.
-        else if (i === 0) onStage(stage, fraction)
-      }
-      engines.push(await open(device, onStageHere))
+      engines.push(await open(device, (fraction) => onStage('engine', (i + fraction) / devices.length)))
     }
   } catch (error) {
     await Promise.all(engines.map((engine) => engine.close()))
@@ -71,13 +67,7 @@ async function onEachDevice(
 
 /** What an engine would run on here. @throws EfficientDetError ERR_INVALID_OPTION for a GPU that is not there */
 export function machineOf({ addon, library, probe }: NativeLibrary, number: number): Machine {
-  const device = probe.devices[number]
-  if (device === undefined) {
-    throw new EfficientDetError(
-      'ERR_INVALID_OPTION',
-      `device is ${number}; there are ${probe.devices.length} here, counted from 0.`,
-    )
-  }
+  const device = deviceOf(probe, number)
   return {
     backend: addon.nameOf(library),
     libraryVersion: probe.libraryVersion,
