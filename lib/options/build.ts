@@ -10,7 +10,13 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import { checkEngineOptions, ENGINE_OPTION_NAMES, type EngineChoices, type EngineOptions } from './engine.js'
+import {
+  checkEngineOptions,
+  ENGINE_OPTION_NAMES,
+  type EngineChoices,
+  type EngineOptions,
+  MAX_BATCH,
+} from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
@@ -43,9 +49,6 @@ export interface BuildSettings {
   readonly onProgress: BuildProgress
   readonly signal: AbortSignal | undefined
 }
-
-/** Frames that run together at most, as in the load options. */
-const MAX_BATCH = 64
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal }): BuildSettings {

@@ -6,6 +6,9 @@ import { checkInteger, checkNames, checkOneOf, checkPath, invalidOption } from '
 export const FAMILIES = ['10', '11', 'rtx'] as const
 export type Family = (typeof FAMILIES)[number]
 
+/** Frames that run together at most. */
+export const MAX_BATCH = 64
+
 /** How a TensorRT engine is built, and by what. */
 export interface EngineOptions {
   /** Which TensorRT. Defaults to the first that can work here. */

@@ -13,7 +13,7 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import { checkEngine, type EngineChoices, type EngineOptions } from './engine.js'
+import { checkEngine, type EngineChoices, type EngineOptions, MAX_BATCH } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can choose about a detector. */
@@ -98,7 +98,7 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     weights: checkWeightsOptions(options),
     size: size === undefined ? null : checkSize('size', size),
     threads: checkInteger('threads', options.threads ?? availableParallelism(), 1, 256),
-    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, 64),
+    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
     maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
