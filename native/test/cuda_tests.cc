@@ -14,18 +14,11 @@
 #include <thread>
 #include <vector>
 
+#include "check.h"
 #include "detections.h"
 #include "emulation.h"
 #include "launch.h"
 #include "preprocess.h"
-
-#define CHECK(condition)                                                               \
-  do {                                                                                 \
-    if (!(condition)) {                                                                \
-      std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                    \
-    }                                                                                  \
-  } while (false)
 
 namespace {
 

@@ -13,17 +13,10 @@
 #include <thread>
 
 #include "backend_library.h"
+#include "check.h"
 #include "engine_threads.h"
 #include "frame_copy.h"
 #include "message.h"
-
-#define CHECK(condition)                                                               \
-  do {                                                                                 \
-    if (!(condition)) {                                                                \
-      std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                    \
-    }                                                                                  \
-  } while (false)
 
 namespace {
 

@@ -9,15 +9,8 @@
 #include <filesystem>
 #include <string>
 
+#include "../../test/check.h"
 #include "efficientdet_backend.h"
-
-#define CHECK(condition)                                                                 \
-  do {                                                                                   \
-    if (!(condition)) {                                                                  \
-      std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                      \
-    }                                                                                    \
-  } while (false)
 
 /** What a function of the contract answered. */
 struct Answer {
