@@ -11,7 +11,7 @@ import { estimateMemory } from '../dist/engines/memory.js'
 import { buildGraph } from '../dist/graph/build.js'
 import { officialArchitecture } from '../dist/models/spec.js'
 import { nativeInput, variant } from '../dist/models/variants.js'
-import { inventory } from '../dist/network/parameters.js'
+import { randomWeights } from '../tools/random-weights.mjs'
 
 const LIBRARIES = fileURLToPath(new URL('../.cache/tensorrt/rtx', import.meta.url))
 const FLOAT_TYPE = { fp16: 'float16', fp32: 'float32' }
@@ -79,17 +79,10 @@ async function one(name, precision, batch) {
   process.exit()
 }
 
-/** Random weights: repeating ones are packed into less. */
+/** Of random weights: repeating ones are packed into less. */
 function graph(architecture, size, precision, maxBatch) {
-  const rng = random(1)
-  const weights = new Map()
-  for (const [name, shape] of inventory(architecture, size).tensors) {
-    const length = shape.reduce((product, n) => product * n, 1)
-    const value = name.endsWith('_var') ? () => 1 : () => (rng() - 0.5) / 10
-    weights.set(name, Float32Array.from({ length }, value))
-  }
   const batch = maxBatch > 1 ? 'dynamic' : 1
-  return buildGraph(architecture, weights, {
+  return buildGraph(architecture, randomWeights(architecture), {
     size,
     batch,
     precision: FLOAT_TYPE[precision],
@@ -100,13 +93,4 @@ function graph(architecture, size, precision, maxBatch) {
 function memory(name) {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))
   return 1024 * Number(match[1])
-}
-
-/** Numbers in 0…1 that a seed repeats: a linear congruential generator (Numerical Recipes' constants). */
-function random(seed) {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
 }

@@ -1,5 +1,6 @@
 // Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`. TENSORRT_PATH may
 // name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
+import { randomBytes } from 'node:crypto'
 import { EfficientDet } from '#lib/index.js'
 import { engineOptions, gpuMachine, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'
@@ -54,14 +55,4 @@ async function measure(name, model, precision) {
   }
   await detector.dispose()
   return results
-}
-
-/** Noise, which no cache and no compression makes cheaper than a picture. */
-function randomBytes(length) {
-  const bytes = new Uint8Array(length)
-  for (let i = 0, state = 1; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0
-    bytes[i] = state >>> 24
-  }
-  return bytes
 }

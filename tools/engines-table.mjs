@@ -13,30 +13,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildEngine } from '#lib/engine-files.js'
-import { officialArchitecture } from '#lib/models/spec.js'
-import { nativeInput, VARIANT_NAMES, variant } from '#lib/models/variants.js'
-import { inventory } from '#lib/network/parameters.js'
-import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+import { VARIANT_NAMES } from '#lib/models/variants.js'
+import { writeRandomWeights } from './random-weights.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-
-/** Weights that keep activations finite; what they find is nothing. */
-async function writeRandomWeights(file, name) {
-  let state = 1
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32 - 0.5
-  }
-  const { tensors } = inventory(officialArchitecture(variant(name)), nativeInput(variant(name)))
-  const written = Array.from(tensors, ([tensor, shape]) => {
-    const count = shape.reduce((product, n) => product * n, 1)
-    const scale = shape.length === 4 ? Math.sqrt((6 * shape[0]) / count) : 0.1
-    const centre = /running_var$|bn\d?\.weight$|bn_rep.*weight$|edge_weights$/.test(tensor) ? 1 : 0
-    const data = Float32Array.from({ length: count }, () => centre + scale * random())
-    return { name: tensor, dtype: 'float32', shape, data }
-  })
-  await writeSafetensors(file, written)
-}
 
 /** Builds one engine in this process, whose peak memory is then its own. */
 async function build({ weights, output, options }) {
@@ -89,8 +69,6 @@ async function table() {
             targets: values.targets.split(','),
             precision,
             maxBatch: Number(batch),
-            variant: model,
-            preprocessing: model.startsWith('lite') ? 'lite' : 'imagenet',
           }
           const answer = await buildApart({ weights, output: join(folder, 'engine'), options }, folder)
           const cells =
