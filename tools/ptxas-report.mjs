@@ -96,6 +96,8 @@ try {
     `All of them for these architectures, with PTX for later ones: ${Math.round(statSync(library).size / 1000)} kB,`,
     'without the CUDA runtime.',
     '',
+    `${new Date().toISOString().slice(0, 10)}, Linux ${process.arch}, Node ${process.versions.node}.`,
+    '',
   ]
   const report = lines.join('\n')
   console.log(report)
