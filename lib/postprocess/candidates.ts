@@ -1,6 +1,6 @@
-import { EfficientDetError } from '../errors.js'
+import { notFinite } from './finite.js'
 
-/** Class scores that passed the threshold, best first. */
+/** Class scores that passed their thresholds, best first. */
 export interface Candidates {
   /** anchor × classes + class of each. */
   readonly indices: Uint32Array
@@ -11,109 +11,95 @@ export interface Candidates {
 }
 
 /**
- * Selects the best class scores, exactly: all above the threshold are found, sorted by score, ties by their
+ * Selects the best class scores, exactly: all above their class's threshold are found, sorted by score, ties by their
  * index (lower anchor first, then lower class), and cut at the limit.
  *
  * @param logits A×classes, before the sigmoid
- * @param threshold score in 0…1; a score must be above it
- * @param allowed one flag per class, or null for all
- * @throws EfficientDetError ERR_INFERENCE for a NaN, which no comparison would show
+ * @param scoreThresholds of each class, 0…1: its scores must be above it. 2 for a class that is not wanted
+ * @throws EfficientDetError ERR_INFERENCE for NaN or infinity anywhere
  */
 export function selectCandidates(
   logits: Float32Array,
-  classes: number,
-  threshold: number,
+  scoreThresholds: Float32Array,
   limit: number,
-  allowed: readonly boolean[] | null,
 ): Candidates {
-  // The sigmoid rises strictly, so logits are compared and only the survivors' sigmoids computed.
-  let least = Math.log(threshold / (1 - threshold))
-  let found: number[] = []
-  let capped = false
-  for (let next = 0; next < logits.length; ) {
-    next = collect(logits, next, least, classes, allowed, found, POOL * limit)
-    if (found.length > limit) {
-      // Of what follows, only better ones matter: equal ones would come after these.
-      found = bestOf(found, logits, limit)
-      least = lowestOf(found, logits)
-      capped = true
-    }
+  const pool = new Pool(logits, scoreThresholds, limit)
+  let { least } = pool
+  // Float64 holds the sum of any number of float32 values, so it is finite if they all are.
+  let sum = 0
+  const whole = logits.length - (logits.length % 4)
+  // Four at a time, of which mostly none is a candidate: of millions of values that takes half the time, and nothing
+  // else in postprocessing takes any.
+  for (let i = 0; i < whole; i += 4) {
+    const a = logits[i]
+    const b = logits[i + 1]
+    const c = logits[i + 2]
+    const d = logits[i + 3]
+    sum += a + b + (c + d)
+    if (a <= least && b <= least && c <= least && d <= least) continue
+    least = pool.take(i, i + 4)
   }
-  found.sort((a, b) => logits[b] - logits[a] || a - b)
-  return {
-    indices: Uint32Array.from(found),
-    logits: Float32Array.from(found, (index) => logits[index]),
-    capped,
-  }
+  pool.take(whole, logits.length)
+  for (let i = whole; i < logits.length; i++) sum += logits[i]
+  if (!Number.isFinite(sum)) throw notFinite('class_logits', logits)
+  return pool.best()
 }
 
 /** How many times the limit are collected before the best are chosen: it bounds memory, and time for low thresholds. */
-const POOL = 4
+const ROOM = 4
 
-/**
- * Appends what is above a logit, until there are enough or nothing is left.
- *
- * @returns where to go on
- */
-function collect(
-  logits: Float32Array,
-  from: number,
-  least: number,
-  classes: number,
-  allowed: readonly boolean[] | null,
-  found: number[],
-  enough: number,
-): number {
-  for (let i = nextAbove(logits, from, least); i < logits.length; i = nextAbove(logits, i + 1, least)) {
-    // No comparison is true of NaN, so it gets here.
-    if (Number.isNaN(logits[i])) throw notANumber(i)
-    if (allowed !== null && !allowed[i % classes]) continue
-    found.push(i)
-    if (found.length >= enough) return i + 1
+/** The candidates among what was looked at so far, or the best of them. */
+class Pool {
+  /** No logit that is not above it is a candidate. */
+  least: number
+  readonly #logits: Float32Array
+  /** Of each class. The sigmoid rises strictly, so logits are compared and only the survivors' sigmoids computed. */
+  readonly #thresholds: Float64Array
+  readonly #limit: number
+  #found: number[] = []
+  #capped = false
+
+  constructor(logits: Float32Array, scoreThresholds: Float32Array, limit: number) {
+    this.#logits = logits
+    this.#thresholds = Float64Array.from(scoreThresholds, logitOf)
+    this.#limit = limit
+    this.least = this.#thresholds.reduce((least, threshold) => Math.min(least, threshold))
   }
-  return logits.length
-}
 
-/**
- * The next position whose logit is above one, or NaN; the length if there is none. It looks at eight at a time, of which
- * mostly none is: of millions of values that takes half the time, and nothing else in postprocessing takes any.
- */
-function nextAbove(logits: Float32Array, from: number, least: number): number {
-  const lastBlock = logits.length - 8
-  let i = from
-  while (
-    i <= lastBlock &&
-    logits[i] <= least &&
-    logits[i + 1] <= least &&
-    logits[i + 2] <= least &&
-    logits[i + 3] <= least &&
-    logits[i + 4] <= least &&
-    logits[i + 5] <= least &&
-    logits[i + 6] <= least &&
-    logits[i + 7] <= least
-  ) {
-    i += 8
+  /** Takes the candidates from one position to before another, which follow all that were looked at. */
+  take(from: number, to: number): number {
+    for (let i = from; i < to; i++) {
+      const logit = this.#logits[i]
+      if (logit > this.least && logit > this.#thresholds[i % this.#thresholds.length]) this.#found.push(i)
+    }
+    if (this.#found.length >= ROOM * this.#limit) this.#cut()
+    return this.least
   }
-  while (i < logits.length && logits[i] <= least) i++
-  return i
+
+  best(): Candidates {
+    this.#cut()
+    const indices = this.#found.sort((a, b) => this.#logits[b] - this.#logits[a] || a - b)
+    return {
+      indices: Uint32Array.from(indices),
+      logits: Float32Array.from(indices, (index) => this.#logits[index]),
+      capped: this.#capped,
+    }
+  }
+
+  /** Leaves the best only. Of what follows, better ones matter alone: equal ones would come after these. */
+  #cut(): void {
+    if (this.#found.length <= this.#limit) return
+    const logits = this.#logits
+    const ascending = Float32Array.from(this.#found, (index) => logits[index]).sort()
+    this.least = ascending[ascending.length - this.#limit]
+    const above = this.#found.filter((index) => logits[index] > this.least)
+    const equal = this.#found.filter((index) => logits[index] === this.least)
+    this.#found = [...above, ...equal.slice(0, this.#limit - above.length)]
+    this.#capped = true
+  }
 }
 
-function lowestOf(indices: readonly number[], logits: Float32Array): number {
-  return indices.reduce((lowest, index) => Math.min(lowest, logits[index]), Number.POSITIVE_INFINITY)
-}
-
-/** The `limit` best of more, in no order; of equal ones at the limit, those that come first. */
-function bestOf(found: readonly number[], logits: Float32Array, limit: number): number[] {
-  const ascending = Float32Array.from(found, (index) => logits[index]).sort()
-  const least = ascending[ascending.length - limit]
-  const above = found.filter((index) => logits[index] > least)
-  const equal = found.filter((index) => logits[index] === least)
-  return [...above, ...equal.slice(0, limit - above.length)]
-}
-
-function notANumber(index: number): EfficientDetError {
-  return new EfficientDetError(
-    'ERR_INFERENCE',
-    `The network answered NaN (class_logits, position ${index}). Its weights are damaged or overflow in float16.`,
-  )
+/** The logit above which a score is above a threshold. */
+function logitOf(threshold: number): number {
+  return threshold >= 1 ? Number.POSITIVE_INFINITY : Math.log(threshold / (1 - threshold))
 }

@@ -1,20 +1,18 @@
-import { EfficientDetError } from '../errors.js'
 import { decodeBoxes, toSourcePixels } from './boxes.js'
 import { selectCandidates } from './candidates.js'
+import { checkFinite } from './finite.js'
 import { type NmsKind, suppress } from './nms.js'
 
 /** What a caller can choose about detections. */
 export interface Selection {
-  /** 0…1; scores must be above it. */
-  readonly scoreThreshold: number
+  /** 0…1 for each class: its scores must be above it. 2 for a class that is not wanted. */
+  readonly scoreThresholds: Float32Array
   /** 0…1; of two boxes that overlap more, the worse is dropped. */
   readonly iouThreshold: number
   readonly maxDetections: number
   /** Best class scores that enter NMS; the trainers use 5000. */
   readonly maxCandidates: number
   readonly nms: NmsKind
-  /** One flag per class, or null for all. */
-  readonly allowed: readonly boolean[] | null
 }
 
 /** Detections as columns, best first; equal scores keep the order of anchors. */
@@ -48,27 +46,22 @@ export interface SourceGeometry {
 }
 
 /**
- * From raw outputs to detections, as effdet does it: threshold, the best `maxCandidates` anchor-class pairs,
+ * From raw outputs to detections, as effdet does it: thresholds, the best `maxCandidates` anchor-class pairs,
  * boxes decoded, hard NMS, boxes clipped, those beside the picture left out. This is the oracle of the CUDA
  * kernels.
  *
- * @throws EfficientDetError ERR_INFERENCE when the network answered NaN
+ * @throws EfficientDetError ERR_INFERENCE when the network answered NaN or infinity anywhere
  */
 export function selectDetections(
   { boxRegression, classLogits, anchors, classes }: NetworkOutput,
-  { scoreThreshold, iouThreshold, maxDetections, maxCandidates, nms, allowed }: Selection,
+  { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms }: Selection,
   { scale, width, height }: SourceGeometry,
 ): PackedDetections {
-  const candidates = selectCandidates(classLogits, classes, scoreThreshold, maxCandidates, allowed)
+  const candidates = selectCandidates(classLogits, scoreThresholds, maxCandidates)
+  checkFinite('box_regression', boxRegression)
   const anchorIndices = candidates.indices.map((index) => Math.floor(index / classes))
   const classIds = candidates.indices.map((index) => index % classes)
   const boxes = decodeBoxes(boxRegression, anchors, anchorIndices)
-  if (boxes.some(Number.isNaN)) {
-    throw new EfficientDetError(
-      'ERR_INFERENCE',
-      'The network answered boxes that are not numbers. Its weights are damaged or overflow in float16.',
-    )
-  }
   const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
   // Clipping comes last: boxes that reach out of the picture compete with their whole areas. So it is in automl,
   // and in effdet where it is not told the picture's size; where it is, effdet clips first and may drop others.

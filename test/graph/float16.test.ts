@@ -31,12 +31,11 @@ describe('person in float16', () => {
       return selectDetections(
         { ...outputs, anchors, classes: 1 },
         {
-          scoreThreshold,
+          scoreThresholds: Float32Array.of(scoreThreshold),
           iouThreshold: 0.5,
           maxDetections: 100,
           maxCandidates: 5000,
           nms: 'class',
-          allowed: null,
         },
         { width: picture.width, height: picture.height, scale: letterbox.scale },
       )
@@ -77,12 +76,11 @@ describe.skipIf(!hasShared)('the golden D0 in float16', () => {
       selectDetections(
         { ...outputs, anchors, classes: 90 },
         {
-          scoreThreshold,
+          scoreThresholds: new Float32Array(90).fill(scoreThreshold),
           iouThreshold,
           maxDetections: 100,
           maxCandidates: 5000,
           nms: 'class',
-          allowed: null,
         },
         { width: 512, height: 512, scale: 1 },
       )

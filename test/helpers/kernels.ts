@@ -103,8 +103,6 @@ export interface DetectionsQuestion {
   readonly output: NetworkOutput
   readonly selection: Selection
   readonly geometry: SourceGeometry
-  /** Score thresholds per class, in place of the selection's one. */
-  readonly thresholds?: Float32Array
 }
 
 export interface KernelDetections extends PackedDetections {
@@ -136,13 +134,6 @@ export function detectionsCall(
       geometry.scale - scale,
     )
   })
-  const thresholds = questions.map(
-    ({ selection, thresholds }) =>
-      thresholds ??
-      Float32Array.from({ length: first.classes }, (_, i) =>
-        selection.allowed === null || selection.allowed[i] ? selection.scoreThreshold : 2,
-      ),
-  )
   return {
     request: [
       command('d'),
@@ -150,7 +141,7 @@ export function detectionsCall(
       ...questions.map(({ output }) => bytesOf(output.boxRegression)),
       ...questions.map(({ output }) => bytesOf(output.classLogits)),
       bytesOf(first.anchors),
-      ...thresholds.map(bytesOf),
+      ...questions.map(({ selection }) => bytesOf(selection.scoreThresholds)),
       ...rows.map(bytesOf),
     ],
     answerBytes: batch * (4 + 6 * limits.detections) * 4,

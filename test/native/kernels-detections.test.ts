@@ -17,15 +17,20 @@ import {
   runKernels,
 } from '../helpers/kernels.js'
 import { type Random, random } from '../helpers/random.js'
+import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
+/** One threshold for all classes. */
+const above = (threshold: number, classes = 90) => ({
+  scoreThresholds: new Float32Array(classes).fill(threshold),
+})
+
 const SELECTION: Selection = {
-  scoreThreshold: Math.fround(0.3),
+  ...above(0.3),
   iouThreshold: 0.5,
   maxDetections: 100,
   maxCandidates: 5000,
   nms: 'class',
-  allowed: null,
 }
 const LIMITS = { candidates: 5000, detections: 300 }
 const GRID = { anchorScale: 4, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS }
@@ -99,10 +104,14 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       { ...SELECTION, maxCandidates: 1, maxDetections: 1 },
       { ...SELECTION, iouThreshold: 0 },
       { ...SELECTION, iouThreshold: 1 },
-      { ...SELECTION, allowed: Array.from({ length: 90 }, (_, i) => i % 7 === 3) },
-      { ...SELECTION, allowed: Array(90).fill(false) },
-      { ...SELECTION, scoreThreshold: 0 },
-      { ...SELECTION, scoreThreshold: 1 },
+      { ...SELECTION, scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => (i % 7 === 3 ? 0.3 : 2)) },
+      {
+        ...SELECTION,
+        scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => [0.6, 0.35, 2, 0.45][i % 4]),
+      },
+      { ...SELECTION, ...above(2) },
+      { ...SELECTION, ...above(0) },
+      { ...SELECTION, ...above(1) },
     ]
     const sizes = [
       { width: 640, height: 427 },
@@ -121,26 +130,6 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     expect(results[3].capped.candidates).toBe(true)
   })
 
-  it('with a threshold for each class', async () => {
-    const kinds = [0.6, 0.35, 2, 0.45].map(Math.fround)
-    const thresholds = Float32Array.from({ length: 90 }, (_, i) => kinds[i % 4])
-    const selection = { ...SELECTION, maxCandidates: 20_000, maxDetections: 20_000 }
-    const question = { output: usual, selection, geometry: GEOMETRY, thresholds }
-    const [{ scores, classIds, capped }] = await run([question], { candidates: 20_000, detections: 20_000 })
-    // Classes compete with their own kind only, so each threshold's classes are what they would be alone.
-    const alone = [0, 1, 3].flatMap((kind) => {
-      const allowed = Array.from({ length: 90 }, (_, i) => i % 4 === kind)
-      const found = selectDetections(usual, { ...selection, scoreThreshold: kinds[kind], allowed }, GEOMETRY)
-      expect(found.capped).toEqual(capped)
-      return Array.from(found.scores, (score, i) => [score, found.classIds[i]])
-    })
-    expect(scores.length).toBeGreaterThan(100)
-    // Different logits may have one score in float32.
-    const order = (a: number[], b: number[]) => b[0] - a[0] || a[1] - b[1]
-    const together = Array.from(scores, (score, i) => [score, classIds[i]])
-    expect(together.sort(order)).toEqual(alone.sort(order))
-  })
-
   it.each([1, 2, 90, 91])('for %i classes', async (classes) => {
     const rng = random(classes)
     const output = outputOf(
@@ -150,7 +139,9 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => bell(rng) / 2,
     )
     for (const nms of ['class', 'agnostic'] as const) {
-      await expectSame([{ output, selection: { ...SELECTION, nms }, geometry: GEOMETRY }])
+      await expectSame([
+        { output, selection: { ...SELECTION, ...above(0.3, classes), nms }, geometry: GEOMETRY },
+      ])
     }
   })
 
@@ -181,22 +172,22 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 0,
     )
     for (const maxCandidates of [100, 1234, 5000]) {
-      const selection = { ...SELECTION, scoreThreshold: Math.fround(0.1), maxCandidates, maxDetections: 300 }
+      const selection = { ...SELECTION, ...above(0.1, 3), maxCandidates, maxDetections: 300 }
       await expectSame([{ output, selection, geometry: GEOMETRY }])
     }
   })
 
   it('for no score above the threshold, and for all', async () => {
     const rng = random(4)
-    const above = outputOf(
+    const output = outputOf(
       INPUT,
       90,
       () => bell(rng),
       () => bell(rng) / 2,
     )
-    const none = { ...SELECTION, scoreThreshold: Math.fround(0.99) }
-    const all = { ...SELECTION, scoreThreshold: Math.fround(0.001) }
-    await expectSame([none, all].map((selection) => ({ output: above, selection, geometry: GEOMETRY })))
+    const none = { ...SELECTION, ...above(0.99) }
+    const all = { ...SELECTION, ...above(0.001) }
+    await expectSame([none, all].map((selection) => ({ output, selection, geometry: GEOMETRY })))
   })
 
   it('for more than 5,000 candidates and detections that nothing drops', async () => {
@@ -210,7 +201,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     const selection = {
       ...SELECTION,
-      scoreThreshold: Math.fround(0.01),
+      ...above(0.01, 2),
       maxCandidates: 8000,
       maxDetections: 6000,
     }
@@ -226,7 +217,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 3 * bell(rng) - 3,
       () => 60 * bell(rng),
     )
-    await expectSame([{ output, selection: SELECTION, geometry: GEOMETRY }])
+    await expectSame([{ output, selection: { ...SELECTION, ...above(0.3, 4) }, geometry: GEOMETRY }])
   })
 
   it('for D7x, whose 39.8 million logits are scanned', async () => {
@@ -241,8 +232,8 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     expect(output.anchors.length / 4).toBe(442_260)
     const geometry = geometryOf({ width: 1920, height: 1080 }, input)
-    for (const scoreThreshold of [0.5, 0.001]) {
-      const selection = { ...SELECTION, scoreThreshold: Math.fround(scoreThreshold) }
+    for (const threshold of [0.5, 0.001]) {
+      const selection = { ...SELECTION, ...above(threshold) }
       await expectSame([{ output, selection, geometry }])
     }
   }, 120_000)
@@ -275,7 +266,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
         whole,
       ]
       // Also in classes that nobody asked for, and whatever the threshold.
-      const selection = { ...SELECTION, allowed: [false, true, true, true, true, true, true] }
+      const selection = { ...SELECTION, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
       const results = await run(outputs.map((output) => ({ output, selection, geometry: GEOMETRY })))
       expect(results.map(({ notFinite }) => notFinite)).toEqual([false, true, true, true, true, false])
       expect(results.map(({ classIds }) => classIds.length > 0)).toEqual([
@@ -286,6 +277,13 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
         false,
         true,
       ])
+      // The reference refuses the same.
+      for (const [i, output] of outputs.entries()) {
+        const refer = () => selectDetections(output, selection, GEOMETRY)
+        if (results[i].notFinite)
+          expect(refer).toThrow(refusal('ERR_INFERENCE', new RegExp(`answered ${value} \\(`)))
+        else expect(refer).not.toThrow()
+      }
     },
   )
 
@@ -330,10 +328,12 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
   })
 
   it.each([0.5, 0.3, 0.05, 0.001])('give the same detections above %f', async (threshold) => {
-    const scoreThreshold = Math.fround(threshold)
     for (const nms of ['class', 'agnostic'] as const) {
       await expectSame(
-        questions.map((question) => ({ ...question, selection: { ...SELECTION, scoreThreshold, nms } })),
+        questions.map((question) => ({
+          ...question,
+          selection: { ...SELECTION, ...above(threshold, 1), nms },
+        })),
       )
     }
   })

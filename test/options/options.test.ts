@@ -151,23 +151,70 @@ describe('graph options', () => {
 })
 
 describe('detect options', () => {
+  /** The thresholds of classes that are wanted, by class id. */
+  const wanted = (options: DetectOptions, spec = COCO) => {
+    const { scoreThresholds } = checkDetectOptions(options, spec)
+    expect(scoreThresholds).toHaveLength(spec.architecture.classes)
+    const entries = [...scoreThresholds.entries()].filter(([, threshold]) => threshold !== 2)
+    return Object.fromEntries(entries.map(([classId, threshold]) => [classId, Number(threshold.toFixed(6))]))
+  }
+  const everywhere = (threshold: number) =>
+    Object.fromEntries(Array.from({ length: 90 }, (_, i) => [i, threshold]))
+
   it('have the defaults that are documented', () => {
     expect(checkDetectOptions({}, COCO)).toEqual({
-      scoreThreshold: 0.4,
+      scoreThresholds: new Float32Array(90).fill(0.4),
       iouThreshold: 0.5,
       maxDetections: 100,
       maxCandidates: 5000,
       nms: 'class',
-      allowed: null,
     })
   })
 
   it('take classes by name and by id', () => {
-    const { allowed } = checkDetectOptions({ classes: ['dog', 0, 'person'] }, COCO)
-    const ids = allowed!.flatMap((isAllowed, classId) => (isAllowed ? [classId] : []))
     // COCO's category 18 is the dog.
-    expect(ids).toEqual([0, 17])
-    expect(checkDetectOptions({ classes: [] }, COCO).allowed).toEqual(new Array(90).fill(false))
+    expect(wanted({ classes: ['dog', 0, 'person'] })).toEqual({ 0: 0.4, 17: 0.4 })
+    expect(wanted({ classes: ['17', 'class 11'], scoreThreshold: 0.2 })).toEqual({ 11: 0.2, 17: 0.2 })
+    expect(wanted({ classes: [] })).toEqual({})
+  })
+
+  it('take thresholds of classes in place of the one for all', () => {
+    const thresholds = { person: 0.6, 'traffic light': 0, 17: 1 }
+    expect(wanted({ scoreThreshold: 0.3, classThresholds: thresholds })).toEqual({
+      ...everywhere(0.3),
+      0: 0.6,
+      9: 0,
+      17: 1,
+    })
+    expect(wanted({ classThresholds: {} })).toEqual(everywhere(0.4))
+    // Which classes are wanted is another matter.
+    expect(wanted({ classes: ['person', 'car'], classThresholds: thresholds })).toEqual({ 0: 0.6, 2: 0.4 })
+  })
+
+  it('take digits for a label where one is the same, else for a class id', () => {
+    const digits = { ...COCO, labels: Array.from({ length: 90 }, (_, i) => String(i + 1)) }
+    expect(wanted({ classes: ['1', 0] }, digits)).toEqual({ 0: 0.4 })
+    expect(wanted({ classes: ['0', 1, '90'] }, digits)).toEqual({ 0: 0.4, 1: 0.4, 89: 0.4 })
+  })
+
+  it('take the first of classes that have one name', () => {
+    const twins = { ...COCO, labels: ['cat', 'dog', 'dog'] }
+    expect(wanted({ classes: ['dog'] }, twins)).toEqual({ 1: 0.4 })
+    expect(wanted({ classes: [89] }, twins)).toEqual({ 89: 0.4 })
+  })
+
+  it('give calls that want the same one array, and never write to one that they gave', () => {
+    const of = (options: DetectOptions) => checkDetectOptions(options, COCO).scoreThresholds
+    const first = of({})
+    expect(of({ iouThreshold: 0.7 })).toBe(first)
+    expect(of({ scoreThreshold: 0.4 })).toBe(first)
+    expect(() => of({ scoreThreshold: 0.9, classes: ['persn'] })).toThrow()
+    const dogs = of({ classes: ['dog'] })
+    expect(of({ classes: [17] })).toBe(dogs)
+    expect(of({ scoreThreshold: 0.1 })).not.toBe(dogs)
+    expect(first).toEqual(new Float32Array(90).fill(0.4))
+    expect(dogs[17]).toBe(Math.fround(0.4))
+    expect(dogs[16]).toBe(2)
   })
 
   it.each([
@@ -178,6 +225,23 @@ describe('detect options', () => {
     [{ nms: 'soft' }, /^nms is "soft"; expected one of 'class', 'agnostic'/],
     [{ classes: 'person' }, /^classes is "person"; expected a list/],
     [{ classes: ['persn'] }, /"persn"; expected a label of the model .*did you mean "person"\?/],
+    [{ classes: ['90'] }, /is "90"; expected .* a class id from 0 to 89/],
+    [{ classes: [''] }, /^an entry of classes is ""/],
+    [{ classThresholds: 0.3 }, /^classThresholds is 0\.3; expected an object such as \{ person: 0\.6 \}/],
+    [{ classThresholds: [0.3] }, /^classThresholds is a list of 1; expected an object/],
+    [
+      { classThresholds: new Map([['person', 0.3]]) },
+      /^classThresholds is an object; expected an object such as/,
+    ],
+    [{ classThresholds: null }, /^classThresholds is null/],
+    [
+      { classThresholds: { persn: 0.3 } },
+      /^a name in classThresholds is "persn"; expected .*did you mean "person"\?/,
+    ],
+    [{ classThresholds: { 90: 0.3 } }, /^a name in classThresholds is "90"; expected .* from 0 to 89/],
+    [{ classThresholds: { person: 40 } }, /^the threshold of "person" is 40; expected a number from 0 to 1/],
+    [{ classThresholds: { person: undefined } }, /^the threshold of "person" is undefined/],
+    [{ classThreshold: { person: 0.6 } }, /Did you mean classThresholds\?/],
     [{ classes: [90] }, /is 90; expected .* a class id from 0 to 89/],
     [{ classes: [-1] }, /is -1/],
     [{ classes: [0.5] }, /is 0\.5/],

@@ -1,15 +1,30 @@
 import { describe, expect, it } from 'vitest'
-import { type NetworkOutput, type Selection, selectDetections } from '#lib/postprocess/detections.js'
+import {
+  type NetworkOutput,
+  type PackedDetections,
+  type Selection,
+  type SourceGeometry,
+  selectDetections,
+} from '#lib/postprocess/detections.js'
+import { refusal } from '../helpers/refusal.js'
 
-const SELECTION: Selection = {
-  scoreThreshold: 0.4,
-  iouThreshold: 0.5,
-  maxDetections: 100,
-  maxCandidates: 5000,
-  nms: 'class',
-  allowed: null,
-}
 const GEOMETRY = { width: 10_000, height: 10_000, scale: 1 }
+
+/** With the options' defaults. */
+function select(
+  output: NetworkOutput,
+  selection: Partial<Selection> = {},
+  geometry: SourceGeometry = GEOMETRY,
+): PackedDetections {
+  const defaults = {
+    scoreThresholds: new Float32Array(output.classes).fill(0.4),
+    iouThreshold: 0.5,
+    maxDetections: 100,
+    maxCandidates: 5000,
+    nms: 'class',
+  } as const
+  return selectDetections(output, { ...defaults, ...selection }, geometry)
+}
 
 interface Head {
   readonly box: readonly [x1: number, y1: number, x2: number, y2: number]
@@ -40,35 +55,31 @@ const scoresOf = (scores: Float32Array) => Array.from(scores, (score) => Number(
 describe('selectDetections', () => {
   it('keeps boxes of two classes that overlap, unless all compete', () => {
     const heads = output([MOTORCYCLE, RIDER])
-    const both = selectDetections(heads, SELECTION, GEOMETRY)
+    const both = select(heads)
     expect([...both.boxes]).toEqual([...RIDER.box, ...MOTORCYCLE.box])
     expect([...both.classIds]).toEqual([0, 1])
     expect(scoresOf(both.scores)).toEqual([0.9, 0.8])
-    const one = selectDetections(heads, { ...SELECTION, nms: 'agnostic' }, GEOMETRY)
+    const one = select(heads, { nms: 'agnostic' })
     expect([...one.boxes]).toEqual([...RIDER.box])
     // Boxes that overlap less than the threshold do not compete.
-    const loose = { ...SELECTION, nms: 'agnostic', iouThreshold: 0.96 } as const
-    expect(selectDetections(heads, loose, GEOMETRY).classIds).toHaveLength(2)
+    const loose = { nms: 'agnostic', iouThreshold: 0.96 } as const
+    expect(select(heads, loose).classIds).toHaveLength(2)
   })
 
   it('reports an anchor under each class that passes', () => {
-    const { classIds, boxes } = selectDetections(
-      output([{ box: [1, 2, 3, 4], scores: [0.5, 0.3, 0.7] }]),
-      SELECTION,
-      GEOMETRY,
-    )
+    const { classIds, boxes } = select(output([{ box: [1, 2, 3, 4], scores: [0.5, 0.3, 0.7] }]))
     expect([...classIds]).toEqual([2, 0])
     expect([...boxes]).toEqual([1, 2, 3, 4, 1, 2, 3, 4])
   })
 
   it('keeps equal scores in the order of anchors', () => {
     const heads = [3, 1, 2].map((i): Head => ({ box: [100 * i, 0, 100 * i + 50, 50], scores: [0.5001] }))
-    const { boxes } = selectDetections(output(heads), SELECTION, GEOMETRY)
+    const { boxes } = select(output(heads))
     expect([boxes[0], boxes[4], boxes[8]]).toEqual([300, 100, 200])
   })
 
   it('finds nothing in a network that answers nothing', () => {
-    const quiet = selectDetections(output([{ box: [0, 0, 9, 9], scores: [0.1] }]), SELECTION, GEOMETRY)
+    const quiet = select(output([{ box: [0, 0, 9, 9], scores: [0.1] }]))
     expect(quiet).toEqual({
       boxes: new Float32Array(0),
       scores: new Float32Array(0),
@@ -79,8 +90,8 @@ describe('selectDetections', () => {
 
   it('leaves out other classes, which then do not compete either', () => {
     const heads = output([RIDER, MOTORCYCLE])
-    const allowed = [false, true]
-    const { classIds, boxes } = selectDetections(heads, { ...SELECTION, nms: 'agnostic', allowed }, GEOMETRY)
+    const scoreThresholds = Float32Array.of(2, 0.4)
+    const { classIds, boxes } = select(heads, { nms: 'agnostic', scoreThresholds })
     expect([...classIds]).toEqual([1])
     expect([...boxes]).toEqual([...MOTORCYCLE.box])
   })
@@ -95,21 +106,21 @@ describe('limits', () => {
   const crowd = output(heads)
 
   it('let 6,000 objects of one class through when told to', () => {
-    const selection = { ...SELECTION, maxDetections: 10_000, maxCandidates: 10_000 }
-    const { boxes, scores, capped } = selectDetections(crowd, selection, GEOMETRY)
+    const selection = { maxDetections: 10_000, maxCandidates: 10_000 }
+    const { boxes, scores, capped } = select(crowd, selection)
     expect(capped).toEqual({ candidates: false, detections: false })
     expect(scores).toHaveLength(6000)
     expect([...boxes]).toEqual(heads.flatMap(({ box }) => box))
   })
 
   it('say so when the candidates are cut, as they are by default', () => {
-    const { scores, capped } = selectDetections(crowd, { ...SELECTION, maxDetections: 10_000 }, GEOMETRY)
+    const { scores, capped } = select(crowd, { maxDetections: 10_000 })
     expect(scores).toHaveLength(5000)
     expect(capped).toEqual({ candidates: true, detections: false })
   })
 
   it('say so when the detections are cut, and keep the best', () => {
-    const { scores, capped } = selectDetections(crowd, { ...SELECTION, maxCandidates: 6000 }, GEOMETRY)
+    const { scores, capped } = select(crowd, { maxCandidates: 6000 })
     expect(scoresOf(scores)).toEqual(
       heads.slice(0, 100).map(({ scores: [score] }) => Number(score.toFixed(5))),
     )
@@ -117,8 +128,8 @@ describe('limits', () => {
   })
 
   it('say nothing when they are met exactly', () => {
-    const selection = { ...SELECTION, maxDetections: 6000, maxCandidates: 6000 }
-    expect(selectDetections(crowd, selection, GEOMETRY).capped).toEqual({
+    const selection = { maxDetections: 6000, maxCandidates: 6000 }
+    expect(select(crowd, selection).capped).toEqual({
       candidates: false,
       detections: false,
     })
@@ -127,7 +138,7 @@ describe('limits', () => {
 
 describe('geometry', () => {
   it('gives boxes in source pixels', () => {
-    const { boxes } = selectDetections(output([RIDER]), SELECTION, { width: 640, height: 424, scale: 0.5 })
+    const { boxes } = select(output([RIDER]), {}, { width: 640, height: 424, scale: 0.5 })
     expect([...boxes]).toEqual([200, 200, 400, 400])
   })
 
@@ -140,7 +151,7 @@ describe('geometry', () => {
       { box: [10, 10, 20, 20], scores: [0.6] },
     ]
     const picture = { width: 640, height: 424, scale: 0.5 }
-    const { boxes, scores } = selectDetections(output(heads), SELECTION, picture)
+    const { boxes, scores } = select(output(heads), {}, picture)
     expect([...boxes]).toEqual([0, 0, 100, 120, 400, 300, 640, 424, 20, 20, 40, 40])
     expect(scores).toHaveLength(3)
   })
@@ -151,39 +162,37 @@ describe('geometry', () => {
       { box: [-90, 0, 10, 10], scores: [0.9] },
       { box: [-80, 0, 20, 10], scores: [0.8] },
     ]
-    const { boxes } = selectDetections(output(heads), SELECTION, { width: 100, height: 100, scale: 1 })
+    const { boxes } = select(output(heads), {}, { width: 100, height: 100, scale: 1 })
     expect([...boxes]).toEqual([0, 0, 10, 10])
   })
 
   it('keeps boxes within a picture of one pixel', () => {
-    const { boxes } = selectDetections(output([RIDER]), SELECTION, { width: 1, height: 1, scale: 320 })
+    const { boxes } = select(output([RIDER]), {}, { width: 1, height: 1, scale: 320 })
     for (const side of boxes) expect(side >= 0 && side <= 1).toBe(true)
   })
 })
 
 describe('damaged networks', () => {
-  const broken = (regression: number): NetworkOutput => ({
-    ...output([RIDER, MOTORCYCLE]),
-    boxRegression: new Float32Array(8).fill(regression),
-  })
-
-  it('are refused when a box that counts is not a number', () => {
-    expect(() => selectDetections(broken(Number.NaN), SELECTION, GEOMETRY)).toThrow(
-      expect.objectContaining({ name: 'EfficientDetError', code: 'ERR_INFERENCE' }),
-    )
-    expect(() => selectDetections(broken(Infinity), SELECTION, GEOMETRY)).toThrow(/not numbers/)
-  })
-
-  it('are refused for NaN scores', () => {
-    const heads = output([RIDER, MOTORCYCLE])
-    heads.classLogits[3] = Number.NaN
-    expect(() => selectDetections(heads, SELECTION, GEOMETRY)).toThrow(
-      expect.objectContaining({ code: 'ERR_INFERENCE', message: expect.stringMatching(/position 3/) }),
-    )
-  })
+  it.each([Number.NaN, Infinity, -Infinity])(
+    'are refused for one %f, also where nobody would see it',
+    (value) => {
+      const heads = output([{ box: [0, 0, 9, 9], scores: [0.1, 0.2] }, RIDER])
+      for (const name of ['boxRegression', 'classLogits'] as const) {
+        for (let at = 0; at < heads[name].length; at++) {
+          const damaged = { ...heads, [name]: heads[name].map((one, i) => (i === at ? value : one)) }
+          const output = { boxRegression: 'box_regression', classLogits: 'class_logits' }[name]
+          const message = new RegExp(`^The network answered ${value} \\(${output}, position ${at}\\)`)
+          for (const scoreThresholds of [Float32Array.of(0.4, 0.4), Float32Array.of(2, 2)]) {
+            expect(() => select(damaged, { scoreThresholds })).toThrow(refusal('ERR_INFERENCE', message))
+          }
+        }
+      }
+    },
+  )
 
   it('whose sizes overflow give boxes within the picture', () => {
-    const { boxes } = selectDetections(broken(200), SELECTION, GEOMETRY)
+    const heads = { ...output([RIDER, MOTORCYCLE]), boxRegression: new Float32Array(8).fill(200) }
+    const { boxes } = select(heads)
     expect(boxes.length).toBeGreaterThan(0)
     for (const side of boxes) expect(side >= 0 && side <= 10_000).toBe(true)
   })

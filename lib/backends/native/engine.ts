@@ -13,9 +13,6 @@ import { nativeError } from './native-error.js'
 /** Of the formats with most. */
 const MAX_PLANES = 3
 
-/** A threshold that no score is above. */
-const NEVER = 2
-
 export interface NativeEngineFacts {
   readonly spec: ModelSpec
   readonly size: Size
@@ -36,8 +33,6 @@ export class NativeBackendEngine implements Engine {
   // What the addon reads while a call is submitted. It takes a small array's memory out of the heap first, which costs
   // as much as all else of a call, so these are used anew.
   readonly #planes = new Uint32Array(2 * MAX_PLANES)
-  readonly #thresholds: Float32Array
-  #threshold = Number.NaN
   #nextId = 1
   /** Set when the backend did not answer in time: its thread may never come back. */
   #hung: EfficientDetError | null = null
@@ -50,7 +45,6 @@ export class NativeBackendEngine implements Engine {
     this.notes = notes
     this.description = description
     this.#deadline = new Deadline(deadline)
-    this.#thresholds = new Float32Array(spec.architecture.classes)
   }
 
   async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
@@ -99,7 +93,7 @@ export class NativeBackendEngine implements Engine {
       this.#planes[2 * i] = offset
       this.#planes[2 * i + 1] = stride
     })
-    const { iouThreshold, maxDetections, maxCandidates, nms } = selection
+    const { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms } = selection
     return this.#native.submit(
       id,
       ownMemory(data),
@@ -107,22 +101,12 @@ export class NativeBackendEngine implements Engine {
       PIXEL_FORMATS.indexOf(frame.format),
       frame.width,
       frame.height,
-      this.#thresholdsOf(selection),
+      scoreThresholds,
       iouThreshold,
       maxDetections,
       maxCandidates,
       nms === 'agnostic',
     )
-  }
-
-  /** Of each class. */
-  #thresholdsOf({ scoreThreshold, allowed }: Selection): Float32Array {
-    if (allowed !== null) {
-      return Float32Array.from(allowed, (isAllowed) => (isAllowed ? scoreThreshold : NEVER))
-    }
-    if (this.#threshold !== scoreThreshold) this.#thresholds.fill(scoreThreshold)
-    this.#threshold = scoreThreshold
-    return this.#thresholds
   }
 
   #giveUp(): EfficientDetError {
