@@ -62,7 +62,6 @@ export class EfficientDet implements AsyncDisposable {
   readonly #engine: Engine
   readonly #settings: LoadSettings
   readonly #slots: Semaphore
-  readonly #pending = new Set<Promise<unknown>>()
   #disposal: Promise<void> | null = null
 
   private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
@@ -173,7 +172,7 @@ export class EfficientDet implements AsyncDisposable {
 
   /** Takes no more calls, waits for those in flight, and frees the network. May be called again. */
   dispose(): Promise<void> {
-    this.#disposal ??= Promise.allSettled(this.#pending).then(() => this.#engine.close())
+    this.#disposal ??= this.#slots.close().then(() => this.#engine.close())
     return this.#disposal
   }
 
@@ -192,23 +191,7 @@ export class EfficientDet implements AsyncDisposable {
     throw new EfficientDetError('ERR_DISPOSED', 'The detector was disposed. Load the model again.')
   }
 
-  /** Keeps account of a call, for disposal waits for it. */
   async #detect(
-    source: Source,
-    selection: Selection,
-    signal: AbortSignal | undefined,
-    whenFull: 'wait' | 'reject',
-  ): Promise<DetectionResult> {
-    const call = this.#run(source, selection, signal, whenFull)
-    this.#pending.add(call)
-    try {
-      return await call
-    } finally {
-      this.#pending.delete(call)
-    }
-  }
-
-  async #run(
     source: Source,
     selection: Selection,
     signal: AbortSignal | undefined,
@@ -231,6 +214,7 @@ export class EfficientDet implements AsyncDisposable {
       const decode = performance.now() - begun
       const { detections, timings } = await this.#engine.detect(frame, selection, signal)
       const total = performance.now() - start
+      const { preprocess, network, postprocess } = timings
       const queue = timings.queue + begun - start
       return new DetectionResult(
         {
@@ -239,7 +223,7 @@ export class EfficientDet implements AsyncDisposable {
           height: frame.height,
           pages,
           packed: detections,
-          timings: { decode, ...timings, queue, total },
+          timings: { decode, queue, preprocess, network, postprocess, total },
           backend: this.backend.name,
         },
         this.model.labels,

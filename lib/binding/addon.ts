@@ -126,18 +126,15 @@ export interface NativeOptions {
   readonly maxPending: number
 }
 
-export interface NativeResult {
-  readonly boxes: Float32Array
-  readonly scores: Float32Array
-  readonly classIds: Uint32Array
-  readonly candidatesCapped: boolean
-  readonly detectionsCapped: boolean
-  /** Milliseconds each. */
-  readonly queue: number
-  readonly preprocess: number
-  readonly network: number
-  readonly postprocess: number
-}
+/**
+ * What a call found, in 4-byte words of the machine's order: float32 for the six facts (milliseconds of waiting,
+ * preprocessing, network and postprocessing; 1 if candidates were capped; 1 if detections were), then for D detections
+ * boxes (4·D float32: x1, y1, x2, y2 of each), scores (D float32) and class ids (D uint32).
+ */
+export type NativeResult = ArrayBuffer
+
+/** The six facts. */
+export const RESULT_FACTS = 6
 
 /** An engine with threads of its own, which keeps the process alive only while a job is pending. */
 export interface NativeEngine {

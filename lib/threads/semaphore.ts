@@ -2,10 +2,12 @@ import { onAbort } from './abort.js'
 
 /** Lets a limited number of callers in; the others wait in order. */
 export class Semaphore {
+  readonly #slots: number
   readonly #waiting: (() => void)[] = []
   #free: number
 
   constructor(slots: number) {
+    this.#slots = slots
     this.#free = slots
   }
 
@@ -39,5 +41,10 @@ export class Semaphore {
     const next = this.#waiting.shift()
     if (next === undefined) this.#free++
     else next()
+  }
+
+  /** Waits until all who are inside or wait now have gone. Nobody gets in any more. */
+  async close(): Promise<void> {
+    for (let i = 0; i < this.#slots; i++) await this.acquire()
   }
 }

@@ -13,7 +13,7 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 
 /**
  * An engine as JavaScript sees it:
- *  - submit(id, data, planes, format, width, height, selection): Promise<result>; undefined if the queue is full
+ *  - submit(id, data, planes, format, width, height, selection): Promise<ArrayBuffer>; undefined if the queue is full
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
  *  - info: { maxBatch, slots, description, deviceBytes }

@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { Semaphore } from '#lib/threads/semaphore.js'
 
@@ -69,5 +70,22 @@ describe('Semaphore', () => {
     controller.abort()
     semaphore.release()
     expect(semaphore.tryAcquire()).toBe(true)
+  })
+
+  it('is closed when those inside and those who waited before have gone, and lets nobody in afterwards', async () => {
+    const semaphore = new Semaphore(2)
+    const happened: string[] = []
+    await semaphore.acquire()
+    await semaphore.acquire()
+    const waiting = semaphore.acquire().then(() => happened.push('entered'))
+    const closed = semaphore.close().then(() => happened.push('closed'))
+    semaphore.release()
+    await waiting
+    semaphore.release()
+    await sleep(10)
+    expect(happened).toEqual(['entered'])
+    semaphore.release()
+    await closed
+    expect(semaphore.tryAcquire()).toBe(false)
   })
 })

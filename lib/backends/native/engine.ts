@@ -1,4 +1,4 @@
-import type { NativeEngine, NativeResult } from '../../binding/addon.js'
+import { type NativeEngine, type NativeResult, RESULT_FACTS } from '../../binding/addon.js'
 import { EfficientDetError } from '../../errors.js'
 import { type Frame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
@@ -58,23 +58,25 @@ export class NativeBackendEngine implements Engine {
         'The engine takes no more calls now. Wait for one to settle.',
       )
     }
-    const { promise, resolve, reject } = withResolvers<{ result: NativeResult } | { failure: unknown }>()
-    submitted.then(
-      (result) => resolve({ result }),
-      (failure) => resolve({ failure }),
-    )
+    const { promise, resolve, reject } = withResolvers<NativeResult>()
+    submitted.then(resolve, reject)
+    let interrupted = false
+    const interrupt = (reason: unknown) => {
+      interrupted = true
+      reject(reason)
+    }
     const stopListening = onAbort(signal, () => {
       // A running one cannot be stopped: its answer is dropped when it comes.
       this.#native.cancel(id)
-      reject(signal!.reason)
+      interrupt(signal!.reason)
     })
-    const onLate = () => reject(this.#giveUp())
+    const onLate = () => interrupt(this.#giveUp())
     this.#deadline.begin(onLate)
     try {
-      const outcome = await promise
+      return toResult(await promise)
+    } catch (error) {
       // Made here, where its stack goes back to the caller.
-      if ('failure' in outcome) throw nativeError(outcome.failure, 'The network did not run')
-      return toResult(outcome.result)
+      throw interrupted ? error : nativeError(error, 'The network did not run')
     } finally {
       this.#deadline.end(onLate)
       stopListening()
@@ -87,16 +89,16 @@ export class NativeBackendEngine implements Engine {
     return this.#closing
   }
 
-  #submit(id: number, { data, ...frame }: Frame, selection: Selection): Promise<NativeResult> | undefined {
-    this.#planes.fill(0)
-    planesOf({ data, ...frame }).forEach(({ offset, stride }, i) => {
-      this.#planes[2 * i] = offset
-      this.#planes[2 * i + 1] = stride
-    })
+  #submit(id: number, frame: Frame, selection: Selection): Promise<NativeResult> | undefined {
+    const planes = planesOf(frame)
+    for (let i = 0; i < MAX_PLANES; i++) {
+      this.#planes[2 * i] = planes[i]?.offset ?? 0
+      this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
+    }
     const { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms } = selection
     return this.#native.submit(
       id,
-      ownMemory(data),
+      ownMemory(frame.data),
       this.#planes,
       PIXEL_FORMATS.indexOf(frame.format),
       frame.width,
@@ -124,11 +126,18 @@ function ownMemory(data: Uint8Array | Uint8ClampedArray): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
+/** See NativeResult. */
 function toResult(native: NativeResult): EngineResult {
-  const { boxes, scores, classIds, queue, preprocess, network, postprocess } = native
-  const capped = { candidates: native.candidatesCapped, detections: native.detectionsCapped }
+  const facts = new Float32Array(native, 0, RESULT_FACTS)
+  const begin = facts.byteLength
+  const count = (native.byteLength - begin) / (6 * Float32Array.BYTES_PER_ELEMENT)
   return {
-    detections: { boxes, scores, classIds, capped },
-    timings: { queue, preprocess, network, postprocess },
+    detections: {
+      boxes: new Float32Array(native, begin, 4 * count),
+      scores: new Float32Array(native, begin + 16 * count, count),
+      classIds: new Uint32Array(native, begin + 20 * count, count),
+      capped: { candidates: facts[4] !== 0, detections: facts[5] !== 0 },
+    },
+    timings: { queue: facts[0], preprocess: facts[1], network: facts[2], postprocess: facts[3] },
   }
 }
