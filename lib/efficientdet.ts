@@ -3,6 +3,7 @@ import { type Opened, openEngine, type Unavailable } from './backends/registry.j
 import { isEngineFile } from './engines/engine-file.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
+import { copyOf } from './image/frame.js'
 import { readFrame, readSource, type Source } from './image/source.js'
 import type { AnchorConfig } from './models/anchors.js'
 import type { Size } from './models/levels.js'
@@ -205,7 +206,7 @@ export class EfficientDet implements AsyncDisposable {
     if (!this.#slots.tryAcquire()) {
       if (whenFull === 'reject') throw this.#full()
       // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
-      if (read !== null) read = { ...read, frame: { ...read.frame, data: new Uint8Array(read.frame.data) } }
+      if (read !== null) read = { ...read, frame: copyOf(read.frame) }
       await this.#slots.acquire(signal)
     }
     try {

@@ -18,7 +18,7 @@ export type { EngineHeader, EnginePrecision, EngineSettings, EngineTarget } from
 export type { EngineLayer } from './engines/layers.js'
 export { EfficientDetError, type ErrorCode } from './errors.js'
 export { convertWeights, exportOnnx, inspectWeights } from './files.js'
-export type { Frame, PixelFormat } from './image/frame.js'
+export type { DeviceFrame, Frame, PixelFormat } from './image/frame.js'
 export type { Source } from './image/source.js'
 export type { AnchorConfig } from './models/anchors.js'
 export { COCO_LABELS } from './models/labels.js'

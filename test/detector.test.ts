@@ -156,6 +156,16 @@ describe('detect', () => {
     )
   })
 
+  it('says of a frame on a GPU where it can be used', async () => {
+    const onGpu = { devicePointer: 4096n, byteLength: 12, format: 'rgb', width: 2, height: 2 } as const
+    await expect(detector.detect(onGpu)).rejects.toThrow(
+      refusal(
+        'ERR_INVALID_OPTION',
+        /lies in a GPU's memory.*Copy it to the host, or load with backend 'tensorrt'/,
+      ),
+    )
+  })
+
   it.each([[null], [undefined], [7], [{}], [[]], [{ data: 1, format: 'rgb' }]])(
     'refuses %j as a source',
     async (source) => {

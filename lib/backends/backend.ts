@@ -1,5 +1,5 @@
 import type { Fault } from '../binding/addon.js'
-import type { Frame } from '../image/frame.js'
+import type { DeviceFrame, Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
 import type { EngineChoices } from '../options/engine.js'
@@ -75,12 +75,13 @@ export interface Engine {
   /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
   readonly description: string
   /**
-   * Finds objects in a frame, whose bytes are copied before this returns. Calls may overlap; each is answered on
-   * its own.
+   * Finds objects in a frame, whose bytes are copied before this returns if they are the host's. Calls may overlap;
+   * each is answered on its own.
    *
-   * @throws EfficientDetError ERR_INFERENCE; the signal's reason, at once
+   * @throws EfficientDetError ERR_INFERENCE, ERR_INVALID_OPTION for a frame on a GPU that this does not run on; the
+   *   signal's reason, at once
    */
-  detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult>
+  detect(frame: Frame | DeviceFrame, selection: Selection, signal?: AbortSignal): Promise<EngineResult>
   /** Waits for calls in flight, then frees everything. */
   close(): Promise<void>
 }

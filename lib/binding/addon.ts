@@ -141,13 +141,15 @@ export interface NativeEngine {
   /**
    * Copies the frame and queues it; undefined if the queue is full.
    *
+   * @param data the frame's bytes, or its address in memory of the engine's device, which must then stay as it is
+   *   until the call is answered
    * @param planes offset and stride of each plane; a stride of 0 ends them
    * @param format position in PIXEL_FORMATS
    * @param scoreThresholds of each class, 0…1; 2 for those not wanted
    */
   submit(
     id: number,
-    data: Uint8Array,
+    data: Uint8Array | bigint,
     planes: Uint32Array,
     format: number,
     width: number,
@@ -158,6 +160,21 @@ export interface NativeEngine {
     maxCandidates: number,
     agnostic: boolean,
   ): Promise<NativeResult> | undefined
+  /**
+   * Queues frames of RGB, rows without a gap, that run together in a slot of the caller's choice, before all else that
+   * is queued: for tests of the engine. Jobs have ids from `id` on. Undefined if the engine is closed.
+   */
+  submitTo(
+    slot: number,
+    id: number,
+    frames: readonly Uint8Array[],
+    width: number,
+    height: number,
+    scoreThresholds: Float32Array,
+    iouThreshold: number,
+    maxDetections: number,
+    maxCandidates: number,
+  ): Promise<NativeResult>[] | undefined
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */

@@ -5,13 +5,12 @@ export const PIXEL_FORMATS = ['rgb', 'rgba', 'bgr', 'bgra', 'grey', 'nv12', 'i42
 export type PixelFormat = (typeof PIXEL_FORMATS)[number]
 
 /**
- * An uncompressed picture in memory.
+ * How the pixels of an uncompressed picture lie in memory.
  *
  * `rgba` and `bgra`: alpha is ignored, as the trainers of these networks do. `nv12` and `i420`: a plane of
  * luma followed by chroma at half the width and height (rounded up), BT.601 with limited range.
  */
-export interface Frame {
-  readonly data: Uint8Array | Uint8ClampedArray
+export interface FrameLayout {
   readonly format: PixelFormat
   /** In pixels, 1 or more. */
   readonly width: number
@@ -22,6 +21,34 @@ export interface Frame {
    * (but room for whole pairs) and half of it (rounded up). Defaults to rows without a gap.
    */
   readonly stride?: number
+}
+
+/** An uncompressed picture in memory. */
+export interface Frame extends FrameLayout {
+  readonly data: Uint8Array | Uint8ClampedArray
+}
+
+/**
+ * An uncompressed picture in a GPU's memory, where a decoder left it, say. It is read where it is: it must be complete
+ * when the call is made, and stay as it is until the call settles.
+ */
+export interface DeviceFrame extends FrameLayout {
+  /** Where it begins: an address of CUDA's, in this process. */
+  readonly devicePointer: bigint
+  /** Bytes that may be read from there. */
+  readonly byteLength: number
+  /** Number of the GPU, as `efficientdet doctor` lists them. Defaults to 0. */
+  readonly device?: number
+}
+
+/** Whether a frame lies in a GPU's memory. */
+export function isDeviceFrame(frame: Frame | DeviceFrame): frame is DeviceFrame {
+  return 'devicePointer' in frame
+}
+
+/** A frame with bytes of its own; one on a GPU stays where it is. */
+export function copyOf<F extends Frame | DeviceFrame>(frame: F): F {
+  return isDeviceFrame(frame) ? frame : { ...frame, data: new Uint8Array(frame.data) }
 }
 
 const BYTES_PER_PIXEL: Readonly<Record<PixelFormat, number>> = {
@@ -48,8 +75,8 @@ export interface Plane {
  * @throws EfficientDetError ERR_INVALID_OPTION for an unknown format, a size or stride that is not a whole
  *   number in range, or fewer bytes than the size asks for
  */
-export function planesOf(frame: Frame): Plane[] {
-  const { data, format, width, height } = frame
+export function planesOf(frame: Frame | DeviceFrame): Plane[] {
+  const { format, width, height } = frame
   if (!PIXEL_FORMATS.includes(format)) {
     throw invalid(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)
   }
@@ -59,9 +86,7 @@ export function planesOf(frame: Frame): Plane[] {
       throw invalid(`${name} ${value}; expected a whole number of 1 or more`)
     }
   }
-  if (!(data instanceof Uint8Array) && !(data instanceof Uint8ClampedArray)) {
-    throw invalid('no bytes in data; expected a Uint8Array or Buffer')
-  }
+  const bytes = isDeviceFrame(frame) ? deviceBytesOf(frame) : hostBytesOf(frame)
   const rowBytes = width * BYTES_PER_PIXEL[format]
   const stride = frame.stride ?? rowBytes
   if (!Number.isSafeInteger(stride) || stride < rowBytes) {
@@ -87,12 +112,28 @@ export function planesOf(frame: Frame): Plane[] {
       offset += chromaRows * stride
     }
   }
-  if (data.length < end) {
+  if (bytes < end) {
     throw invalid(
-      `${data.length} bytes; ${width}×${height} ${format} with a stride of ${stride} needs at least ${end}`,
+      `${bytes} bytes; ${width}×${height} ${format} with a stride of ${stride} needs at least ${end}`,
     )
   }
   return planes
+}
+
+function hostBytesOf({ data }: Frame): number {
+  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return data.length
+  throw invalid('no bytes in data; expected a Uint8Array or Buffer')
+}
+
+function deviceBytesOf({ devicePointer, byteLength, device = 0 }: DeviceFrame): number {
+  if (typeof devicePointer !== 'bigint' || devicePointer <= 0n || devicePointer >= 1n << 64n) {
+    throw invalid(`devicePointer ${devicePointer}; expected an address of CUDA's as a bigint`)
+  }
+  if (!Number.isInteger(device) || device < 0) {
+    throw invalid(`device ${device}; expected the number of a GPU, counted from 0`)
+  }
+  if (Number.isSafeInteger(byteLength) && byteLength >= 0) return byteLength
+  throw invalid(`byteLength ${byteLength}; expected a whole number of bytes`)
 }
 
 function invalid(found: string): EfficientDetError {

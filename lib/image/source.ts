@@ -3,19 +3,18 @@ import { fileURLToPath } from 'node:url'
 import type { Sharp } from 'sharp'
 import { EfficientDetError } from '../errors.js'
 import { decode } from './decode.js'
-import type { Frame } from './frame.js'
-import { planesOf } from './frame.js'
+import { type DeviceFrame, type Frame, planesOf } from './frame.js'
 import { checkPixels, imageError } from './refusals.js'
 
 /**
  * Anything that holds a picture: the path or file URL of a file, the bytes of one, a sharp pipeline, or
- * uncompressed pixels.
+ * uncompressed pixels, in memory or on a GPU.
  */
-export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame
+export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame | DeviceFrame
 
 /** A picture in memory. */
-export interface ReadSource {
-  readonly frame: Frame
+export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame> {
+  readonly frame: F
   /** How the caller can recognise it: the path or URL, or null for anything in memory. */
   readonly name: string | null
   /** Pictures in the file; the first one was taken. */
@@ -33,6 +32,11 @@ export interface ReadOptions {
  *
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind)
  */
+export function readSource(
+  source: Exclude<Source, DeviceFrame>,
+  options: ReadOptions,
+): Promise<ReadSource<Frame>>
+export function readSource(source: Source, options: ReadOptions): Promise<ReadSource>
 export async function readSource(source: Source, { maxPixels }: ReadOptions): Promise<ReadSource> {
   if (typeof source === 'string' || source instanceof URL) {
     const name = String(source)
@@ -90,8 +94,8 @@ function isSharp(source: Source): source is Sharp {
   return isObject(source) && 'metadata' in source && 'toBuffer' in source && 'clone' in source
 }
 
-function isFrame(source: Source): source is Frame {
-  return isObject(source) && 'data' in source && 'format' in source
+function isFrame(source: Source): source is Frame | DeviceFrame {
+  return isObject(source) && 'format' in source && ('data' in source || 'devicePointer' in source)
 }
 
 /** Callers without types may give anything. */

@@ -101,23 +101,31 @@ void Engine::TearDown() {
 Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
-  const auto data = info[1].As<Napi::Uint8Array>();
   const auto planes = info[2].As<Napi::Uint32Array>();
   auto job = std::make_unique<Job>();
   job->id = id;
-  job->bytes = StagingFor(data.ByteLength());
-  if (job->bytes.data() == nullptr) {
-    throw ErrorOf(env, ED_OUT_OF_MEMORY,
-                  "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
-  }
-  if (threads_ != nullptr) threads_->Copy(job->bytes.data(), data.Data(), data.ByteLength());
   ed_frame &frame = job->frame;
+  const uint8_t *begin = nullptr;
+  if (info[1].IsBigInt()) {
+    bool lossless = false;
+    begin = reinterpret_cast<const uint8_t *>(info[1].As<Napi::BigInt>().Uint64Value(&lossless));
+    frame.memory = ED_DEVICE;
+  } else {
+    const auto data = info[1].As<Napi::Uint8Array>();
+    job->bytes = StagingFor(data.ByteLength());
+    if (job->bytes.data() == nullptr) {
+      throw ErrorOf(env, ED_OUT_OF_MEMORY,
+                    "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
+    }
+    if (threads_ != nullptr) threads_->Copy(job->bytes.data(), data.Data(), data.ByteLength());
+    begin = job->bytes.data();
+    frame.memory = ED_HOST;
+  }
   frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
-  frame.memory = ED_HOST;
   frame.width = info[4].As<Napi::Number>();
   frame.height = info[5].As<Napi::Number>();
   for (size_t i = 0; i < planes.ElementLength() / 2 && planes[2 * i + 1] > 0; i++) {
-    frame.planes[i] = job->bytes.data() + planes[2 * i];
+    frame.planes[i] = begin + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }
   ed_selection &selection = job->selection;
@@ -129,7 +137,7 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   selection.max_candidates = info[9].As<Napi::Number>();
   selection.agnostic = info[10].As<Napi::Boolean>() ? 1 : 0;
   if (threads_ == nullptr || !threads_->Submit(job)) {
-    if (job != nullptr) spare_.push_back(std::move(job->bytes));
+    if (job != nullptr) Spare(std::move(job->bytes));
     return env.Undefined();
   }
   const auto deferred = Napi::Promise::Deferred::New(env);
@@ -148,6 +156,10 @@ Staging Engine::StagingFor(size_t size) {
     if (spare.size() >= size) return spare;
   }
   return Staging(backend_, size);
+}
+
+void Engine::Spare(Staging bytes) {
+  if (bytes.data() != nullptr) spare_.push_back(std::move(bytes));
 }
 
 Napi::Value Engine::Cancel(const Napi::CallbackInfo &info) {
@@ -203,7 +215,7 @@ void Engine::Settle(Napi::Env env, std::unique_ptr<Outcome> outcome) {
   } else {
     deferred.Reject(ErrorOf(env, outcome->status, outcome->message).Value());
   }
-  spare_.push_back(std::move(outcome->bytes));
+  Spare(std::move(outcome->bytes));
   Forget(outcome->id);
 }
 

@@ -45,6 +45,8 @@ class Engine : public Napi::ObjectWrap<Engine> {
   void Forget(uint64_t id);
   /** Memory for a frame of so many bytes: that of an earlier frame if it fits. */
   Staging StagingFor(size_t size);
+  /** Keeps a frame's memory for those to come. Frames on the device have none. */
+  void Spare(Staging bytes);
   /** The environment is going: stops the threads, however busy they are. */
   void TearDown();
   static void OnCleanup(void *engine);

@@ -9,11 +9,11 @@
 #include "efficientdet_backend.h"
 #include "staging.h"
 
-/** One frame that waits for its detections. Its bytes belong to it, whatever the caller does meanwhile. */
+/** One frame that waits for its detections. Bytes of the host belong to it, whatever the caller does meanwhile. */
 struct Job {
   uint64_t id = 0;
   ed_frame frame{};
-  /** What the frame's planes point into. */
+  /** What the frame's planes point into; none if it lies on the device. */
   Staging bytes;
   ed_selection selection{};
   /** What the selection points to. */

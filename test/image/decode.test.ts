@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { toPicture } from '#lib/image/colour.js'
+import type { DeviceFrame } from '#lib/image/frame.js'
 import { readSource, type Source } from '#lib/image/source.js'
 import { refusal } from '../helpers/refusal.js'
 import { withoutSegment } from './jpeg.js'
@@ -10,7 +11,7 @@ import { bytesOf, largestDifference, picture } from './reference.js'
 
 /** Decoded as RGB, whatever the frame's format. */
 async function decoded(
-  source: Source,
+  source: Exclude<Source, DeviceFrame>,
 ): Promise<{ data: number[]; width: number; height: number; pages: number }> {
   const { frame, pages } = await readSource(source, { maxPixels: 1e6 })
   const { data, width, height } = toPicture(frame)

@@ -138,6 +138,22 @@ describe('planesOf', () => {
     },
   )
 
+  it.each([
+    [{ devicePointer: 4096 }, /devicePointer 4096; expected an address of CUDA's as a bigint/],
+    [{ devicePointer: 0n }, /devicePointer 0;/],
+    [{ devicePointer: -1n }, /devicePointer -1;/],
+    [{ devicePointer: 1n << 64n }, /devicePointer 18446744073709551616;/],
+    [{ byteLength: 11 }, /11 bytes; 2×2 rgb with a stride of 6 needs at least 12/],
+    [{ byteLength: Number.NaN }, /byteLength NaN; expected a whole number/],
+    [{ byteLength: undefined as never }, /byteLength undefined;/],
+    [{ device: -1 }, /device -1; expected the number of a GPU/],
+    [{ device: 0.5 }, /device 0\.5;/],
+  ])('checks what can be checked of a frame on a GPU: %o', (wrong, message) => {
+    const onGpu = { devicePointer: 4096n, byteLength: 12, format: 'rgb', width: 2, height: 2 } as const
+    expect(planesOf(onGpu)).toEqual([{ offset: 0, stride: 6 }])
+    expect(() => planesOf({ ...onGpu, ...(wrong as object) })).toThrow(refusal(message))
+  })
+
   it('asks for no memory when sizes are absurd', () => {
     const side = 2 ** 50
     expect(() => planesOf(frame('rgb', side, side, 12))).toThrow(refusal(/12 bytes/))

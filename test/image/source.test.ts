@@ -1,7 +1,7 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readFrame, readSource, type Source } from '#lib/image/source.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
@@ -64,7 +64,7 @@ describe('readSource', () => {
       toBuffer: () => sharp(png).toBuffer(),
       clone: () => sharp(png),
     }
-    const { frame } = await readSource(stranger as unknown as Source, LIMIT)
+    const { frame } = await readSource(stranger as unknown as Sharp, LIMIT)
     expect([...frame.data]).toEqual([...RGB])
   })
 

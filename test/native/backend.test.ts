@@ -138,6 +138,24 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await detector.dispose()
     })
 
+    it('hands on frames on a GPU as they are, to the one that they are on', async () => {
+      // The last of the fake GPUs fails; the others answer with the address's last byte.
+      const detector = await load('devices=2 fail=device', { devices: [0, 1] })
+      const onGpu = {
+        format: 'grey',
+        width: 4,
+        height: 4,
+        byteLength: 16,
+        devicePointer: 0x7f_0000_0009n,
+      } as const
+      expect(markOf(await detector.detect(onGpu))).toBe(9)
+      await expect(detector.detect({ ...onGpu, device: 1 })).rejects.toThrow(refusal('ERR_DEVICE_LOST', /./))
+      await expect(detector.detect({ ...onGpu, device: 2 })).rejects.toThrow(
+        refusal('ERR_INVALID_OPTION', /lies on GPU 2, and the detector runs on GPU 0.*devices: \[2\]/),
+      )
+      await detector.dispose()
+    })
+
     it('says when a limit left something out', async () => {
       const detector = await load('found=500')
       const { packed } = await detector.detect(frame(1), { maxDetections: 3 })

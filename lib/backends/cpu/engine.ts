@@ -1,5 +1,5 @@
 import { EfficientDetError } from '../../errors.js'
-import type { Frame } from '../../image/frame.js'
+import { copyOf, type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import { packageFile } from '../../package-file.js'
 import type { Selection } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
@@ -78,12 +78,21 @@ export class CpuEngine implements Engine {
     }
   }
 
-  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
+  async detect(
+    frame: Frame | DeviceFrame,
+    selection: Selection,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
+    if (isDeviceFrame(frame)) {
+      throw new EfficientDetError(
+        'ERR_INVALID_OPTION',
+        "The frame lies in a GPU's memory, which the CPU backend does not read. Copy it to the host, or load with backend 'tensorrt'.",
+      )
+    }
     const { promise, resolve, reject } = withResolvers<Outcome>()
-    const copy = { ...frame, data: new Uint8Array(frame.data) }
-    const job: Job = { frame: copy, selection, submitted: performance.now(), resolve, reject }
+    const job: Job = { frame: copyOf(frame), selection, submitted: performance.now(), resolve, reject }
     const stopListening = onAbort(signal, () => {
       const place = this.#queue.indexOf(job)
       // A running one cannot be stopped: its answer is dropped when it comes.

@@ -1,6 +1,6 @@
 import { type NativeEngine, type NativeResult, RESULT_FACTS } from '../../binding/addon.js'
 import { EfficientDetError } from '../../errors.js'
-import { type Frame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
+import { type DeviceFrame, type Frame, isDeviceFrame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
@@ -14,6 +14,8 @@ import { nativeError } from './native-error.js'
 const MAX_PLANES = 3
 
 export interface NativeEngineFacts {
+  /** Number of the GPU. */
+  readonly device: number
   readonly spec: ModelSpec
   readonly size: Size
   readonly notes: readonly string[]
@@ -24,6 +26,7 @@ export interface NativeEngineFacts {
 
 /** An engine of the addon: queue, batches and thread are there; cancelling, deadlines and errors here. */
 export class NativeBackendEngine implements Engine {
+  readonly device: number
   readonly spec: ModelSpec
   readonly size: Size
   readonly notes: readonly string[]
@@ -38,8 +41,9 @@ export class NativeBackendEngine implements Engine {
   #hung: EfficientDetError | null = null
   #closing: Promise<void> | null = null
 
-  constructor(native: NativeEngine, { spec, size, notes, description, deadline }: NativeEngineFacts) {
+  constructor(native: NativeEngine, { device, spec, size, notes, description, deadline }: NativeEngineFacts) {
     this.#native = native
+    this.device = device
     this.spec = spec
     this.size = size
     this.notes = notes
@@ -47,9 +51,19 @@ export class NativeBackendEngine implements Engine {
     this.#deadline = new Deadline(deadline)
   }
 
-  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
+  async detect(
+    frame: Frame | DeviceFrame,
+    selection: Selection,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#hung !== null) throw this.#hung
+    if (isDeviceFrame(frame) && (frame.device ?? 0) !== this.device) {
+      throw new EfficientDetError(
+        'ERR_INVALID_OPTION',
+        `The frame lies on GPU ${frame.device ?? 0}, and the detector runs on GPU ${this.device}. Load it with devices: [${frame.device ?? 0}].`,
+      )
+    }
     const id = this.#nextId++
     const submitted = this.#submit(id, frame, selection)
     if (submitted === undefined) {
@@ -89,26 +103,30 @@ export class NativeBackendEngine implements Engine {
     return this.#closing
   }
 
-  #submit(id: number, frame: Frame, selection: Selection): Promise<NativeResult> | undefined {
+  #submit(id: number, frame: Frame | DeviceFrame, selection: Selection): Promise<NativeResult> | undefined {
     const planes = planesOf(frame)
     for (let i = 0; i < MAX_PLANES; i++) {
       this.#planes[2 * i] = planes[i]?.offset ?? 0
       this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
     }
     const { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms } = selection
-    return this.#native.submit(
-      id,
-      ownMemory(frame.data),
-      this.#planes,
-      PIXEL_FORMATS.indexOf(frame.format),
-      frame.width,
-      frame.height,
-      scoreThresholds,
-      iouThreshold,
-      maxDetections,
-      maxCandidates,
-      nms === 'agnostic',
-    )
+    try {
+      return this.#native.submit(
+        id,
+        isDeviceFrame(frame) ? frame.devicePointer : ownMemory(frame.data),
+        this.#planes,
+        PIXEL_FORMATS.indexOf(frame.format),
+        frame.width,
+        frame.height,
+        scoreThresholds,
+        iouThreshold,
+        maxDetections,
+        maxCandidates,
+        nms === 'agnostic',
+      )
+    } catch (error) {
+      throw nativeError(error, 'The frame was not taken')
+    }
   }
 
   #giveUp(): EfficientDetError {

@@ -16,6 +16,12 @@ export function nativeError(error: unknown, what: string): EfficientDetError {
   return new EfficientDetError(CODES[code ?? ''] ?? 'ERR_INFERENCE', `${what}: ${message}`, { cause: error })
 }
 
+/** As `nativeError`, of what makes engines: nothing was run, so what has no better code is the engine's. */
+export function makingError(error: unknown, what: string): EfficientDetError {
+  const { code, message, cause } = nativeError(error, what)
+  return new EfficientDetError(code === 'ERR_INFERENCE' ? 'ERR_ENGINE' : code, message, { cause })
+}
+
 /**
  * An error of a build, with what TensorRT said as `details.log`, and what is missing as `details.fault`.
  *
@@ -25,9 +31,7 @@ export function buildError(
   error: unknown,
   advice: (code: ErrorCode, message: string) => string | null,
 ): EfficientDetError {
-  const { code: found, message, cause } = nativeError(error, 'The engine cannot be built')
-  // Nothing was run: what failed is the building.
-  const code = found === 'ERR_INFERENCE' ? 'ERR_ENGINE' : found
+  const { code, message, cause } = makingError(error, 'The engine cannot be built')
   const { log = '', fault } = error as { log?: string; fault?: Fault }
   const advised = [message.replace(/(?<![.!?])$/, '.'), advice(code, message)].filter((text) => text !== null)
   return new EfficientDetError(code, advised.join(' '), {

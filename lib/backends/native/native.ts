@@ -7,7 +7,7 @@ import type { Engine, OpenRequest } from '../backend.js'
 import { buildNative, capabilityOf, deviceOf, nativeGraph, PLATFORM } from './build.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
-import { nativeError } from './native-error.js'
+import { makingError } from './native-error.js'
 import { EnginePool } from './pool.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
@@ -51,9 +51,9 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
 /** One engine for each GPU, made one after another, as one; none is left if one fails. */
 async function onEachDevice(
   { devices, onStage }: OpenRequest,
-  open: (device: number, onFraction: (fraction: number) => void) => Promise<Engine>,
+  open: (device: number, onFraction: (fraction: number) => void) => Promise<NativeBackendEngine>,
 ): Promise<Engine> {
-  const engines: Engine[] = []
+  const engines: NativeBackendEngine[] = []
   try {
     for (const [i, device] of devices.entries()) {
       engines.push(await open(device, (fraction) => onStage('engine', (i + fraction) / devices.length)))
@@ -82,7 +82,7 @@ async function load(
   { spec, size, notes, settings }: EngineHeader,
   device: number,
   { contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal }: OpenRequest,
-): Promise<Engine> {
+): Promise<NativeBackendEngine> {
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
     inputHeight: size.height,
@@ -105,9 +105,16 @@ async function load(
     const engine = await addon.loadEngine(library, plan, model, options)
     signal?.throwIfAborted()
     const description = `${probe.description}: ${engine.info().description}`
-    return new NativeBackendEngine(engine, { spec, size, notes, description, deadline: inferenceDeadline })
+    return new NativeBackendEngine(engine, {
+      device,
+      spec,
+      size,
+      notes,
+      description,
+      deadline: inferenceDeadline,
+    })
   } catch (error) {
     if (signal?.aborted) throw signal.reason
-    throw error instanceof EfficientDetError ? error : nativeError(error, 'The engine cannot be loaded')
+    throw error instanceof EfficientDetError ? error : makingError(error, 'The engine cannot be loaded')
   }
 }

@@ -1,18 +1,19 @@
 import { EfficientDetError } from '../../errors.js'
-import type { Frame } from '../../image/frame.js'
+import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
 import type { Engine, EngineResult } from '../backend.js'
+import type { NativeBackendEngine } from './engine.js'
 
 interface Member {
-  readonly engine: Engine
+  readonly engine: NativeBackendEngine
   pending: number
   /** Whether its device failed: it answers nothing more. */
   lost: boolean
 }
 
-/** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight. */
+/** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight, or where its frame is. */
 export class EnginePool implements Engine {
   readonly spec: ModelSpec
   readonly size: Size
@@ -21,7 +22,7 @@ export class EnginePool implements Engine {
   readonly #members: readonly Member[]
 
   /** @param engines one or more, of the same model */
-  constructor(engines: readonly Engine[]) {
+  constructor(engines: readonly NativeBackendEngine[]) {
     const [first] = engines
     this.spec = first.spec
     this.size = first.size
@@ -30,8 +31,12 @@ export class EnginePool implements Engine {
     this.#members = engines.map((engine) => ({ engine, pending: 0, lost: false }))
   }
 
-  async detect(frame: Frame, selection: Selection, signal?: AbortSignal): Promise<EngineResult> {
-    const member = this.#choose()
+  async detect(
+    frame: Frame | DeviceFrame,
+    selection: Selection,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
+    const member = this.#choose(frame)
     member.pending++
     try {
       return await member.engine.detect(frame, selection, signal)
@@ -48,7 +53,10 @@ export class EnginePool implements Engine {
   }
 
   /** Of those whose device works; where none does, whoever answers tells why. */
-  #choose(): Member {
+  #choose(frame: Frame | DeviceFrame): Member {
+    if (isDeviceFrame(frame)) {
+      return this.#members.find(({ engine }) => engine.device === (frame.device ?? 0)) ?? this.#members[0]
+    }
     const working = this.#members.filter(({ lost }) => !lost)
     const candidates = working.length > 0 ? working : this.#members
     return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
