@@ -89,6 +89,7 @@ struct Runtime {
   std::recursive_mutex mutex;
   emulation::Schedule schedule = emulation::Schedule::kLate;
   int devices = 1;
+  int driver = CUDART_VERSION;
   std::map<uintptr_t, Allocation> allocations;
   CUstream_st null_stream;
   std::set<cudaStream_t> streams{&null_stream};
@@ -135,6 +136,7 @@ class Call {
       if (IsSticky(error_)) Lose();
     }
     if (runtime_.lost != cudaSuccess) error_ = runtime_.lost;
+    if (runtime_.driver < CUDART_VERSION) error_ = cudaErrorInsufficientDriver;
     if (error_ == cudaSuccess && runtime_.devices == 0) error_ = cudaErrorNoDevice;
     if (error_ != cudaSuccess) last_error = error_;
   }
@@ -303,6 +305,11 @@ void SetDeviceCount(int count) {
   Get().devices = count;
 }
 
+void SetDriverVersion(int version) {
+  std::lock_guard lock(Get().mutex);
+  Get().driver = version;
+}
+
 Live CountLive() {
   Runtime &runtime = Get();
   std::lock_guard lock(runtime.mutex);
@@ -378,11 +385,12 @@ cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); 
 cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaDriverGetVersion(int *version) {
-  *version = 13000;
+  std::lock_guard lock(Get().mutex);
+  *version = Get().driver;
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int *version) {
-  *version = 13000;
+  *version = CUDART_VERSION;
   return cudaSuccess;
 }
 

@@ -19,6 +19,8 @@
 #include <tuple>
 #include <utility>
 
+#define CUDART_VERSION 13000
+
 #define __global__
 #define __device__
 #define __host__

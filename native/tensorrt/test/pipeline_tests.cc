@@ -2,9 +2,9 @@
  * The whole backend on the CPU, from frames to detections: its own source over the stand-ins for CUDA
  * (native/emulation) and for TensorRT (stand_in/stand_in.cc, which tells what its network finds):
  *
- *   pipeline_tests FOLDER [TEST]
+ *   pipeline_tests BACKEND FOLDER [TEST]
  *
- * FOLDER holds the stand-in under TensorRT's name; TEST is the only one to run.
+ * BACKEND is the backend's library; FOLDER holds the stand-in under TensorRT's name; TEST is the only one to run.
  */
 #include <algorithm>
 #include <cmath>
@@ -16,8 +16,6 @@
 
 #include "emulation.h"
 #include "testing.h"
-
-extern "C" const ed_backend *efficientdet_open_backend(uint32_t abi_version);
 
 namespace {
 
@@ -434,10 +432,10 @@ void GrowingMayFail() {
 }  // namespace
 
 int main(int argc, char **argv) {
-  CHECK(argc == 2 || argc == 3);
-  const std::string only = argc == 3 ? argv[2] : "";
-  backend = efficientdet_open_backend(ED_BACKEND_ABI_VERSION);
-  CHECK_ANSWER(Call(backend->attach, argv[1]), ED_OK, "");
+  CHECK(argc == 3 || argc == 4);
+  const std::string only = argc == 4 ? argv[3] : "";
+  backend = OpenBackend(argv[1]);
+  CHECK_ANSWER(Call(backend->attach, argv[2]), ED_OK, "");
 #define RUN(test, as)                                \
   if (only.empty() || only == #test) {               \
     emulation::SetSchedule(emulation::Schedule::as); \

@@ -8,6 +8,11 @@
  *
  * Its network finds one object in each picture whose input begins with a pixel (r, g, b), as numbers: the anchor number
  * r, unchanged, as class g, with a logit of 2; and where b is 255, regressions that are no numbers.
+ *
+ * A plan may go on, after the end of its line, with what a real network answered: for each picture kSamples numbers of
+ * its input, evenly spaced, then its box_regression and class_logits, all of them float32. Then the network answers
+ * each input with what it knows of it, and one that it does not know with numbers that are none, so that whoever
+ * prepares or batches pictures wrongly does not get away with it. test/helpers/emulated.ts writes such plans.
  */
 #include <algorithm>
 #include <cmath>
@@ -32,7 +37,13 @@ using nvinfer1::PluginTensorDesc;
 struct Description {
   int64_t height, width, anchors, classes, half, capacity;
   std::vector<int64_t> batches;
+  /** Of a real network, one after another. */
+  std::vector<float> answers;
 };
+
+constexpr int64_t kSamples = 1021;
+/** How far an input may be from the one it is taken for: less than one of 255 greys, and more than float16 rounds. */
+constexpr float kTolerance = 0.01f;
 
 struct Tensor {
   const char *name;
@@ -119,6 +130,35 @@ void Answer(const void *images, bool half, int64_t pixels, int64_t anchors, int6
   const auto anchor = static_cast<int64_t>(std::lround(sample(0))) % anchors;
   const auto category = static_cast<int64_t>(std::lround(sample(1))) % classes;
   to[anchor * classes + category] = 2;
+}
+
+/** A network that knows the answers, one thread for each frame. */
+void Recall(const void *images, bool half, const Description *description, float *regression, float *logits) {
+  const auto frame = static_cast<int64_t>(threadIdx.x);
+  const int64_t inputs = 3 * description->height * description->width;
+  const auto sample = [&](int64_t i) {
+    const int64_t index = frame * inputs + i * inputs / kSamples;
+    return half ? FloatOf(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
+  };
+  const int64_t boxes = description->anchors * 4;
+  const int64_t scores = description->anchors * description->classes;
+  const float *known = nullptr;
+  float nearest = kTolerance;
+  const float *end = description->answers.data() + description->answers.size();
+  for (const float *each = description->answers.data(); each < end; each += kSamples + boxes + scores) {
+    float distance = 0;
+    for (int64_t i = 0; i < kSamples; i++) distance = std::max(distance, std::abs(sample(i) - each[i]));
+    if (distance >= nearest) continue;
+    nearest = distance;
+    known = each + kSamples;
+  }
+  if (known == nullptr) {
+    std::fill_n(regression + frame * boxes, boxes, std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(logits + frame * scores, scores, -10.0f);
+    return;
+  }
+  std::copy_n(known, boxes, regression + frame * boxes);
+  std::copy_n(known + boxes, scores, logits + frame * scores);
 }
 
 class Engine;
@@ -276,11 +316,14 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   config.gridDim = 1;
   config.blockDim = static_cast<unsigned>(batch);
   config.stream = stream;
-  if (cudaLaunchKernelEx(&config, Answer, static_cast<const void *>(addresses_["images"]), description.half != 0,
-                         description.height * description.width, description.anchors, description.classes, regression,
-                         logits) != cudaSuccess) {
-    return false;
-  }
+  const auto *images = static_cast<const void *>(addresses_["images"]);
+  const bool half = description.half != 0;
+  const cudaError_t error =
+      description.answers.empty()
+          ? cudaLaunchKernelEx(&config, Answer, images, half, description.height * description.width,
+                               description.anchors, description.classes, regression, logits)
+          : cudaLaunchKernelEx(&config, Recall, images, half, &description, regression, logits);
+  if (error != cudaSuccess) return false;
   if (!has_plugin) return true;
   auto *rest = reinterpret_cast<uint8_t *>(logits + batch * description.anchors * description.classes);
   return EnqueuePlugin(stream, batch, regression, logits, rest);
@@ -336,12 +379,22 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
   void setEngineHostCodeAllowed(bool) noexcept override {}
 
   nvinfer1::ICudaEngine *deserializeCudaEngine(const void *blob, size_t size) noexcept override {
-    std::istringstream text(std::string(static_cast<const char *>(blob), size));
+    const auto *begin = static_cast<const char *>(blob);
+    const char *line_end = std::find(begin, begin + size, '\n');
+    std::istringstream text(std::string(begin, line_end));
     std::string magic;
     Description d{};
     text >> magic >> d.height >> d.width >> d.anchors >> d.classes >> d.half >> d.capacity;
     for (int64_t batch; text >> batch;) d.batches.push_back(batch);
-    if (magic != "stand-in" || d.batches.empty()) {
+    bool is_plan = magic == "stand-in" && !d.batches.empty();
+    if (is_plan && line_end != begin + size) {
+      const auto bytes = static_cast<size_t>(begin + size - (line_end + 1));
+      const auto each = static_cast<size_t>(kSamples + d.anchors * (4 + d.classes)) * sizeof(float);
+      is_plan = bytes > 0 && bytes % each == 0;
+      d.answers.resize(bytes / sizeof(float));
+      std::memcpy(d.answers.data(), line_end + 1, bytes);
+    }
+    if (!is_plan) {
       logger_.log(nvinfer1::ILogger::Severity::kERROR, "Serialization assertion failed: this is no plan");
       return nullptr;
     }

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import * as ort from 'onnxruntime-node'
+import sharp from 'sharp'
+import { findLibrary } from '#lib/backends/native/library.js'
+import { bucketsUpTo } from '#lib/engines/buckets.js'
+import { writeEngine } from '#lib/engines/engine-file.js'
+import { toPicture } from '#lib/image/colour.js'
+import { type Frame, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
+import { preprocess } from '#lib/image/preprocess.js'
+import { graphOfModelFile } from '#lib/tasks/export.js'
+import { temporaryFolder } from './checkpoints.js'
+import { ROOT } from './cli.js'
+
+const folder = process.env.EFFICIENTDET_EMULATED ?? join(ROOT, 'build', 'Release')
+
+/**
+ * Options that have a detector run on the backend of TensorRT 10 over stand-ins for CUDA (native/emulation) and
+ * TensorRT (native/tensorrt/test/stand_in): all of the road from a call to its result, without a GPU.
+ */
+export const EMULATED = {
+  backend: 'tensorrt',
+  backendLibrary: join(folder, 'libefficientdet_emulated.so'),
+  engine: { libraryPath: join(folder, 'stand_in') },
+} as const
+
+const CONTROL = join(folder, 'libefficientdet_emulation_control.so')
+
+/** Whether these were built, for which TensorRT 10's headers are needed. */
+export const hasEmulated = existsSync(EMULATED.backendLibrary) && existsSync(CONTROL)
+
+if (!hasEmulated) {
+  console.warn(`Tests of the emulated TensorRT backend are skipped: there is no ${EMULATED.backendLibrary}.`)
+}
+
+/** The device of this process, as native/emulation/emulation.h describes. */
+export interface Emulation {
+  /** Makes one call of CUDA fail, the `countdown`-th from now; none for 0. */
+  failCall(countdown: number, error: number): void
+  calls(): number
+  /** Brings a device back that was lost. */
+  revive(): void
+  setDriverVersion(version: number): void
+  /** What was made on the device and not given back. */
+  countLive(): Readonly<Record<string, number>>
+}
+
+/** CUDA's numbers. */
+export const CUDA_ERROR_MEMORY_ALLOCATION = 2
+export const CUDA_ERROR_LAUNCH_FAILURE = 719
+
+export function emulation(): Emulation {
+  const module = { exports: {} as Emulation }
+  process.dlopen(module, CONTROL)
+  return module.exports
+}
+
+/** Numbers of an input by which the stand-in for TensorRT knows it: kSamples there. */
+const SAMPLES = 1021
+
+/**
+ * Writes an engine file for the time of a test: a `person` that knows these frames, for the stand-in answers each with
+ * what onnxruntime computes here, and all others with NaN.
+ *
+ * @param side of the network's input, in pixels
+ * @returns its path
+ */
+export async function engineThatKnows(
+  frames: readonly Frame[],
+  { side, maxBatch }: { readonly side: number; readonly maxBatch: number },
+): Promise<string> {
+  const settings = {
+    size: { height: side, width: side },
+    batch: 1,
+    precision: 'float32',
+    input: 'float32',
+  } as const
+  const weights = join(ROOT, 'models', 'person', 'person.safetensors')
+  const { spec, size, onnx } = await graphOfModelFile(weights, {}, settings)
+  const session = await ort.InferenceSession.create(onnx)
+  const answers: Float32Array[] = []
+  let anchors = 0
+  for (const frame of frames) {
+    const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+    const images = new ort.Tensor('float32', tensor, [1, 3, side, side])
+    const { box_regression, class_logits } = await session.run({ images })
+    const samples = Float32Array.from(
+      { length: SAMPLES },
+      (_, i) => tensor[Math.floor((i * tensor.length) / SAMPLES)],
+    )
+    answers.push(samples, box_regression.data as Float32Array, class_logits.data as Float32Array)
+    anchors = box_regression.dims[1]
+  }
+  await session.release()
+
+  const { addon, library, probe } = await findLibrary('tensorrt', {
+    files: [EMULATED.backendLibrary],
+    libraryPath: EMULATED.engine.libraryPath,
+    purpose: 'run',
+    remedy: 'build it',
+  })
+  const [{ name, computeCapability }] = probe.devices
+  const header = {
+    packageVersion: '0.1.0',
+    target: {
+      backend: addon.nameOf(library),
+      libraryVersion: probe.libraryVersion,
+      cudaVersion: probe.cudaVersion,
+      platform: `${process.platform}-${process.arch}`,
+      gpu: name,
+      computeCapabilities: [Number(computeCapability.replace('.', ''))],
+    },
+    settings: {
+      precision: 'fp32',
+      maxBatch,
+      workspaceBytes: 0,
+      optimisationLevel: -1,
+      versionCompatible: false,
+      hardwareCompatible: false,
+    },
+    graph: createHash('sha256').update(onnx).digest('hex'),
+    spec,
+    size,
+    notes: [],
+  } as const
+  const { classes } = spec.architecture
+  const line = ['stand-in', side, side, anchors, classes, 0, 0, ...bucketsUpTo(maxBatch)].join(' ')
+  const plan = Buffer.concat([
+    Buffer.from(`${line}\n`),
+    ...answers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  ])
+  const path = join(await temporaryFolder(), 'known.engine')
+  await writeEngine(path, { header, plan })
+  return path
+}
+
+/** A picture file's pixels in a format, resized to a width if one is given. */
+export async function frameOf(path: string, format: PixelFormat = 'rgb', width?: number): Promise<Frame> {
+  const { data, info } = await sharp(path)
+    .resize(width)
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  return { data: INTO[format](data, info), format, width: info.width, height: info.height }
+}
+
+type Convert = (rgb: Uint8Array, size: { readonly width: number; readonly height: number }) => Uint8Array
+
+/** Takes of each pixel the channels by number; 3 is an alpha that nobody should see. */
+const channels =
+  (...order: readonly number[]): Convert =>
+  (rgb) =>
+    Uint8Array.from({ length: (rgb.length / 3) * order.length }, (_, i) => {
+      const channel = order[i % order.length]
+      return channel === 3 ? 77 : rgb[3 * Math.floor(i / order.length) + channel]
+    })
+
+/** A plane of BT.601 in limited range, of every pixel or of each second in both directions. */
+function plane(
+  rgb: Uint8Array,
+  { width, height }: { readonly width: number; readonly height: number },
+  step: 1 | 2,
+  [offset, r, g, b]: readonly [number, number, number, number],
+): Uint8Array {
+  const [columns, rows] = [width, height].map((size) => Math.ceil(size / step))
+  return Uint8Array.from({ length: columns * rows }, (_, i) => {
+    const at = 3 * (step * Math.floor(i / columns) * width + step * (i % columns))
+    return Math.round(offset + (r * rgb[at] + g * rgb[at + 1] + b * rgb[at + 2]) / 255)
+  })
+}
+
+const Y = [16, 65.481, 128.553, 24.966] as const
+const U = [128, -37.797, -74.203, 112] as const
+const V = [128, 112, -93.786, -18.214] as const
+
+const INTO: Readonly<Record<PixelFormat, Convert>> = {
+  rgb: channels(0, 1, 2),
+  rgba: channels(0, 1, 2, 3),
+  bgr: channels(2, 1, 0),
+  bgra: channels(2, 1, 0, 3),
+  grey: (rgb) => Uint8Array.from({ length: rgb.length / 3 }, (_, i) => rgb[3 * i + 1]),
+  nv12: (rgb, size) => {
+    const [u, v] = [U, V].map((of) => plane(rgb, size, 2, of))
+    const pairs = Uint8Array.from({ length: 2 * u.length }, (_, i) => (i % 2 === 0 ? u : v)[i >> 1])
+    return Buffer.concat([plane(rgb, size, 1, Y), pairs])
+  },
+  i420: (rgb, size) =>
+    Buffer.concat([plane(rgb, size, 1, Y), plane(rgb, size, 2, U), plane(rgb, size, 2, V)]),
+}
+
+/** Every format, one after another. */
+export const formatOf = (i: number): PixelFormat => PIXEL_FORMATS[i % PIXEL_FORMATS.length]
