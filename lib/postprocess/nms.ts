@@ -33,7 +33,7 @@ export function suppress(
 }
 
 /** Intersection over union; 0 where both are empty. */
-function iou(boxes: Float32Array, a: number, b: number): number {
+export function iou(boxes: Float32Array, a: number, b: number): number {
   const [i, j] = [a * 4, b * 4]
   const width = Math.min(boxes[i + 2], boxes[j + 2]) - Math.max(boxes[i], boxes[j])
   const height = Math.min(boxes[i + 3], boxes[j + 3]) - Math.max(boxes[i + 1], boxes[j + 1])

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { decode } from '../image/decode.js'
+import type { Frame } from '../image/frame.js'
+import { loadSharp } from '../image/sharp.js'
+import { packageFile } from '../package-file.js'
+
+/**
+ * The pictures that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
+ * that frames of a batch that change places are noticed: no power of two is a multiple of three.
+ *
+ * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle
+ */
+export async function testFrames(): Promise<readonly Frame[]> {
+  const path = fileURLToPath(packageFile('../../models/person/person.jpg', import.meta.url))
+  const sharp = await loadSharp()
+  const pictures = [sharp(path), sharp(path).flop(), sharp(path).flip()]
+  return Promise.all(pictures.map(async (picture) => (await decode(picture, 'The test picture', 1e6)).frame))
+}
