@@ -56,7 +56,8 @@ Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
 
 Napi::Function Engine::Define(Napi::Env env) {
   return DefineClass(env, "Engine",
-                     {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::Cancel>("cancel"),
+                     {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::SubmitTo>("submitTo"),
+                      InstanceMethod<&Engine::Cancel>("cancel"),
                       InstanceMethod<&Engine::Close>("close"), InstanceMethod<&Engine::Info>("info")});
 }
 
@@ -140,6 +141,44 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     if (job != nullptr) Spare(std::move(job->bytes));
     return env.Undefined();
   }
+  return Await(env, id);
+}
+
+Napi::Value Engine::SubmitTo(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const uint32_t slot = info[0].As<Napi::Number>();
+  const auto first_id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
+  const auto pictures = info[2].As<Napi::Array>();
+  const auto thresholds = info[5].As<Napi::Float32Array>();
+  std::vector<std::unique_ptr<Job>> batch;
+  for (uint32_t i = 0; i < pictures.Length(); i++) {
+    const auto data = pictures.Get(i).As<Napi::Uint8Array>();
+    auto job = std::make_unique<Job>();
+    job->id = first_id + i;
+    job->bytes = Staging(backend_, data.ByteLength());
+    if (job->bytes.data() == nullptr) throw ErrorOf(env, ED_OUT_OF_MEMORY, "There is no memory for a batch of frames.");
+    std::memcpy(job->bytes.data(), data.Data(), data.ByteLength());
+    job->frame.format = ED_RGB;
+    job->frame.memory = ED_HOST;
+    job->frame.width = info[3].As<Napi::Number>();
+    job->frame.height = info[4].As<Napi::Number>();
+    job->frame.planes[0] = job->bytes.data();
+    job->frame.strides[0] = 3 * job->frame.width;
+    job->score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
+    job->selection.score_thresholds = job->score_thresholds.data();
+    job->selection.iou_threshold = info[6].As<Napi::Number>();
+    job->selection.max_detections = info[7].As<Napi::Number>();
+    job->selection.max_candidates = info[8].As<Napi::Number>();
+    batch.push_back(std::move(job));
+  }
+  if (threads_ == nullptr || !threads_->SubmitTo(slot, std::move(batch))) return env.Undefined();
+  Napi::Array promises = Napi::Array::New(env, pictures.Length());
+  for (uint32_t i = 0; i < pictures.Length(); i++) promises.Set(i, Await(env, first_id + i));
+  return promises;
+}
+
+/** The promise of a job that was queued. */
+Napi::Promise Engine::Await(Napi::Env env, uint64_t id) {
   const auto deferred = Napi::Promise::Deferred::New(env);
   if (pending_.empty()) {
     Ref();

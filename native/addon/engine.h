@@ -14,6 +14,8 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 /**
  * An engine as JavaScript sees it:
  *  - submit(id, data, planes, format, width, height, selection): Promise<ArrayBuffer>; undefined if the queue is full
+ *  - submitTo(slot, id, frames, width, height, selection): a Promise<ArrayBuffer> for each frame, with ids from that on;
+ *    they run together in that slot. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
  *  - info: { maxBatch, slots, description, deviceBytes }
@@ -37,10 +39,12 @@ class Engine : public Napi::ObjectWrap<Engine> {
   using Channel = Napi::TypedThreadSafeFunction<Deliveries, Outcome, Deliver>;
 
   Napi::Value Submit(const Napi::CallbackInfo &info);
+  Napi::Value SubmitTo(const Napi::CallbackInfo &info);
   Napi::Value Cancel(const Napi::CallbackInfo &info);
   Napi::Value Close(const Napi::CallbackInfo &info);
   Napi::Value Info(const Napi::CallbackInfo &info);
 
+  Napi::Promise Await(Napi::Env env, uint64_t id);
   void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
   void Forget(uint64_t id);
   /** Memory for a frame of so many bytes: that of an earlier frame if it fits. */

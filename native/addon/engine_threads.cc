@@ -30,11 +30,19 @@ bool IsSound(const ed_result &result, uint32_t classes) {
 }  // namespace
 
 struct EngineThreads::State {
+  /** Jobs that run together, and where. */
+  struct Batch {
+    uint32_t slot = 0;
+    std::vector<std::unique_ptr<Job>> jobs;
+  };
+
   const ed_backend *backend;
   ed_engine *engine;
   Options options;
   Deliver deliver;
 
+  /** One for each slot: held while a batch runs there, for batches may name the slot of a thread that runs another. */
+  std::unique_ptr<std::mutex[]> slots;
   /** Held by the one thread that collects a batch; the others wait for it, or run theirs. */
   std::mutex collecting;
   /** Guards all below. Taken after `collecting`. */
@@ -44,6 +52,8 @@ struct EngineThreads::State {
   /** All threads have ended. */
   std::condition_variable ended;
   std::deque<std::unique_ptr<Job>> queue;
+  /** Batches that were made by the caller, who said where they run. */
+  std::deque<Batch> made;
   size_t running = 0;
   /** Callers that were seen at the same time when the last batch ended. */
   size_t callers = 1;
@@ -54,19 +64,19 @@ struct EngineThreads::State {
   size_t threads = 0;
 
   void Run(uint32_t slot) {
-    std::vector<std::unique_ptr<Job>> batch;
-    while (Take(batch)) {
-      auto outcomes = Infer(slot, batch);
+    Batch batch;
+    while (Take(slot, batch)) {
+      auto outcomes = Infer(batch);
       {
         std::lock_guard<std::mutex> lock(mutex);
-        running -= batch.size();
-        callers = batch.size() + running + queue.size();
+        running -= batch.jobs.size();
+        callers = batch.jobs.size() + running + queue.size();
         // Whoever stops the threads is about to go, and waits for them no longer than its patience lasts.
         if (stopped) outcomes.clear();
         // Delivered under the lock, so that nothing is delivered once `stopped` is set.
         for (auto &outcome : outcomes) deliver(std::move(outcome));
       }
-      batch.clear();
+      batch.jobs.clear();
     }
     End();
   }
@@ -85,12 +95,12 @@ struct EngineThreads::State {
     ended.notify_all();
   }
 
-  /** Waits for the next batch; false if there will be none. */
-  bool Take(std::vector<std::unique_ptr<Job>> &batch) {
+  /** Waits for the next batch, which is the slot's unless its maker named another; false if there will be none. */
+  bool Take(uint32_t slot, Batch &batch) {
     std::lock_guard<std::mutex> alone(collecting);
     std::unique_lock<std::mutex> lock(mutex);
     for (;;) {
-      wake.wait(lock, [&] { return stopped || closed || !queue.empty() || copy != nullptr; });
+      wake.wait(lock, [&] { return stopped || closed || !queue.empty() || !made.empty() || copy != nullptr; });
       if (copy == nullptr) break;
       SharedCopy *shared = std::exchange(copy, nullptr);
       lock.unlock();
@@ -104,29 +114,38 @@ struct EngineThreads::State {
         lock.lock();
       }
     }
+    if (stopped) made.clear();
+    if (!made.empty()) {
+      batch = std::move(made.front());
+      made.pop_front();
+      running += batch.jobs.size();
+      return true;
+    }
     if (!stopped && !closed && options.max_delay.count() > 0) {
       const size_t expected = std::min<size_t>(options.max_batch, callers);
       const auto until = queue.front()->submitted + options.max_delay;
       wake.wait_until(lock, until, [&] { return stopped || closed || queue.size() >= expected; });
     }
     if (stopped) queue.clear();
-    while (!queue.empty() && batch.size() < options.max_batch) {
-      batch.push_back(std::move(queue.front()));
+    batch.slot = slot;
+    while (!queue.empty() && batch.jobs.size() < options.max_batch) {
+      batch.jobs.push_back(std::move(queue.front()));
       queue.pop_front();
     }
-    running += batch.size();
+    running += batch.jobs.size();
     // The queue may have been emptied by cancelling meanwhile.
-    return !batch.empty() || !(stopped || closed);
+    return !batch.jobs.empty() || !(stopped || closed);
   }
 
-  std::vector<std::unique_ptr<Outcome>> Infer(uint32_t slot, std::vector<std::unique_ptr<Job>> &batch) {
+  std::vector<std::unique_ptr<Outcome>> Infer(const Batch &batch) {
     std::vector<std::unique_ptr<Outcome>> outcomes;
-    if (batch.empty()) return outcomes;
+    if (batch.jobs.empty()) return outcomes;
+    std::lock_guard<std::mutex> alone(slots[batch.slot]);
     const auto begun = Clock::now();
     std::vector<ed_frame> frames;
     std::vector<ed_selection> selections;
     std::vector<ed_result> results;
-    for (auto &job : batch) {
+    for (const auto &job : batch.jobs) {
       auto outcome = std::make_unique<Outcome>();
       outcome->id = job->id;
       outcome->queue_ms = MillisecondsBetween(job->submitted, begun);
@@ -141,11 +160,11 @@ struct EngineThreads::State {
     }
 
     Message message;
-    const auto count = static_cast<uint32_t>(batch.size());
+    const auto count = static_cast<uint32_t>(batch.jobs.size());
     const ed_status status =
-        backend->infer(engine, slot, frames.data(), selections.data(), results.data(), count, message.get());
+        backend->infer(engine, batch.slot, frames.data(), selections.data(), results.data(), count, message.get());
 
-    for (size_t i = 0; i < batch.size(); i++) {
+    for (size_t i = 0; i < batch.jobs.size(); i++) {
       Outcome &outcome = *outcomes[i];
       const ed_result &result = results[i];
       outcome.status = status;
@@ -166,7 +185,7 @@ struct EngineThreads::State {
       outcome.preprocess_ms = result.preprocess_ms;
       outcome.network_ms = result.network_ms;
       outcome.postprocess_ms = result.postprocess_ms;
-      outcome.bytes = std::move(batch[i]->bytes);
+      outcome.bytes = std::move(batch.jobs[i]->bytes);
     }
     return outcomes;
   }
@@ -179,6 +198,7 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
   state_->options = options;
   state_->deliver = std::move(deliver);
   state_->threads = options.slots;
+  state_->slots = std::make_unique<std::mutex[]>(options.slots);
   for (uint32_t slot = 0; slot < options.slots; slot++) {
     threads_.emplace_back([state = state_, slot] { state->Run(slot); });
   }
@@ -216,6 +236,15 @@ bool EngineThreads::Submit(std::unique_ptr<Job> &job) {
   if (state_->queue.size() + state_->running >= state_->options.max_pending) return false;
   job->submitted = Clock::now();
   state_->queue.push_back(std::move(job));
+  state_->wake.notify_one();
+  return true;
+}
+
+bool EngineThreads::SubmitTo(uint32_t slot, std::vector<std::unique_ptr<Job>> batch) {
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  if (state_->closed || state_->stopped) return false;
+  for (auto &job : batch) job->submitted = Clock::now();
+  state_->made.push_back({slot, std::move(batch)});
   state_->wake.notify_one();
   return true;
 }

@@ -54,6 +54,12 @@ class EngineThreads {
   /** Queues a job; false if the queue is full or closed, in which case the job stays the caller's. */
   bool Submit(std::unique_ptr<Job> &job);
 
+  /**
+   * Queues jobs that run together as one batch, no more than the engine takes, in a slot of the caller's choice; false
+   * if closed. For tests of an engine: such a batch comes before all that is queued, and has no limit but memory.
+   */
+  bool SubmitTo(uint32_t slot, std::vector<std::unique_ptr<Job>> batch);
+
   /** Takes a job out of the queue; false if it is running or done already. It is not delivered then. */
   bool Cancel(uint64_t id);
 

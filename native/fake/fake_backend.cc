@@ -48,7 +48,7 @@ struct ed_engine {
   uint32_t device = 0;
   uint32_t slots = 1;
   /** By the hash of a frame's first row. */
-  std::map<uint32_t, std::vector<ed_detection>> answers;
+  std::map<uint32_t, std::vector<ed_detection>> answers{};
 
   long Number(const char *key, long otherwise) const {
     const auto found = settings.find(key);

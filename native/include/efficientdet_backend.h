@@ -7,7 +7,7 @@
  *    sentence into the message buffer: what was found, what was expected, what to do.
  *  - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
  *  - A library is never closed again, so strings and tables it hands out stay valid.
- *  - `infer` of one slot of an engine is called by one thread at a time, always the same; slots run side by side.
+ *  - `infer` of one slot of an engine is called by one thread at a time; slots run side by side.
  *    Everything else may be called by any thread.
  */
 #ifndef EFFICIENTDET_BACKEND_H

@@ -273,6 +273,31 @@ void SlotsRunSideBySide() {
   CHECK(LiveEngines() == before);
 }
 
+void BatchesMayNameTheirSlot() {
+  EngineThreads::Options options = Options();
+  options.slots = 4;
+  Outcomes outcomes;
+  // What is wrong tells where a job ran.
+  EngineThreads threads(Fake(), Load("slots=4 wrong=nothing wrong_slot=2 wrong_batch=3 wrong_place=1"), options,
+                        outcomes.Deliver());
+  uint64_t id = 0;
+  for (uint32_t slot = 0; slot < 4; slot++) {
+    for (size_t size = 1; size <= 8; size++) {
+      std::vector<std::unique_ptr<Job>> batch;
+      for (size_t i = 0; i < size; i++) batch.push_back(MakeJob(1000 * slot + 10 * size + i, static_cast<uint8_t>(id++)));
+      CHECK(threads.SubmitTo(slot, std::move(batch)));
+    }
+  }
+  outcomes.WaitFor(id);
+  for (const auto &outcome : outcomes.Take()) {
+    CHECK(outcome->status == ED_OK);
+    CHECK(outcome->detections.empty() == (outcome->id == 1000 * 2 + 10 * 3 + 1));
+  }
+  threads.Close();
+  CHECK(!threads.SubmitTo(0, {}));
+  outcomes.WaitForClosed();
+}
+
 void FramesAreCopiedTogether() {
   Outcomes outcomes;
   EngineThreads threads(Fake(), Load("delay=100"), Options(), outcomes.Deliver());
@@ -344,6 +369,7 @@ int main() {
   RUN(FailuresAndNonsenseAreErrors);
   RUN(ConcurrentCallersShareBatches);
   RUN(SlotsRunSideBySide);
+  RUN(BatchesMayNameTheirSlot);
   RUN(FramesAreCopiedTogether);
   RUN(ManyThreadsMaySubmitAndCancel);
   RUN(AHangingBackendIsLeftBehind);
