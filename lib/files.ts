@@ -15,7 +15,7 @@ export interface Cancellable {
 
 /**
  * Writes the ONNX file (opset 17) of a model: input `images` N×3×H×W, outputs `box_regression` N×A×4 and
- * `class_logits` N×A×classes, float32.
+ * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin instead.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { exportOnnx } from '../files.js'
 import type { Size } from '../models/levels.js'
 import { PRECISIONS, type Precision } from '../options/graph.js'
-import { parseBatch, parseSize } from './arguments.js'
+import { parseBatch, parseInteger, parseSize } from './arguments.js'
 import { say, tellNotes } from './output.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
@@ -11,6 +11,7 @@ interface ExportFlags extends WeightsFlags {
   readonly input: Precision
   readonly size?: Size
   readonly batch: number | 'dynamic'
+  readonly detections?: number
 }
 
 export function addExportCommand(program: Command): void {
@@ -25,11 +26,16 @@ export function addExportCommand(program: Command): void {
     .addOption(new Option('--input <type>', 'of the input `images`').choices(PRECISIONS).default('fp32'))
     .option('--size <HxW>', "height and width of the input (default: the model's own)", parseSize)
     .option('--batch <n>', 'pictures per run, or dynamic', parseBatch, 'dynamic')
+    .option(
+      '--detections <n>',
+      "end with our TensorRT plugin's node, which gives this many detections at most",
+      parseInteger,
+    )
   addWeightsOptions(command).action(async (model: string, output: string, flags: ExportFlags) => {
-    const { precision, input, size, batch } = flags
+    const { precision, input, size, batch, detections } = flags
     const exported = await exportOnnx(model, output, {
       ...weightsOptionsOf(flags),
-      ...defined({ precision, input, size, batch }),
+      ...defined({ precision, input, size, batch, detections }),
     })
     tellNotes(exported.notes)
     const { height, width } = exported.size

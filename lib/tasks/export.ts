@@ -1,5 +1,6 @@
 import { buildGraph } from '../graph/build.js'
 import type { FloatType } from '../graph/builder.js'
+import { anchorBoxes } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
 import { nativeInput } from '../models/variants.js'
@@ -13,6 +14,8 @@ export interface ExportSettings {
   readonly batch: number | 'dynamic'
   readonly precision: FloatType
   readonly input: FloatType
+  /** Most detections per picture of a last node that finds them; none without. */
+  readonly detections?: number
 }
 
 export interface Exported {
@@ -39,13 +42,19 @@ export interface ModelGraph {
 export async function graphOfModelFile(
   input: string,
   weightsOptions: WeightsOptions,
-  { size: wanted, ...settings }: ExportSettings,
+  { size: wanted, detections: capacity, ...settings }: ExportSettings,
   onRead: () => void = () => {},
 ): Promise<ModelGraph> {
   const { spec, weights, notes } = await readModelFile(input, weightsOptions)
   onRead()
-  const size = wanted ?? nativeInput(spec.architecture.variant)
-  return { spec, size, notes, onnx: buildGraph(spec.architecture, weights, { ...settings, size }) }
+  const { variant } = spec.architecture
+  const size = wanted ?? nativeInput(variant)
+  const detections =
+    capacity === undefined
+      ? {}
+      : { detections: { capacity, anchors: anchorBoxes(size, variant.maxLevel, spec.anchors) } }
+  const onnx = buildGraph(spec.architecture, weights, { ...settings, size, ...detections })
+  return { spec, size, notes, onnx }
 }
 
 /** Reads weights and writes the ONNX file of their network, whole or not at all. */

@@ -23,7 +23,7 @@ extern "C" {
 /** Grows with every change that an older side would misread. Both sides refuse another number. */
 #define ED_BACKEND_ABI_VERSION 1u
 
-/** Name of the only function that a backend library exports, an `ed_open_backend`. */
+/** Name of the function of a backend library that the addon calls, an `ed_open_backend`. */
 #define ED_OPEN_BACKEND "efficientdet_open_backend"
 
 #if defined(__GNUC__)

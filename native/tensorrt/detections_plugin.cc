@@ -196,16 +196,32 @@ class DetectionsCreator final : public nvinfer1::IPluginCreatorV3One {
   const PluginFieldCollection names_{2, fields_};
 };
 
+/** Never destroyed: registries keep it. */
+DetectionsCreator &Creator() {
+  static auto *creator = new DetectionsCreator;
+  return *creator;
+}
+
 }  // namespace
 
 void RegisterDetectionsPlugin(nvinfer1::IPluginRegistry &registry) {
-  // Never destroyed: the registry keeps it.
-  static auto *creator = new DetectionsCreator;
-  if (registry.getCreator(kPluginName, kPluginVersion, kPluginNamespace) == creator) return;
-  if (!registry.registerCreator(*creator, kPluginNamespace)) {
+  if (registry.getCreator(kPluginName, kPluginVersion, kPluginNamespace) == &Creator()) return;
+  if (!registry.registerCreator(Creator(), kPluginNamespace)) {
     throw Failure{ED_FAILED, std::string(family::kProduct) + " does not take the plugin " + kPluginName +
                                  "; another library of this process may have registered one of that name."};
   }
 }
 
 }  // namespace efficientdet
+
+// What TensorRT calls in a library of plugins that another program loads (IPluginRegistry::loadLibrary, trtexec's
+// --dynamicPlugins): graphs with our node then run without the rest of this package.
+
+/** The plugin has nothing to log. */
+extern "C" ED_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder *) {}
+
+extern "C" ED_EXPORT nvinfer1::IPluginCreatorInterface *const *getCreators(int32_t &count) {
+  static nvinfer1::IPluginCreatorInterface *const creators[] = {&efficientdet::Creator()};
+  count = 1;
+  return creators;
+}

@@ -1,7 +1,8 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
+import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, PERSON } from '../helpers/cli.js'
 
@@ -47,6 +48,17 @@ describe('export', () => {
         },
       })
     }
+  })
+
+  it("ends with our plugin's node if asked for, and the model's anchors in it", async () => {
+    const output = join(await temporaryFolder(), 'plugin.onnx')
+    const { code } = await efficientdet(['export', 'person', output, '--size', '64', '--detections', '50'])
+    expect(code).toBe(0)
+    await expect(ort.InferenceSession.create(output)).rejects.toThrow(/efficientdet:EfficientDetDetections/)
+    // As all lite sizes have them.
+    const anchors = { scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS, anchorScale: 3 }
+    const boxes = anchorBoxes({ height: 64, width: 64 }, 7, anchors)
+    expect((await readFile(output)).includes(Buffer.from(boxes.buffer))).toBe(true)
   })
 
   it('takes size, batch, precision and input type', async () => {

@@ -145,6 +145,7 @@ describe('graph options', () => {
     [{ batch: 'dynmic' }, /^batch is "dynmic"/],
     [{ batch: 0 }, /^batch is 0; expected a whole number from 1 to 1024/],
     [{ presicion: 'fp16' }, /Did you mean precision\?/],
+    [{ detections: 0 }, /^detections is 0; expected a whole number from 1 to 65536/],
   ])('refuse %j', (options, message) => {
     expect(() => checkGraphOptions(options as GraphOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
   })

@@ -154,6 +154,16 @@ void TensorsAreChecked() {
   CHECK(changed(4, 1, 7) != 0);
 }
 
+/** As a library of plugins, which programs that know nothing of this package load. */
+void LoadedByOtherPrograms(nvinfer1::IPluginRegistry &registry, const char *backend) {
+  CHECK(registry.deregisterCreator(*creator));
+  CHECK(registry.getCreator("EfficientDetDetections", "1", "efficientdet") == nullptr);
+  const auto library = registry.loadLibrary(backend);
+  CHECK(library != nullptr);
+  CHECK(registry.getCreator("EfficientDetDetections", "1", "efficientdet") != nullptr);
+  registry.deregisterLibrary(library);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -172,5 +182,7 @@ int main(int argc, char **argv) {
   RUN(MadeFromFieldsAndFromItsOwn);
   RUN(WrongFieldsMakeNone);
   RUN(TensorsAreChecked);
+  LoadedByOtherPrograms(*registry(), argv[1]);
+  std::puts("ok LoadedByOtherPrograms");
   return 0;
 }
