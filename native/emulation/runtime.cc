@@ -471,6 +471,18 @@ cudaError_t cudaHostAlloc(void **memory, size_t size, unsigned) { return Allocat
 cudaError_t cudaMallocHost(void **memory, size_t size) { return Allocate(memory, size, Place::kHost); }
 cudaError_t cudaFreeHost(void *memory) { return Free(memory, Place::kHost); }
 
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
+  Call call;
+  if (call.error() != cudaSuccess) return call.error();
+  const Allocation *allocation = Find(pointer, 1);
+  const bool on_device = allocation != nullptr && allocation->place == Place::kDevice;
+  attributes->type = allocation == nullptr ? cudaMemoryTypeUnregistered
+                     : on_device           ? cudaMemoryTypeDevice
+                                           : cudaMemoryTypeHost;
+  attributes->device = 0;
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemcpy(void *to, const void *from, size_t size, cudaMemcpyKind kind) {
   Call call;
   if (call.Unsafe() != cudaSuccess) return call.error();

@@ -48,6 +48,25 @@ std::vector<Plane> PlanesOf(const ed_frame &frame) {
 /** Bytes from a plane's begin to its end; its last row need not be padded. */
 size_t SizeOf(const Plane &plane, uint32_t stride) { return (plane.rows - 1) * stride + plane.row_bytes; }
 
+/** What a device does not have it cannot read: trying would cost it all its engines. */
+void CheckDeviceMemory(const uint8_t *begin, size_t size) {
+  int device = 0;
+  Check(cudaGetDevice(&device), "Asking for the device");
+  // Memory is asked about by the byte: a range that begins and ends in the right kind is taken for one.
+  for (const uint8_t *byte : {begin, begin + size - 1}) {
+    cudaPointerAttributes found{};
+    Check(cudaPointerGetAttributes(&found, byte), "Asking where a frame is");
+    if (found.type == cudaMemoryTypeUnregistered) {
+      throw Failure{ED_INVALID, "A frame is not where it should be: its byte " + std::to_string(byte - begin) + " of " +
+                                    std::to_string(size) + " is not in memory that CUDA knows."};
+    }
+    if (found.type == cudaMemoryTypeDevice && found.device != device) {
+      throw Failure{ED_INVALID, "A frame is in the memory of device " + std::to_string(found.device) +
+                                    ", and the engine runs on device " + std::to_string(device) + "."};
+    }
+  }
+}
+
 void CheckFrame(const ed_frame &frame) {
   constexpr uint32_t kLargest = 1u << 30;
   const std::string size = std::to_string(frame.width) + "×" + std::to_string(frame.height);
@@ -62,6 +81,7 @@ void CheckFrame(const ed_frame &frame) {
                                     " bytes in plane " + std::to_string(i) + "; they must be of " +
                                     std::to_string(planes[i].row_bytes) + " or more."};
     }
+    if (frame.memory == ED_DEVICE) CheckDeviceMemory(frame.planes[i], SizeOf(planes[i], frame.strides[i]));
   }
 }
 

@@ -283,6 +283,11 @@ void FramesOnTheDevice() {
   }
   CHECK_ANSWER(batch.Run(engine), ED_OK, "");
   batch.CheckResults();
+
+  batch.frames[0].strides[1] += 4;
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "is not in memory that CUDA knows");
+  batch.frames[0].planes[1] = batch.pictures[0].bytes.data();
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "its byte 0 of");
   cudaFree(memory);
   backend->destroy(engine);
 }
