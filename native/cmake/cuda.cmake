@@ -18,12 +18,12 @@ get_filename_component(_toolkit "${_nvcc}/../.." ABSOLUTE)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   # Jetson Orin and Thor.
-  set(_architectures 87-real 110)
+  set(_architectures 87 110)
   set(_libraries "${_toolkit}/targets/aarch64-linux/lib" "${_toolkit}/targets/sbsa-linux/lib"
     "${_cache}/cuda-arm64/nvidia/cu13/lib")
 else()
   # Turing to Blackwell, and what comes after.
-  set(_architectures 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  set(_architectures 75 80 86 89 90 100 120)
   set(_libraries "${_toolkit}/targets/x86_64-linux/lib")
 endif()
 if(NOT CMAKE_CROSSCOMPILING)
@@ -36,6 +36,17 @@ if(NOT EFFICIENTDET_CUDART)
     "${CMAKE_SYSTEM_PROCESSOR}. `npm run setup:cuda arm64` brings that for 64-bit ARM.")
   return()
 endif()
+
+# Those of them that the compiler knows (JetPack 6's, of CUDA 12.6, none after Hopper), and the last as PTX, too.
+execute_process(COMMAND "${EFFICIENTDET_NVCC}" --list-gpu-arch OUTPUT_VARIABLE _known COMMAND_ERROR_IS_FATAL ANY)
+foreach(_architecture ${_architectures})
+  if(NOT _known MATCHES "compute_${_architecture}\n")
+    list(REMOVE_ITEM _architectures ${_architecture})
+  endif()
+endforeach()
+list(POP_BACK _architectures _last)
+list(TRANSFORM _architectures APPEND -real)
+list(APPEND _architectures ${_last})
 
 set(CMAKE_CUDA_COMPILER "${EFFICIENTDET_NVCC}")
 set(CMAKE_CUDA_HOST_COMPILER "${CMAKE_CXX_COMPILER}")

@@ -95,7 +95,8 @@ class Registry final : public nvinfer1::IPluginRegistry {
     return nullptr;
   }
   int32_t releasePluginResource(const char *) noexcept override { return -1; }
-  nvinfer1::IPluginCreatorInterface *const *getAllCreatorsRecursive(int32_t *) noexcept override { return nullptr; }
+  /** Overrides nothing with the headers of 10.3, which have no such function. */
+  virtual nvinfer1::IPluginCreatorInterface *const *getAllCreatorsRecursive(int32_t *) noexcept { return nullptr; }
 
  private:
   std::vector<nvinfer1::IPluginCreatorInterface *> creators_;
