@@ -14,7 +14,12 @@ process.env.FAKE_BACKEND = 'delay=0 found=20'
 const handles = () => readdirSync('/proc/self/fd').length
 const threads = () => readdirSync('/proc/self/task').length
 
-const detector = await EfficientDet.load('person', { backend: 'tensorrt', backendLibrary, size: 64 })
+const detector = await EfficientDet.load('person', {
+  backend: 'tensorrt',
+  backendLibrary,
+  size: 64,
+  engine: { selfTest: false },
+})
 const frame = { data: new Uint8Array(320 * 240 * 3), format: 'rgb', width: 320, height: 240 }
 await detector.detect(frame)
 const before = { handles: handles(), threads: threads() }

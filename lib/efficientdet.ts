@@ -1,4 +1,4 @@
-import type { BackendName, Engine, LoadStage } from './backends/backend.js'
+import type { BackendName, Engine, GpuReport, LoadStage } from './backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from './backends/registry.js'
 import { isEngineFile } from './engines/engine-file.js'
 import { EfficientDetError } from './errors.js'
@@ -30,6 +30,8 @@ export interface BackendReport {
   readonly name: BackendName
   /** Such as `onnxruntime 1.30.0, 2 threads`. */
   readonly description: string
+  /** The GPUs that it runs on, with the engine of each; none for the CPU. */
+  readonly gpus: readonly GpuReport[]
   /** Faster backends that were tried first. */
   readonly unavailable: readonly Unavailable[]
 }
@@ -67,7 +69,7 @@ export class EfficientDet implements AsyncDisposable {
 
   private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
     const { architecture, labels, preprocessing, anchors } = engine.spec
-    this.backend = { name, description: engine.description, unavailable }
+    this.backend = { name, description: engine.description, gpus: engine.gpus, unavailable }
     this.model = {
       variant: architecture.variant.name,
       classes: architecture.classes,

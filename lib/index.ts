@@ -1,4 +1,4 @@
-export type { BackendName, LoadStage } from './backends/backend.js'
+export type { BackendName, GpuReport, LoadStage, SelfTestReport } from './backends/backend.js'
 export type { Unavailable } from './backends/registry.js'
 export {
   type BackendReport,
@@ -13,9 +13,11 @@ export {
   type InspectEngineOptions,
   inspectEngine,
 } from './engine-files.js'
+export type { Agreement } from './engines/agreement.js'
 export type { EngineFault } from './engines/engine-error.js'
 export type { EngineHeader, EnginePrecision, EngineSettings, EngineTarget } from './engines/header.js'
 export type { EngineLayer } from './engines/layers.js'
+export type { Reference, SelfTestFigures } from './engines/self-test.js'
 export { EfficientDetError, type ErrorCode } from './errors.js'
 export { convertWeights, exportOnnx, inspectWeights } from './files.js'
 export type { DeviceFrame, Frame, PixelFormat } from './image/frame.js'

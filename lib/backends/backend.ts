@@ -1,4 +1,6 @@
 import type { Fault } from '../binding/addon.js'
+import type { EnginePrecision } from '../engines/header.js'
+import type { SelfTestFigures } from '../engines/self-test.js'
 import type { DeviceFrame, Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
@@ -21,8 +23,8 @@ export type Probe =
       readonly faults: readonly Fault[]
     }
 
-/** Steps of loading a model, in order. */
-export type LoadStage = 'weights' | 'graph' | 'engine'
+/** Steps of loading a model, in order; on several GPUs, the last two once for each. */
+export type LoadStage = 'weights' | 'graph' | 'engine' | 'test'
 
 export interface OpenRequest {
   /** The weights file; for TensorRT also an engine file, in which all else about the model is. */
@@ -74,6 +76,8 @@ export interface Engine {
   readonly notes: readonly string[]
   /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
   readonly description: string
+  /** The GPUs that it runs on; none for the CPU. */
+  readonly gpus: readonly GpuReport[]
   /**
    * Finds objects in a frame, whose bytes are copied before this returns if they are the host's. Calls may overlap;
    * each is answered on its own.
@@ -84,6 +88,37 @@ export interface Engine {
   detect(frame: Frame | DeviceFrame, selection: Selection, signal?: AbortSignal): Promise<EngineResult>
   /** Waits for calls in flight, then frees everything. */
   close(): Promise<void>
+}
+
+/** A GPU that runs a model, and the engine on it. */
+export interface GpuReport {
+  /** Its number, as `efficientdet doctor` lists it. */
+  readonly device: number
+  /** Such as `NVIDIA GeForce RTX 4090`. */
+  readonly name: string
+  /** Such as `8.9`. */
+  readonly computeCapability: string
+  /** Family of TensorRT: `tensorrt10`, `tensorrt11` or `tensorrt-rtx`. */
+  readonly backend: string
+  /** Version of TensorRT, such as `10.15.1`. */
+  readonly libraryVersion: string
+  /** That was asked for when the engine was built; `inspectEngine` tells what each layer has. */
+  readonly precision: EnginePrecision
+  /** Frames that run together at most. */
+  readonly maxBatch: number
+  /** Batches that the engine was tuned for, rising; others run as the next larger. */
+  readonly buckets: readonly number[]
+  /** Batches that it works on at the same time: fewer than were asked for, where memory did not suffice. */
+  readonly contexts: number
+  /** Bytes that the engine held on the GPU when it was loaded; frames and what is found in them come on top. */
+  readonly deviceBytes: number
+  /** What the test of the engine showed; null if it was switched off. */
+  readonly selfTest: SelfTestReport | null
+}
+
+export interface SelfTestReport extends SelfTestFigures {
+  /** Whether it was passed by an earlier load, which had everything as it is now. */
+  readonly remembered: boolean
 }
 
 export interface EngineResult {

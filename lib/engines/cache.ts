@@ -30,6 +30,8 @@ export interface CacheRequest {
 
 export interface CachedEngine {
   readonly plan: Uint8Array
+  /** SHA-256 of the plan, hexadecimal; null where the engine is not kept. */
+  readonly planSha256: string | null
   /** Whether it was there already. */
   readonly cached: boolean
   /** Where it lies, or would; null where there is no cache folder. */
@@ -86,7 +88,7 @@ async function buildUnkept(request: CacheRequest, reason: unknown): Promise<Cach
   const lock = await lockBuilds('', request.signal, () => {})
   try {
     const { plan } = await request.build(null, request.onProgress)
-    return { plan, cached: false, path: null, notKept: reason }
+    return { plan, planSha256: null, cached: false, path: null, notKept: reason }
   } finally {
     await lock.release()
   }
@@ -99,8 +101,8 @@ async function find(path: string, { header, unfit, signal }: CacheRequest): Prom
     throw engineError(path, 'stale', `has ${difference}. Remove it, or let it be rebuilt.`)
   }
   try {
-    const { plan } = await readEngine(path, check, signal)
-    return { plan, cached: true, path, notKept: null }
+    const { plan, planSha256 } = await readEngine(path, check, signal)
+    return { plan, planSha256, cached: true, path, notKept: null }
   } catch (error) {
     const isAbsent = error instanceof EfficientDetError && error.code === 'ERR_MODEL_NOT_FOUND'
     if (isAbsent || (engineFault(error) !== null && unfit === 'rebuild')) return null
@@ -124,12 +126,12 @@ async function buildAndKeep(
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
     })
     await removeAbandoned(folder)
-    await writeEngine(path, { header, plan })
+    const planSha256 = await writeEngine(path, { header, plan })
     if (timingCache.length > 0) await writeWhole(timingPath, sha256(timingCache), timingCache)
-    return { plan, cached: false, path, notKept: null }
+    return { plan, planSha256, cached: false, path, notKept: null }
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
-    return { plan, cached: false, path, notKept: error }
+    return { plan, planSha256: null, cached: false, path, notKept: error }
   }
 }
 

@@ -12,6 +12,8 @@ export type EngineFault =
   | 'future'
   /** It was built for something else than what is here: another library, GPU, graph or other options. */
   | 'stale'
+  /** It answers wrongly, as its self-test found. */
+  | 'wrong'
 
 /** The error for an engine file; `problem` is a sentence that begins with a verb, without the path. */
 export function engineError(

@@ -19,6 +19,11 @@ export interface EngineFile {
   readonly plan: Uint8Array
 }
 
+/** An engine file that was read, and its plan's checksum, hexadecimal. */
+export interface CheckedEngine extends EngineFile {
+  readonly planSha256: string
+}
+
 /** Whether a file is an engine of ours by its first bytes; a file that cannot be read is none. */
 export async function isEngineFile(path: string): Promise<boolean> {
   try {
@@ -44,7 +49,7 @@ export async function readEngine(
   path: string,
   check: (header: EngineHeader) => void = () => {},
   signal?: AbortSignal,
-): Promise<EngineFile> {
+): Promise<CheckedEngine> {
   return withEngine(path, async (handle, { header, layout }) => {
     check(header)
     const plan = Buffer.allocUnsafeSlow(layout.planBytes)
@@ -61,18 +66,25 @@ export async function readEngine(
     if (!hash.digest().equals(layout.planSha256)) {
       throw engineError(path, 'damaged', `has a plan that does not match its checksum. ${AGAIN}`)
     }
-    return { header, plan }
+    return { header, plan, planSha256: layout.planSha256.toString('hex') }
   })
 }
 
-/** Writes an engine file whole or not at all. @throws EfficientDetError ERR_OUTPUT */
-export async function writeEngine(path: string, { header, plan }: EngineFile): Promise<void> {
+/**
+ * Writes an engine file whole or not at all.
+ *
+ * @returns the plan's SHA-256, hexadecimal
+ * @throws EfficientDetError ERR_OUTPUT
+ */
+export async function writeEngine(path: string, { header, plan }: EngineFile): Promise<string> {
   const hash = createHash('sha256')
   for (let at = 0; at < plan.length; at += PIECE) {
     hash.update(plan.subarray(at, at + PIECE))
     await new Promise(setImmediate)
   }
-  await writeWhole(path, encodeHead(header, plan.length, hash.digest()), plan)
+  const planSha256 = hash.digest()
+  await writeWhole(path, encodeHead(header, plan.length, planSha256), plan)
+  return planSha256.toString('hex')
 }
 
 /** Bytes that are hashed at a time: about a millisecond. */

@@ -8,7 +8,7 @@ import { packageFile } from '../package-file.js'
  * The pictures that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
  * that frames of a batch that change places are noticed: no power of two is a multiple of three.
  *
- * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle
+ * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle, ERR_IMAGE where sharp cannot be loaded
  */
 export async function testFrames(): Promise<readonly Frame[]> {
   const path = fileURLToPath(packageFile('../../models/person/person.jpg', import.meta.url))

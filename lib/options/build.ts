@@ -20,7 +20,7 @@ import {
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
-export interface BuildOptions extends EngineOptions, WeightsOptions {
+export interface BuildOptions extends Omit<EngineOptions, 'selfTest'>, WeightsOptions {
   /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
   readonly size?: SizeOption
   /** Largest batch, 1…64. Defaults to 8. */
@@ -55,6 +55,7 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
   checkNames('the build options', options, [
     ...WEIGHTS_OPTION_NAMES,
     ...ENGINE_OPTION_NAMES,
+    'device',
     'size',
     'maxBatch',
     'targets',

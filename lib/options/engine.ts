@@ -31,12 +31,17 @@ export interface EngineOptions {
   readonly unfit?: UnfitPolicy
   /** Whether a build is refused that needs more memory than is free, by an estimate. Defaults to true. */
   readonly checkMemory?: boolean
+  /**
+   * Whether an engine is tested when it is loaded for the first time on a machine, in every slot and with every batch
+   * size, and refused if it answers wrongly. Defaults to true.
+   */
+  readonly selfTest?: boolean
 }
 
+/** Those for builds and for loading; `device` is for builds alone, `selfTest` for loading. */
 export const ENGINE_OPTION_NAMES = [
   'family',
   'libraryPath',
-  'device',
   'precision',
   'workspace',
   'optimisationLevel',
@@ -60,15 +65,12 @@ export interface EngineChoices {
   readonly hardwareCompatible: boolean
   readonly unfit: UnfitPolicy
   readonly checkMemory: boolean
+  readonly selfTest: boolean
 }
 
 /** `engine` of the load options, which tell of the GPUs themselves. @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkEngine(options: Omit<EngineOptions, 'device'> | undefined): EngineChoices {
-  checkNames(
-    'engine',
-    options,
-    ENGINE_OPTION_NAMES.filter((name) => name !== 'device'),
-  )
+  checkNames('engine', options, [...ENGINE_OPTION_NAMES, 'selfTest'])
   return checkEngineOptions(options ?? {})
 }
 
@@ -87,6 +89,7 @@ export function checkEngineOptions(options: EngineOptions): EngineChoices {
     hardwareCompatible: checkFlag('hardwareCompatible', options.hardwareCompatible ?? false),
     unfit: checkOneOf('unfit', options.unfit ?? 'rebuild', UNFIT_POLICIES),
     checkMemory: checkFlag('checkMemory', options.checkMemory ?? true),
+    selfTest: checkFlag('selfTest', options.selfTest ?? true),
   }
 }
 

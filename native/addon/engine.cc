@@ -155,7 +155,7 @@ Napi::Value Engine::SubmitTo(const Napi::CallbackInfo &info) {
     const auto data = pictures.Get(i).As<Napi::Uint8Array>();
     auto job = std::make_unique<Job>();
     job->id = first_id + i;
-    job->bytes = Staging(backend_, data.ByteLength());
+    job->bytes = StagingFor(data.ByteLength());
     if (job->bytes.data() == nullptr) throw ErrorOf(env, ED_OUT_OF_MEMORY, "There is no memory for a batch of frames.");
     std::memcpy(job->bytes.data(), data.Data(), data.ByteLength());
     job->frame.format = ED_RGB;

@@ -90,6 +90,7 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
       ...FAKE,
       backend: 'tensorrt',
       maxBatchSize: 4,
+      engine: { selfTest: false },
       onProgress: ({ stage, fraction }) => heard.push(`${stage} ${fraction}`),
     })
     await detector.dispose()
@@ -228,7 +229,7 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
 
 describe.skipIf(!hasNative)('an engine file', () => {
   const load = (path: string, options: LoadOptions = {}) =>
-    EfficientDet.load(path, { backendLibrary: FAKE_BACKEND, ...options })
+    EfficientDet.load(path, { backendLibrary: FAKE_BACKEND, engine: { selfTest: false }, ...options })
 
   async function engineFile(change: (header: EngineHeader) => EngineHeader = (header) => header) {
     await emptyCache()

@@ -84,7 +84,7 @@ describe('the cache of engines', () => {
     expect(timingCaches[3]).toBeNull()
   })
 
-  describe.each<[string, (path: string) => Promise<void>, RegExp]>([
+  describe.each<[string, (path: string) => Promise<unknown>, RegExp]>([
     ['damaged', async (path) => writeFile(path, (await readFile(path)).fill(0, 500, 510)), /checksum/],
     [
       'truncated',

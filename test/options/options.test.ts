@@ -36,6 +36,7 @@ describe('load options', () => {
         hardwareCompatible: false,
         unfit: 'rebuild',
         checkMemory: true,
+        selfTest: true,
       },
       devices: [0],
       contexts: 2,

@@ -30,6 +30,7 @@ export class CpuEngine implements Engine {
   readonly size: Ready['size']
   readonly notes: Ready['notes']
   readonly description: string
+  readonly gpus = []
   readonly #worker: Peer
   readonly #queue: Job[] = []
   #running: Job | null = null

@@ -7,15 +7,14 @@ import type { Selection } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { Engine, EngineResult } from '../backend.js'
+import type { Engine, EngineResult, GpuReport } from '../backend.js'
 import { nativeError } from './native-error.js'
 
 /** Of the formats with most. */
 const MAX_PLANES = 3
 
 export interface NativeEngineFacts {
-  /** Number of the GPU. */
-  readonly device: number
+  readonly gpu: GpuReport
   readonly spec: ModelSpec
   readonly size: Size
   readonly notes: readonly string[]
@@ -27,6 +26,7 @@ export interface NativeEngineFacts {
 /** An engine of the addon: queue, batches and thread are there; cancelling, deadlines and errors here. */
 export class NativeBackendEngine implements Engine {
   readonly device: number
+  readonly gpus: readonly GpuReport[]
   readonly spec: ModelSpec
   readonly size: Size
   readonly notes: readonly string[]
@@ -41,9 +41,10 @@ export class NativeBackendEngine implements Engine {
   #hung: EfficientDetError | null = null
   #closing: Promise<void> | null = null
 
-  constructor(native: NativeEngine, { device, spec, size, notes, description, deadline }: NativeEngineFacts) {
+  constructor(native: NativeEngine, { gpu, spec, size, notes, description, deadline }: NativeEngineFacts) {
     this.#native = native
-    this.device = device
+    this.device = gpu.device
+    this.gpus = [gpu]
     this.spec = spec
     this.size = size
     this.notes = notes
@@ -145,7 +146,7 @@ function ownMemory(data: Uint8Array | Uint8ClampedArray): Uint8Array {
 }
 
 /** See NativeResult. */
-function toResult(native: NativeResult): EngineResult {
+export function toResult(native: NativeResult): EngineResult {
   const facts = new Float32Array(native, 0, RESULT_FACTS)
   const begin = facts.byteLength
   const count = (native.byteLength - begin) / (6 * Float32Array.BYTES_PER_ELEMENT)

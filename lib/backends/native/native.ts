@@ -1,29 +1,49 @@
+import { rm } from 'node:fs/promises'
+import type { NativeEngine } from '../../binding/addon.js'
+import type { Answer } from '../../engines/agreement.js'
+import { bucketsUpTo } from '../../engines/buckets.js'
+import { engineFault } from '../../engines/engine-error.js'
 import { readEngine } from '../../engines/engine-file.js'
 import { checkFit, type Machine } from '../../engines/fit.js'
 import type { EngineHeader } from '../../engines/header.js'
+import { findTestRecord, keepTestRecord } from '../../engines/test-record.js'
 import { EfficientDetError } from '../../errors.js'
 import { anchorBoxes } from '../../models/anchors.js'
-import type { Engine, OpenRequest } from '../backend.js'
+import type { Engine, GpuReport, OpenRequest, SelfTestReport } from '../backend.js'
 import { buildNative, capabilityOf, deviceOf, nativeGraph, PLATFORM } from './build.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { makingError } from './native-error.js'
 import { EnginePool } from './pool.js'
+import { cpuAnswers, NoAnswer, selfTest } from './self-test.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
 export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
   const { maxBatchSize: maxBatch, engine, signal } = request
   const graph = await nativeGraph({ ...request, maxBatch })
   request.onStage('engine', 0)
-  return onEachDevice(request, async (device, onFraction) => {
-    const { header, plan, notes } = await buildNative(native, graph, {
+  // Once for all GPUs.
+  let answers: Promise<readonly Answer[] | null> | null = null
+  const expected = () => {
+    answers ??= cpuAnswers(request)
+    return answers
+  }
+  return onEachDevice(request, async (device, onStage) => {
+    const built = await buildNative(native, graph, {
       maxBatch,
       engine: { ...engine, device },
       targets: [],
       signal,
-      onProgress: ({ fraction }) => onFraction(fraction),
+      onProgress: ({ fraction }) => onStage('engine', fraction),
     })
-    return load(native, plan, { ...header, notes: [...header.notes, ...notes] }, device, request)
+    const header = { ...built.header, notes: [...built.header.notes, ...built.notes] }
+    try {
+      return await load(native, { ...built, header, expected }, { ...request, device, onStage })
+    } catch (error) {
+      // The next load builds another.
+      if (engineFault(error) === 'wrong' && built.path !== null) await rm(built.path, { force: true })
+      throw error
+    }
   })
 }
 
@@ -38,25 +58,27 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
     )
   }
   request.onStage('engine', 0)
-  const { header, plan } = await readEngine(
+  const file = await readEngine(
     path,
     (found) => {
       for (const device of devices) checkFit(path, found, machineOf(native, device))
     },
     signal,
   )
-  return onEachDevice(request, (device) => load(native, plan, header, device, request))
+  return onEachDevice(request, (device, onStage) =>
+    load(native, { ...file, expected: null }, { ...request, device, onStage }),
+  )
 }
 
 /** One engine for each GPU, made one after another, as one; none is left if one fails. */
 async function onEachDevice(
   { devices, onStage }: OpenRequest,
-  open: (device: number, onFraction: (fraction: number) => void) => Promise<NativeBackendEngine>,
+  open: (device: number, onStage: OpenRequest['onStage']) => Promise<NativeBackendEngine>,
 ): Promise<Engine> {
   const engines: NativeBackendEngine[] = []
   try {
     for (const [i, device] of devices.entries()) {
-      engines.push(await open(device, (fraction) => onStage('engine', (i + fraction) / devices.length)))
+      engines.push(await open(device, (stage, fraction) => onStage(stage, (i + fraction) / devices.length)))
     }
   } catch (error) {
     await Promise.all(engines.map((engine) => engine.close()))
@@ -76,13 +98,24 @@ export function machineOf({ addon, library, probe }: NativeLibrary, number: numb
   }
 }
 
+/** An engine, and what is known about it. */
+interface Plan {
+  readonly header: EngineHeader
+  readonly plan: Uint8Array
+  /** Null where nothing can be remembered of it. */
+  readonly planSha256: string | null
+  /** Right answers to the pictures of its test, where its weights are at hand; else null. */
+  readonly expected: (() => Promise<readonly Answer[] | null>) | null
+}
+
 async function load(
-  { addon, library, probe }: NativeLibrary,
-  plan: Uint8Array,
-  { spec, size, notes, settings }: EngineHeader,
-  device: number,
-  { contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal }: OpenRequest,
+  native: NativeLibrary,
+  plan: Plan,
+  request: OpenRequest & { readonly device: number },
 ): Promise<NativeBackendEngine> {
+  const { addon, library, probe } = native
+  const { spec, size, notes, settings } = plan.header
+  const { device, contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
     inputHeight: size.height,
@@ -101,20 +134,85 @@ async function load(
     // Calls that were aborted while they run still hold a place until their batch ends.
     maxPending: maxPending + contexts * batch,
   }
+  const engine = await addon.loadEngine(library, plan.plan, model, options).catch((error: unknown) => {
+    throw makingError(error, 'The engine cannot be loaded')
+  })
   try {
-    const engine = await addon.loadEngine(library, plan, model, options)
     signal?.throwIfAborted()
-    const description = `${probe.description}: ${engine.info().description}`
-    return new NativeBackendEngine(engine, {
+    const info = engine.info()
+    const { name, computeCapability } = deviceOf(probe, device)
+    const gpu = {
       device,
+      name,
+      computeCapability,
+      backend: addon.nameOf(library),
+      libraryVersion: probe.libraryVersion,
+      precision: settings.precision,
+      maxBatch: Math.min(batch, info.maxBatch),
+      buckets: bucketsUpTo(settings.maxBatch),
+      contexts: Math.min(contexts, info.slots),
+      deviceBytes: info.deviceBytes,
+    }
+    const selfTest = request.engine.selfTest ? await tested(engine, native, plan, gpu, request) : null
+    return new NativeBackendEngine(engine, {
+      gpu: { ...gpu, selfTest },
       spec,
       size,
       notes,
-      description,
+      description: `${probe.description}: ${info.description}`,
       deadline: inferenceDeadline,
     })
   } catch (error) {
-    if (signal?.aborted) throw signal.reason
-    throw error instanceof EfficientDetError ? error : makingError(error, 'The engine cannot be loaded')
+    const closed = error instanceof NoAnswer ? null : engine.close()
+    if (!signal?.aborted) await closed
+    throw signal?.aborted ? signal.reason : error
   }
+}
+
+/** Tests an engine, unless this very one was tested here before. */
+async function tested(
+  engine: NativeEngine,
+  { probe }: NativeLibrary,
+  { header, planSha256, expected }: Plan,
+  {
+    name,
+    computeCapability,
+    backend,
+    libraryVersion,
+    buckets,
+    maxBatch,
+    contexts,
+  }: Omit<GpuReport, 'selfTest'>,
+  { inferenceDeadline, signal, onStage }: OpenRequest,
+): Promise<SelfTestReport> {
+  const { cudaVersion, driverVersion } = probe
+  const facts =
+    planSha256 === null
+      ? null
+      : {
+          planSha256,
+          backend,
+          libraryVersion,
+          cudaVersion,
+          driverVersion,
+          gpu: name,
+          computeCapability,
+          slots: contexts,
+          maxBatch,
+        }
+  const record = facts === null ? null : await findTestRecord(facts)
+  const withWeights = expected !== null
+  if (record !== null && (record.withWeights || !withWeights)) return { ...record.figures, remembered: true }
+  const figures = await selfTest(engine, {
+    spec: header.spec,
+    buckets,
+    maxBatch,
+    slots: contexts,
+    expected: expected ?? (() => Promise.resolve(null)),
+    deadline: inferenceDeadline,
+    signal,
+    onProgress: (fraction) => onStage('test', fraction),
+  })
+  if (facts !== null) await keepTestRecord(facts, { figures, withWeights })
+  return { ...figures, remembered: false }
 }

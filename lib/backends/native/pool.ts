@@ -3,7 +3,7 @@ import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.j
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { Selection } from '../../postprocess/detections.js'
-import type { Engine, EngineResult } from '../backend.js'
+import type { Engine, EngineResult, GpuReport } from '../backend.js'
 import type { NativeBackendEngine } from './engine.js'
 
 interface Member {
@@ -19,6 +19,7 @@ export class EnginePool implements Engine {
   readonly size: Size
   readonly notes: readonly string[]
   readonly description: string
+  readonly gpus: readonly GpuReport[]
   readonly #members: readonly Member[]
 
   /** @param engines one or more, of the same model */
@@ -28,6 +29,7 @@ export class EnginePool implements Engine {
     this.size = first.size
     this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
     this.description = engines.map(({ description }) => description).join('; ')
+    this.gpus = engines.flatMap(({ gpus }) => gpus)
     this.#members = engines.map((engine) => ({ engine, pending: 0, lost: false }))
   }
 

@@ -1,0 +1,131 @@
+import type { NativeEngine, NativeResult } from '../../binding/addon.js'
+import { type Answer, COMPARED } from '../../engines/agreement.js'
+import { Examination, type SelfTestFigures, type TestBatch, testBatches } from '../../engines/self-test.js'
+import { testFrames } from '../../engines/test-frames.js'
+import { EfficientDetError } from '../../errors.js'
+import type { ModelSpec } from '../../models/spec.js'
+import { checkDetectOptions } from '../../options/detect.js'
+import { onAbort } from '../../threads/abort.js'
+import { Deadline } from '../../threads/deadline.js'
+import { withResolvers } from '../../threads/with-resolvers.js'
+import type { OpenRequest } from '../backend.js'
+import { cpu } from '../cpu/cpu.js'
+import { toResult } from './engine.js'
+import { nativeError } from './native-error.js'
+
+export interface SelfTestRequest {
+  readonly spec: ModelSpec
+  /** Batches that the engine is tuned for, rising. */
+  readonly buckets: readonly number[]
+  /** The largest batch that will run. */
+  readonly maxBatch: number
+  readonly slots: number
+  /** Right answers to the test's pictures; null where nobody knows them. */
+  readonly expected: () => Promise<readonly Answer[] | null>
+  /** Milliseconds after which a batch that is not answered is given up. */
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: (fraction: number) => void
+}
+
+/** A backend that does not answer. Its engine is not closed: that would wait for it. */
+export class NoAnswer extends EfficientDetError {}
+
+/**
+ * Runs the test's batches in all slots of an engine, at the same time, before anything else runs there.
+ *
+ * @throws EfficientDetError ERR_ENGINE with the fault `wrong`; ERR_INFERENCE if the backend does not answer;
+ *   ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY; the signal's reason
+ */
+export async function selfTest(engine: NativeEngine, request: SelfTestRequest): Promise<SelfTestFigures> {
+  const { spec, buckets, maxBatch, slots, expected, signal, onProgress } = request
+  onProgress(0)
+  const frames = await testFrames()
+  const examination = new Examination(await expected())
+  signal?.throwIfAborted()
+  const batches = testBatches(buckets, maxBatch, frames.length)
+  const selection = checkDetectOptions(COMPARED, spec)
+  const { width, height } = frames[0]
+  const { scoreThresholds, iouThreshold, maxDetections, maxCandidates } = selection
+  const deadline = new Deadline(request.deadline)
+  const { promise: interrupted, reject: interrupt } = withResolvers<never>()
+  // Whoever still waits for it hears of it; nobody may.
+  interrupted.catch(() => {})
+  let hasEnded = false
+  let begun = 0
+  let done = 0
+
+  const run = async (slot: number, batch: TestBatch): Promise<(Answer | string)[]> => {
+    const id = 1 + maxBatch * begun++
+    const onLate = () =>
+      interrupt(
+        new NoAnswer(
+          'ERR_INFERENCE',
+          `The backend did not answer a batch of the engine's self-test within ${deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
+        ),
+      )
+    deadline.begin(onLate)
+    try {
+      const data = batch.map((picture) => frames[picture].data as Uint8Array)
+      const promises = engine.submitTo(
+        slot,
+        id,
+        data,
+        width,
+        height,
+        scoreThresholds,
+        iouThreshold,
+        maxDetections,
+        maxCandidates,
+      )
+      return (await Promise.race([Promise.allSettled(promises!), interrupted])).map(answerOf)
+    } finally {
+      deadline.end(onLate)
+    }
+  }
+  const runSlot = async (slot: number): Promise<void> => {
+    for (const batch of batches) {
+      if (hasEnded) return
+      examination.add(slot, batch, await run(slot, batch))
+      onProgress(++done / (slots * batches.length))
+    }
+  }
+  const stopListening = onAbort(signal, () => interrupt(signal!.reason))
+  try {
+    await Promise.all(Array.from({ length: slots }, (_, slot) => runSlot(slot)))
+  } finally {
+    hasEnded = true
+    stopListening()
+  }
+  return examination.figures()
+}
+
+/** What was found, or what the backend said about this frame instead. @throws EfficientDetError where no frame would do */
+function answerOf(outcome: PromiseSettledResult<NativeResult>): Answer | string {
+  if (outcome.status === 'fulfilled') return toResult(outcome.value).detections
+  const error = nativeError(outcome.reason, "The engine's self-test did not run")
+  if (error.code !== 'ERR_INFERENCE') throw error
+  return (outcome.reason as Error).message
+}
+
+/** What the CPU backend finds in the test's pictures; null where it cannot run. @throws the signal's reason */
+export async function cpuAnswers(request: OpenRequest): Promise<readonly Answer[] | null> {
+  const { signal } = request
+  try {
+    const engine = await cpu.open({ ...request, onStage: () => {} })
+    try {
+      const selection = checkDetectOptions(COMPARED, engine.spec)
+      const answers: Answer[] = []
+      for (const frame of await testFrames()) {
+        answers.push((await engine.detect(frame, selection, signal)).detections)
+      }
+      return answers
+    } finally {
+      await engine.close()
+    }
+  } catch (error) {
+    // Not installed, or not enough memory: then the engine is compared with itself.
+    if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
+    return null
+  }
+}

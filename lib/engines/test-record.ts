@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { EfficientDetError } from '../errors.js'
+import { isRecord } from '../models/guards.js'
+import { VERSION } from '../version.js'
+import { writeWhole } from '../whole-file.js'
+import { enginesFolder } from './cache.js'
+import { REFERENCES, type SelfTestFigures } from './self-test.js'
+
+/** What a test was made of: with all of it the same, the answers are. */
+export interface TestFacts {
+  readonly planSha256: string
+  readonly backend: string
+  readonly libraryVersion: string
+  readonly cudaVersion: string
+  readonly driverVersion: string
+  readonly gpu: string
+  readonly computeCapability: string
+  readonly slots: number
+  readonly maxBatch: number
+}
+
+/** A test that was passed. */
+export interface TestRecord {
+  readonly figures: SelfTestFigures
+  /** Whether the weights were there to be compared with. Then no later load can know better. */
+  readonly withWeights: boolean
+}
+
+/** What is remembered of a test, in the folder of engines; null for nothing. */
+export async function findTestRecord(facts: TestFacts): Promise<TestRecord | null> {
+  try {
+    return recordFrom(JSON.parse(await readFile(pathOf(facts), 'utf8')))
+  } catch {
+    return null
+  }
+}
+
+/** Remembers a test; where the folder cannot be written, the next load tests again. */
+export async function keepTestRecord(facts: TestFacts, record: TestRecord): Promise<void> {
+  try {
+    const path = pathOf(facts)
+    await mkdir(dirname(path), { recursive: true }).catch(() => {})
+    await writeWhole(path, Buffer.from(`${JSON.stringify({ ...facts, ...record })}\n`))
+  } catch (error) {
+    if (!(error instanceof EfficientDetError)) throw error
+  }
+}
+
+/** @throws EfficientDetError ERR_OUTPUT for a user without a home folder */
+function pathOf(facts: TestFacts): string {
+  const identity = JSON.stringify([VERSION, ...Object.entries(facts).sort()])
+  return join(enginesFolder(), `${createHash('sha256').update(identity).digest('hex').slice(0, 40)}.tested`)
+}
+
+function recordFrom(value: unknown): TestRecord | null {
+  if (!isRecord(value) || !isRecord(value.figures) || typeof value.withWeights !== 'boolean') return null
+  const { against, compared, scoreDifference, overlap } = value.figures
+  const reference = REFERENCES.find((name) => name === against)
+  if (
+    reference === undefined ||
+    typeof compared !== 'number' ||
+    typeof scoreDifference !== 'number' ||
+    typeof overlap !== 'number'
+  ) {
+    return null
+  }
+  return {
+    figures: { against: reference, compared, scoreDifference, overlap },
+    withWeights: value.withWeights,
+  }
+}
