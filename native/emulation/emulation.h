@@ -31,8 +31,9 @@ void Revive();
 /** Devices that there are; 1 at first. 0 is a machine with a driver and no device. */
 void SetDeviceCount(int count);
 
-/** The newest CUDA that the driver runs, as CUDA counts; our own (CUDART_VERSION) at first. An older driver answers
-    every call with cudaErrorInsufficientDriver. 0 is a machine without a driver, on which CUDA says the same. */
+/** The newest CUDA that the driver runs, as CUDA counts; at first what the environment's EMULATED_DRIVER says, or
+    our own (CUDART_VERSION). An older driver answers every call with cudaErrorInsufficientDriver. 0 is a machine
+    without a driver, on which CUDA says the same. */
 void SetDriverVersion(int version);
 
 /** What was made and not given back. */

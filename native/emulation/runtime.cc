@@ -89,7 +89,7 @@ struct Runtime {
   std::recursive_mutex mutex;
   emulation::Schedule schedule = emulation::Schedule::kLate;
   int devices = 1;
-  int driver = CUDART_VERSION;
+  int driver = std::getenv("EMULATED_DRIVER") == nullptr ? CUDART_VERSION : std::atoi(std::getenv("EMULATED_DRIVER"));
   std::map<uintptr_t, Allocation> allocations;
   CUstream_st null_stream;
   std::set<cudaStream_t> streams{&null_stream};

@@ -52,10 +52,16 @@ class SharedObject {
   SharedObject(const SharedObject &) = delete;
   SharedObject &operator=(const SharedObject &) = delete;
 
+  /** A function's address; null if there is none of that name. */
+  template <typename Function>
+  Function *Find(const char *name) const {
+    return reinterpret_cast<Function *>(dlsym(handle_, name));
+  }
+
   /** Writes a function's address. @throws Failure ED_NOT_A_LIBRARY if there is none of that name. */
   template <typename Function>
   void Find(const char *name, Function *&function, const std::string &product) const {
-    function = reinterpret_cast<Function *>(dlsym(handle_, name));
+    function = Find<Function>(name);
     if (function == nullptr) {
       throw Failure{ED_NOT_A_LIBRARY, path_ + " is a library, but not " + product + ": it has no function " + name + "."};
     }
@@ -90,6 +96,11 @@ Library::Library(const std::string &folder) : folder_(folder) {
   object.Find("createInferBuilder_INTERNAL", create_builder_, family::kProduct);
   object.Find("createInferRuntime_INTERNAL", create_runtime_, family::kProduct);
   object.Find("getPluginRegistry", get_plugins_, family::kProduct);
+  // The builder opens further libraries (libnvinfer_builder_resource*.so.*): 11, RTX and 10 from 10.16 on where the
+  // system looks, unless they are told. 10.15 has no such function and looks beside itself first: its RUNPATH is
+  // $ORIGIN.
+  const auto set_path = object.Find<bool(const char *)>("setInternalLibraryPath");
+  if (set_path != nullptr && !folder.empty()) set_path(folder.c_str());
   try {
     const std::string product = std::string(family::kProduct) + "'s ONNX parser";
     SharedObject parser(folder, family::kParserLibrary, product);

@@ -1,6 +1,8 @@
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { addonPath } from '#lib/binding/addon.js'
 import {
   type DetectionResult,
   EfficientDet,
@@ -8,7 +10,8 @@ import {
   type Frame,
   type LoadOptions,
 } from '#lib/index.js'
-import { PERSON } from '../helpers/cli.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
+import { efficientdet, PERSON } from '../helpers/cli.js'
 import {
   CUDA_ERROR_LAUNCH_FAILURE,
   CUDA_ERROR_MEMORY_ALLOCATION,
@@ -19,6 +22,7 @@ import {
   frameOf,
   hasEmulated,
 } from '../helpers/emulated.js'
+import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
 /** What both backends were asked: much is found. */
@@ -262,4 +266,46 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
       expect([...codes].sort()).toEqual(['ERR_BACKEND_UNAVAILABLE', 'ERR_ENGINE', ...ofBatches].sort())
     },
   )
+})
+
+describe.skipIf(!hasEmulated)('a driver', () => {
+  it.each([
+    [
+      12060,
+      'old-driver',
+      /The NVIDIA driver is too old: it runs CUDA 12\.6, and this backend needs CUDA 13\.0/,
+    ],
+    [0, 'no-driver', /There is no NVIDIA driver/],
+  ])('for CUDA %i is told as the fault %s', async (version, fault, message) => {
+    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatch: 1 })
+    emulation().setDriverVersion(version)
+    try {
+      const error = await load(path).catch((thrown) => thrown)
+      expect(error).toEqual(refusal('ERR_BACKEND_UNAVAILABLE', message))
+      expect(error.details.unavailable).toMatchObject([{ name: 'tensorrt', faults: [fault] }])
+    } finally {
+      emulation().setDriverVersion(13000)
+    }
+    await (await load(path)).dispose()
+  })
+
+  it.each([
+    ['13010', ['✓ backend tensorrt', 'CUDA 13.0, driver for CUDA 13.1', 'CUDA emulation']],
+    ['12060', ['✗ backend tensorrt', 'too old: it runs CUDA 12.6, and this backend needs CUDA 13.0']],
+  ])('for CUDA %s is told by doctor', async (version, texts) => {
+    // As on a machine that has TensorRT 10: the backend beside the addon, its libraries where the system looks.
+    const folder = await temporaryFolder()
+    const release = join(folder, 'build', 'Release')
+    await mkdir(release, { recursive: true })
+    await symlink(addonPath(), join(release, 'efficientdet_trt.node'))
+    await symlink(EMULATED.backendLibrary, join(release, 'libefficientdet_trt10.so'))
+    const { stdout } = await efficientdet(['doctor'], {
+      env: {
+        EFFICIENTDET_TRT_PREBUILD: folder,
+        LD_LIBRARY_PATH: EMULATED.engine.libraryPath,
+        EMULATED_DRIVER: version,
+      },
+    })
+    for (const text of texts) expect(stdout).toContain(text)
+  })
 })

@@ -20,6 +20,7 @@
 namespace {
 
 const ed_backend *backend;
+std::string folder;
 
 constexpr uint32_t kHeight = 8;
 constexpr uint32_t kWidth = 256;
@@ -196,6 +197,43 @@ Picture RandomPicture(std::mt19937 &random) {
           static_cast<uint8_t>(number(0, kClasses - 1)),
           static_cast<uint8_t>(number(0, 200)),
           number(0, 5)};
+}
+
+/** The builder has libraries of its own, which nobody else would tell it of. */
+void TensorRtIsToldItsFolder() {
+  void *library = dlopen((folder + "/libnvinfer.so.10").c_str(), RTLD_NOW | RTLD_NOLOAD);
+  CHECK(library != nullptr);
+  const char *told = static_cast<const char *>(dlsym(library, "internal_library_path"));
+  CHECK(std::filesystem::equivalent(told, folder));
+  dlclose(library);
+}
+
+void MachinesThatCannotRunIt() {
+  const auto probed = [](ed_status status, const char *words) {
+    ed_probe probe{};
+    CHECK_ANSWER(Call(backend->probe, &probe), status, words);
+    ed_engine *engine = nullptr;
+    CHECK_ANSWER(Load(Plan(0, 0), &engine), status, words);
+    CHECK(engine == nullptr && probe.device_count == 0);
+    return probe;
+  };
+  // What JetPack 6 has.
+  emulation::SetDriverVersion(12060);
+  ed_probe probe =
+      probed(ED_OLD_DRIVER, "The NVIDIA driver is too old: it runs CUDA 12.6, and this backend needs CUDA 13.0");
+  CHECK(std::string(probe.driver_version) == "12.6" && std::string(probe.cuda_version) == "13.0");
+  emulation::SetDriverVersion(0);
+  probe = probed(ED_NO_DRIVER, "There is no NVIDIA driver");
+  CHECK(std::string(probe.driver_version).empty());
+  // A newer one is no older one.
+  emulation::SetDriverVersion(13010);
+  emulation::SetDeviceCount(0);
+  probe = probed(ED_UNAVAILABLE, "There is an NVIDIA driver, for CUDA 13.1, but no GPU that it can use");
+  CHECK(std::string(probe.driver_version) == "13.1");
+  emulation::SetDeviceCount(1);
+  ed_engine *engine = Loaded(Plan(0, 0));
+  backend->destroy(engine);
+  emulation::SetDriverVersion(CUDART_VERSION);
 }
 
 void EveryFormatAndBatch() {
@@ -440,7 +478,8 @@ int main(int argc, char **argv) {
   CHECK(argc == 3 || argc == 4);
   const std::string only = argc == 4 ? argv[3] : "";
   backend = OpenBackend(argv[1]);
-  CHECK_ANSWER(Call(backend->attach, argv[2]), ED_OK, "");
+  folder = argv[2];
+  CHECK_ANSWER(Call(backend->attach, folder.c_str()), ED_OK, "");
 #define RUN(test, as)                                \
   if (only.empty() || only == #test) {               \
     emulation::SetSchedule(emulation::Schedule::as); \
@@ -449,6 +488,8 @@ int main(int argc, char **argv) {
     std::printf("ok %s (%s)\n", #test, #as);         \
     std::fflush(stdout);                             \
   }
+  RUN(TensorRtIsToldItsFolder, kLate);
+  RUN(MachinesThatCannotRunIt, kLate);
   RUN(EveryFormatAndBatch, kLate);
   RUN(AFixedBatchIsFilledUp, kAtOnce);
   RUN(EachFrameHasItsOwnSelection, kLate);

@@ -16,6 +16,7 @@
  */
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -425,6 +426,13 @@ __attribute__((visibility("default"))) int32_t getInferLibVersion() noexcept { r
 
 __attribute__((visibility("default"))) nvinfer1::IPluginRegistry *getPluginRegistry() noexcept {
   return &TheRegistry();
+}
+
+/** As later versions have it: where the builder would look for its libraries. */
+__attribute__((visibility("default"))) char internal_library_path[4096] = "";
+__attribute__((visibility("default"))) bool setInternalLibraryPath(const char *path) noexcept {
+  std::snprintf(internal_library_path, sizeof internal_library_path, "%s", path);
+  return true;
 }
 
 __attribute__((visibility("default"))) void *createInferBuilder_INTERNAL(void *, int32_t) noexcept { return nullptr; }
