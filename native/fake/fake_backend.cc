@@ -49,6 +49,8 @@ struct ed_engine {
   uint32_t slots = 1;
   /** By the hash of a frame's first row. */
   std::map<uint32_t, std::vector<ed_detection>> answers{};
+  /** Slots in which a call is running, of which the contract allows one each. */
+  std::atomic<uint64_t> busy{0};
 
   long Number(const char *key, long otherwise) const {
     const auto found = settings.find(key);
@@ -236,9 +238,19 @@ void Spoil(const ed_engine &engine, ed_result &result) {
   }
 }
 
+/** Ends a call in a slot. */
+struct Idle {
+  ed_engine *engine;
+  uint64_t slot_bit;
+  ~Idle() { engine->busy.fetch_and(~slot_bit); }
+};
+
 ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *, ed_result *results,
                 uint32_t count, ed_message *message) {
   while (engine->Is("hang", "1")) std::this_thread::sleep_for(std::chrono::seconds(1));
+  const uint64_t slot_bit = uint64_t{1} << slot;
+  if ((engine->busy.fetch_or(slot_bit) & slot_bit) != 0) return Say(message, ED_FAILED, "two calls at once in one slot");
+  const Idle idle{engine, slot_bit};
   const auto begun = std::chrono::steady_clock::now();
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));

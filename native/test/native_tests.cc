@@ -278,7 +278,7 @@ void BatchesMayNameTheirSlot() {
   options.slots = 4;
   Outcomes outcomes;
   // What is wrong tells where a job ran.
-  EngineThreads threads(Fake(), Load("slots=4 wrong=nothing wrong_slot=2 wrong_batch=3 wrong_place=1"), options,
+  EngineThreads threads(Fake(), Load("slots=4 delay=200 wrong=nothing wrong_slot=2 wrong_batch=3 wrong_place=1"), options,
                         outcomes.Deliver());
   uint64_t id = 0;
   for (uint32_t slot = 0; slot < 4; slot++) {
