@@ -13,7 +13,7 @@ export type BackendName = (typeof BACKEND_NAMES)[number]
 
 /** Whether a backend can run here. */
 export type Probe =
-  | { readonly usable: true; readonly description: string }
+  | { readonly usable: true; readonly description: string; readonly details: readonly string[] }
   /** What was looked for and found, and the command or step that mends it. */
   | {
       readonly usable: false
@@ -21,7 +21,15 @@ export type Probe =
       readonly remedy: string
       /** What each library of the backend lacks, for programs. */
       readonly faults: readonly Fault[]
+      /** What else was found, for people. */
+      readonly details: readonly string[]
     }
+
+/** Where GPU libraries are looked for; null for where they are by default. */
+export interface ProbeSearch {
+  readonly backendLibrary: string | null
+  readonly libraryPath: string | null
+}
 
 /** Steps of loading a model, in order; on several GPUs, the last two once for each. */
 export type LoadStage = 'weights' | 'graph' | 'engine' | 'test'
@@ -57,7 +65,7 @@ export interface OpenRequest {
 /** What runs networks. */
 export interface Backend {
   readonly name: BackendName
-  probe(): Promise<Probe>
+  probe(search: ProbeSearch): Promise<Probe>
   /**
    * Reads a model and makes it ready to run.
    *

@@ -1,5 +1,5 @@
 import { EfficientDetError } from '../errors.js'
-import type { Backend, BackendName, Engine, OpenRequest, Probe } from './backend.js'
+import type { Backend, BackendName, Engine, OpenRequest, Probe, ProbeSearch } from './backend.js'
 import { cpu } from './cpu/cpu.js'
 import { tensorrt } from './tensorrt.js'
 import { probeOf } from './unavailable.js'
@@ -8,7 +8,10 @@ import { probeOf } from './unavailable.js'
 const BACKENDS: readonly Backend[] = [tensorrt, cpu]
 
 /** A backend that was tried and cannot run, with the reason and what would mend it. */
-export type Unavailable = { readonly name: BackendName } & Omit<Extract<Probe, { usable: false }>, 'usable'>
+export type Unavailable = { readonly name: BackendName } & Pick<
+  Extract<Probe, { usable: false }>,
+  'reason' | 'remedy' | 'faults'
+>
 
 export interface Opened {
   readonly name: BackendName
@@ -39,6 +42,6 @@ export async function openEngine(choice: BackendName | 'auto', request: OpenRequ
 }
 
 /** Whether each backend can run here. */
-export function probeBackends(): Promise<(Probe & { name: BackendName })[]> {
-  return Promise.all(BACKENDS.map(async ({ name, probe }) => ({ name, ...(await probe()) })))
+export function probeBackends(search: ProbeSearch): Promise<(Probe & { name: BackendName })[]> {
+  return Promise.all(BACKENDS.map(async ({ name, probe }) => ({ name, ...(await probe(search)) })))
 }

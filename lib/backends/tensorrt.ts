@@ -1,20 +1,26 @@
-import { access, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Fault, NativeProbe } from '../binding/addon.js'
 import { isEngineFile, readEngineHeader } from '../engines/engine-file.js'
 import type { Family } from '../options/engine.js'
-import type { Backend, OpenRequest } from './backend.js'
-import { findLibrary, type LibrarySearch, type NativeLibrary } from './native/library.js'
+import type { Backend, OpenRequest, Probe, ProbeSearch } from './backend.js'
+import { findGpuHost, type GpuHost, remedyOn } from './gpu-host.js'
+import {
+  findLibrary,
+  type LibrarySearch,
+  type NativeLibrary,
+  openLibrary,
+  sentences,
+} from './native/library.js'
 import { openEngineFile, openNative } from './native/native.js'
 import { probeOf, unavailable } from './unavailable.js'
 
 /** TensorRT on an NVIDIA GPU, behind the addon: the first of its libraries that can run here. */
 export const tensorrt: Backend = {
   name: 'tensorrt',
-  async probe() {
+  async probe(search) {
+    const host = await findGpuHost()
     try {
-      const { probe, path, others } = await findTensorrt({ family: null, library: null, libraryPath: null })
-      const devices = probe.devices.map(({ name, computeCapability }) => `${name} (${computeCapability})`)
-      const also = others.length === 0 ? '' : `; found too: ${others.join(', ')}`
-      return { usable: true, description: `${probe.description}, ${devices.join(', ')}; ${path}${also}` }
+      return await probeLibraries(search, host)
     } catch (error) {
       return probeOf(error)
     }
@@ -45,10 +51,11 @@ export function familyOf(backend: string): Family | null {
   return LIBRARIES.find((library) => library.backend === backend)?.family ?? null
 }
 
-/** What else can be done, with weights and with an engine file. */
-const REMEDIES = {
+/** What else can be done: with weights and an engine file that were to be run, and instead of building. */
+const OTHERWISE = {
   weights: "use backend 'cpu', or export an ONNX file for TensorRT (efficientdet export)",
   engine: "load the weights that it was built from, which the backend 'cpu' runs too",
+  building: 'export an ONNX file for TensorRT (efficientdet export)',
 } as const
 
 export interface TensorrtSearch {
@@ -60,7 +67,7 @@ export interface TensorrtSearch {
   /** Defaults to `run`. */
   readonly purpose?: LibrarySearch['purpose']
   /** What there is to run. Defaults to weights. */
-  readonly model?: keyof typeof REMEDIES
+  readonly model?: 'weights' | 'engine'
 }
 
 /** @throws EfficientDetError ERR_BACKEND_UNAVAILABLE that tells what was found of each library, and of the driver */
@@ -72,30 +79,77 @@ export async function findTensorrt({
   model = 'weights',
 }: TensorrtSearch): Promise<NativeLibrary> {
   const known = LIBRARIES.filter((each) => family === null || each.family === family)
-  const files = library === null ? known.map(({ file }) => file) : [library]
+  const files = library === null ? known.map(({ file }) => file) : [resolve(library)]
+  const remedy = OTHERWISE[purpose === 'build' ? 'building' : model]
   try {
-    return await findLibrary('tensorrt', { files, libraryPath, purpose, remedy: REMEDIES[model] })
+    return await findLibrary('tensorrt', { files, libraryPath, purpose, remedy })
   } catch (error) {
-    const probe = probeOf(error)
-    throw unavailable('tensorrt', `${probe.reason}; ${await driver()}`, probe.remedy, probe.faults)
+    const { reason, faults } = probeOf(error)
+    const host = await findGpuHost()
+    // Without a driver it does not matter which libraries are missing, unless somebody said where they are.
+    const isPlain = purpose === 'run' && library === null && libraryPath === null
+    throw unavailable(
+      'tensorrt',
+      isPlain && lacksOnlyDriver(faults, files, host) ? host.text : sentences([reason, host.text]),
+      `${remedyOn(host, faults, purpose)}; or ${remedy}`,
+      faults,
+    )
   }
 }
 
-/** Where NVIDIA's kernel driver tells its version; Jetson's kernel has no such file but this device. */
-const DRIVER = '/proc/driver/nvidia/version'
-const JETSON = '/dev/nvhost-gpu'
+/** Whether no library has another fault than that there is nothing to run it on, if it is there at all. */
+function lacksOnlyDriver(faults: readonly Fault[], files: readonly string[], { kind }: GpuHost): boolean {
+  const harmless = faults.filter((fault) => fault === 'no-driver' || fault === 'no-library')
+  return kind === 'none' && harmless.length === files.length
+}
 
-async function driver(): Promise<string> {
-  try {
-    const [line] = (await readFile(DRIVER, 'utf8')).split('\n', 1)
-    return `NVIDIA driver found (${line.replace(/\s+/g, ' ')})`
-  } catch {
-    const isJetson = await access(JETSON).then(
-      () => true,
-      () => false,
-    )
-    return isJetson
-      ? `Jetson GPU found (${JETSON})`
-      : `no NVIDIA driver found (looked for ${DRIVER} and ${JETSON})`
+/** What each library finds, and which GPUs the first that runs would have. */
+async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearch, host: GpuHost): Promise<Probe> {
+  const files = backendLibrary === null ? LIBRARIES.map(({ file }) => file) : [resolve(backendLibrary)]
+  const details: string[] = []
+  const faults: Fault[] = []
+  let first: NativeLibrary | null = null
+  for (const file of files) {
+    const found = await openLibrary('tensorrt', file, { libraryPath, remedy: OTHERWISE.weights })
+    if (typeof found === 'string') {
+      details.push(found)
+      continue
+    }
+    if (found.probe.fault !== null) faults.push(found.probe.fault)
+    if (first === null && found.probe.reason === null) first = found
+    else details.push(aside(found))
   }
+  if (first !== null) {
+    const { probe, path } = first
+    return {
+      usable: true,
+      description: `${probe.description}; ${path}`,
+      details: [...probe.devices.map(gpu), ...details],
+    }
+  }
+  return {
+    usable: false,
+    reason: host.kind === 'none' ? host.text : `${host.text}, but no TensorRT that runs with it`,
+    remedy: remedyOn(host, faults, 'run'),
+    faults,
+    details,
+  }
+}
+
+/** What is told of a library that is not the one to be used. */
+function aside({ path, probe: { description, reason, canBuild } }: NativeLibrary): string {
+  if (reason === null) return `${description}: runs here too, with ${path}`
+  if (description === '') return reason
+  return canBuild
+    ? `${description}: builds engines here, but runs none. ${reason}`
+    : `${description}: ${reason}`
+}
+
+/** Such as `GPU 0: NVIDIA GeForce RTX 4090, compute capability 8.9, 25.4 GB, 24.9 GB free`. */
+function gpu(
+  { name, computeCapability, memoryBytes, freeBytes, integrated }: NativeProbe['devices'][number],
+  i: number,
+): string {
+  const [memory, free] = [memoryBytes, freeBytes].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`)
+  return `GPU ${i}: ${name}, compute capability ${computeCapability}, ${memory}${integrated ? ' shared with the host' : ''}, ${free} free`
 }

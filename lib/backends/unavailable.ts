@@ -22,11 +22,14 @@ export function unavailable(
   )
 }
 
+/** What an error's details say. */
+type Unavailability = Pick<Extract<Probe, { usable: false }>, 'reason' | 'remedy' | 'faults'>
+
 /** The same facts as a probe's answer; other errors are thrown on. */
 export function probeOf(error: unknown): Extract<Probe, { usable: false }> {
   if (error instanceof EfficientDetError && error.code === 'ERR_BACKEND_UNAVAILABLE') {
-    const { reason, remedy, faults } = error.details as Omit<Extract<Probe, { usable: false }>, 'usable'>
-    return { usable: false, reason, remedy, faults }
+    const { reason, remedy, faults } = error.details as Unavailability
+    return { usable: false, reason, remedy, faults, details: [] }
   }
   throw error
 }

@@ -7,10 +7,18 @@ import { libc } from '../libc.js'
 import { VERSION } from '../version.js'
 import { say } from './output.js'
 
+interface DoctorFlags {
+  readonly libraryPath?: string
+  readonly backendLibrary?: string
+  readonly json: boolean
+}
+
 interface Finding {
   readonly name: string
   readonly good: boolean
   readonly text: string
+  /** What else is to be told. */
+  readonly details?: readonly string[]
   /** The command or step that mends it. */
   readonly remedy?: string
 }
@@ -22,9 +30,14 @@ export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
     .description('tell what of this machine can be used, and how to mend the rest')
+    .option('--library-path <folder>', "the folder of TensorRT's libraries (default: where the system looks)")
+    .option('--backend-library <file>', "the GPU backend's library (default: those beside the addon)")
     .option('--json', 'as JSON', false)
-    .action(async ({ json }: { json: boolean }) => {
-      const backends = await probeBackends()
+    .action(async ({ libraryPath, backendLibrary, json }: DoctorFlags) => {
+      const backends = await probeBackends({
+        libraryPath: libraryPath ?? null,
+        backendLibrary: backendLibrary ?? null,
+      })
       const findings: Finding[] = [
         { name: 'efficientdet-trt', good: true, text: VERSION },
         node(),
@@ -36,11 +49,13 @@ export function addDoctorCommand(program: Command): void {
         await decoder(),
         await cache(),
         addon(),
-        ...backends.map((probe) =>
-          probe.usable
-            ? { name: `backend ${probe.name}`, good: true, text: probe.description }
-            : { name: `backend ${probe.name}`, good: false, text: probe.reason, remedy: probe.remedy },
-        ),
+        ...backends.map((probe) => {
+          const name = `backend ${probe.name}`
+          const { details } = probe
+          return probe.usable
+            ? { name, good: true, text: probe.description, details }
+            : { name, good: false, text: probe.reason, details, remedy: probe.remedy }
+        }),
       ]
       const usable = backends.some((probe) => probe.usable)
       if (json) say(JSON.stringify({ usable, findings }, null, 2))
@@ -51,9 +66,11 @@ export function addDoctorCommand(program: Command): void {
 
 function sayFindings(findings: readonly Finding[], usable: boolean): void {
   const width = Math.max(...findings.map(({ name }) => name.length))
-  for (const { name, good, text, remedy } of findings) {
+  const below = ' '.repeat(width + 4)
+  for (const { name, good, text, details = [], remedy } of findings) {
     say(`${good ? '✓' : '✗'} ${name.padEnd(width)}  ${text}`)
-    if (remedy !== undefined) say(`  ${' '.repeat(width)}  → ${remedy}`)
+    for (const detail of details) say(below + detail)
+    if (remedy !== undefined) say(`${below}→ ${remedy}`)
   }
   say(
     usable ? 'Detection runs here.' : 'No backend runs here: info, convert and export work, detect does not.',

@@ -1,11 +1,24 @@
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, PERSON } from '../helpers/cli.js'
+import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
+import { hasRtx, RTX } from '../helpers/rtx.js'
+
+/** Built where CUDA's compiler and TensorRT's headers are. */
+const hasTensorrt10 = existsSync(join(dirname(FAKE_BACKEND), 'libefficientdet_trt10.so'))
 
 interface Diagnosis {
   readonly usable: boolean
-  readonly findings: readonly { name: string; good: boolean; text: string; remedy?: string }[]
+  readonly findings: readonly {
+    name: string
+    good: boolean
+    text: string
+    details?: string[]
+    remedy?: string
+  }[]
 }
 
 describe('doctor', () => {
@@ -16,7 +29,7 @@ describe('doctor', () => {
     expect(stdout).toMatch(new RegExp(`^✓ Node +${process.versions.node}$`, 'm'))
     expect(stdout).toMatch(/^✓ decoder +sharp \d+\.\d+\.\d+, libvips \d+\.\d+\.\d+$/m)
     expect(stdout).toMatch(/^✓ backend cpu +onnxruntime \d+\.\d+\.\d+$/m)
-    expect(stdout).toMatch(/^✗ backend tensorrt .*\n +→ \S+/m)
+    expect(stdout).toMatch(/^✗ backend tensorrt .*(\n {20}\S.*)*\n {20}→ \S+/m)
     expect(stdout).toContain(`model cache       ${cache}`)
     expect(stdout).toMatch(/Detection runs here\.\n$/)
   })
@@ -51,4 +64,40 @@ describe('doctor', () => {
       /✗ model cache .*person\.jpg\/cache cannot be written \(ENOTDIR\)\n +→ set EFFICIENTDET_CACHE/,
     )
   })
+
+  it('looks for TensorRT in the folder that it is told', async () => {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, 'libnvinfer.so.10'), 'nothing of the kind')
+    const { stdout } = await efficientdet(['doctor', '--library-path', folder, '--json'])
+    const { findings }: Diagnosis = JSON.parse(stdout)
+    const { good, details = [] } = findings.find(({ name }) => name === 'backend tensorrt')!
+    expect(good).toBe(false)
+    expect(details).toHaveLength(3)
+    if (!hasTensorrt10) return
+    expect(details[1]).toContain(`${folder}/libnvinfer.so.10 is there, but the system could not open it`)
+  })
+
+  it.skipIf(!hasNative)('tells of each GPU and its memory', async () => {
+    const { code, stdout } = await efficientdet(['doctor', '--backend-library', FAKE_BACKEND], {
+      env: { FAKE_BACKEND: 'devices=2' },
+    })
+    expect(code).toBe(0)
+    const gpu = 'Fake GPU, compute capability 8\\.9, 8\\.6 GB, 6\\.4 GB free'
+    expect(stdout).toMatch(
+      new RegExp(
+        `^✓ backend tensorrt  fake backend 1\\.0; ${FAKE_BACKEND}\n +GPU 0: ${gpu}\n +GPU 1: ${gpu}$`,
+        'm',
+      ),
+    )
+  })
+
+  it.skipIf(!hasRtx)(
+    'tells of a TensorRT that builds engines where there is nothing to run them on',
+    async () => {
+      const { stdout } = await efficientdet(['doctor', '--library-path', RTX.libraryPath])
+      expect(stdout).toMatch(
+        /^ {20}TensorRT-RTX 1 \(1\.\d+\.\d+\), CUDA [\d.]+, no driver: builds engines here, but runs none\. There is no NVIDIA driver|✓ backend tensorrt {2}TensorRT-RTX/m,
+      )
+    },
+  )
 })

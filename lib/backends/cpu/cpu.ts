@@ -12,7 +12,7 @@ export const cpu: Backend = {
     try {
       const url = packageFile('./probe-worker.js', import.meta.url)
       const description = await runJob<string>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
-      return { usable: true, description }
+      return { usable: true, description, details: [] }
     } catch (error) {
       return probeOf(error)
     }

@@ -17,8 +17,6 @@ export interface NativeLibrary {
   readonly library: Library
   readonly path: string
   readonly probe: NativeProbe
-  /** Further files of the search that are there; none of them was opened. */
-  readonly others: readonly string[]
 }
 
 export interface LibrarySearch {
@@ -36,11 +34,47 @@ export async function findLibrary(
   name: BackendName,
   { files, libraryPath, purpose, remedy }: LibrarySearch,
 ): Promise<NativeLibrary> {
-  let addon: Addon
-  let folder: string
+  const reasons: string[] = []
+  const faults: Fault[] = []
+  for (const file of files) {
+    const library = await openLibrary(name, file, { libraryPath, remedy })
+    if (typeof library === 'string') {
+      reasons.push(library)
+      continue
+    }
+    const { reason, fault, canBuild } = library.probe
+    if (reason === null || (purpose === 'build' && canBuild)) return library
+    reasons.push(reason)
+    if (fault !== null) faults.push(fault)
+  }
+  throw unavailable(name, sentences(reasons), remedy, faults)
+}
+
+/**
+ * Opens a backend library and lets it look around.
+ *
+ * @returns why it cannot be opened, where it cannot
+ * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE where no library can be opened, because the addon cannot
+ */
+export async function openLibrary(
+  name: BackendName,
+  file: string,
+  { libraryPath, remedy }: Pick<LibrarySearch, 'libraryPath' | 'remedy'>,
+): Promise<NativeLibrary | string> {
+  const { addon, folder } = openAddon(name, remedy)
+  const path = isAbsolute(file) ? file : join(folder, file)
+  if (!existsSync(path)) return `There is no ${path}.`
   try {
-    addon = loadAddon()
-    folder = addonFolder()
+    const library = addon.openLibrary(path)
+    return { addon, library, path, probe: await addon.probe(library, libraryPath) }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function openAddon(name: BackendName, remedy: string): { addon: Addon; folder: string } {
+  try {
+    return { addon: loadAddon(), folder: addonFolder() }
   } catch (error) {
     const { message } = error as Error
     throw unavailable(
@@ -49,31 +83,9 @@ export async function findLibrary(
       remedy,
     )
   }
-  const reasons: string[] = []
-  const faults: Fault[] = []
-  const paths = files.map((file) => (isAbsolute(file) ? file : join(folder, file)))
-  for (const [i, path] of paths.entries()) {
-    if (!existsSync(path)) {
-      reasons.push(`there is no ${path}`)
-      continue
-    }
-    try {
-      const library = addon.openLibrary(path)
-      const probe = await addon.probe(library, libraryPath)
-      if (probe.reason === null || (purpose === 'build' && probe.canBuild)) {
-        return {
-          addon,
-          library,
-          path,
-          probe,
-          others: paths.slice(i + 1).filter((other) => existsSync(other)),
-        }
-      }
-      reasons.push(probe.reason)
-      if (probe.fault !== null) faults.push(probe.fault)
-    } catch (error) {
-      reasons.push((error as Error).message)
-    }
-  }
-  throw unavailable(name, reasons.join('; '), remedy, faults)
+}
+
+/** Each with its full stop, but the last. */
+export function sentences(texts: readonly string[]): string {
+  return texts.map((text) => text.replace(/[.]$/, '')).join('. ')
 }
