@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import type { Size } from '../models/levels.js'
+import type { DetectOptions } from '../options/detect.js'
 
 /** Parsers of command-line values; commander prints the option with their messages. */
 
@@ -12,6 +13,17 @@ export function parseNumber(text: string): number {
 export function parseInteger(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
   return Number(text)
+}
+
+/** Thresholds as `detect` takes them. */
+export type Thresholds = Pick<DetectOptions, 'scoreThreshold' | 'classThresholds'>
+
+/** `0.4` is the threshold of all classes, `person=0.6` that of one; several make a whole. */
+export function parseThreshold(text: string, others: Thresholds): Thresholds {
+  const at = text.lastIndexOf('=')
+  if (at < 0) return { ...others, scoreThreshold: parseNumber(text) }
+  const threshold = { [text.slice(0, at)]: parseNumber(text.slice(at + 1)) }
+  return { ...others, classThresholds: { ...others.classThresholds, ...threshold } }
 }
 
 /** `384x640` is 384 high and 640 wide; one number is both. */

@@ -3,6 +3,7 @@ import { EfficientDet } from '../efficientdet.js'
 import { bundledPath } from '../hub/bundled.js'
 import { Annotator } from './annotate.js'
 import { detectAll } from './detect.js'
+import { tellCircumstances, titleOf } from './detector.js'
 import { say, tell } from './output.js'
 
 export function addDemoCommand(program: Command): void {
@@ -14,8 +15,8 @@ export function addDemoCommand(program: Command): void {
       const annotator = await Annotator.open(out)
       if (!annotator.withText) tell('note: this machine has no fonts; boxes are drawn without labels.')
       await using detector = await EfficientDet.load('person')
-      tell(`EfficientDet-${detector.model.variant} "person" on ${detector.backend.description}`)
-      for (const { name, reason } of detector.backend.unavailable) tell(`${name} does not run: ${reason}`)
+      tell(titleOf(detector))
+      tellCircumstances(detector)
       await detectAll(detector, [bundledPath('person/person.jpg')], {}, annotator, false)
       say(
         '\nThe bundled model knows people only. COCO has 90 classes: "efficientdet pull d0" fetches its weights, then',

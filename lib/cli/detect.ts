@@ -1,30 +1,30 @@
 import { type Command, Option } from 'commander'
-import { BACKEND_NAMES, type BackendName } from '../backends/backend.js'
-import { EfficientDet } from '../efficientdet.js'
+import type { EfficientDet } from '../efficientdet.js'
 import { EfficientDetError } from '../errors.js'
-import type { Size } from '../models/levels.js'
 import type { DetectOptions } from '../options/detect.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
 import type { DetectionResult } from '../result.js'
 import { Annotator } from './annotate.js'
-import { parseInteger, parseNumber, parseSize } from './arguments.js'
-import { readLabels } from './label-file.js'
-import { say, tell, tellNotes } from './output.js'
+import { parseInteger, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
+import {
+  addDetectorOptions,
+  type DetectorFlags,
+  loadDetector,
+  tellCircumstances,
+  titleOf,
+} from './detector.js'
+import { interruptible } from './interrupt.js'
+import { say, tell } from './output.js'
 import { listPictures } from './pictures.js'
 import { ProgressBar } from './progress.js'
-import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+import { defined } from './weights-options.js'
 
-interface DetectFlags extends WeightsFlags {
-  readonly model: string
-  readonly backend: BackendName | 'auto'
-  readonly score: number
+interface DetectFlags extends DetectorFlags {
+  readonly score: Thresholds
   readonly iou: number
   readonly max: number
   readonly nms: NmsKind
   readonly classes?: string[]
-  readonly labels?: string
-  readonly size?: Size
-  readonly threads?: number
   readonly json: boolean
   readonly out?: string
 }
@@ -34,13 +34,15 @@ export function addDetectCommand(program: Command): void {
     .command('detect')
     .description('find objects in pictures')
     .argument('<picture...>', 'files, folders or glob patterns')
-    .option('--model <name>', 'person, a pulled name such as d0, or a weights file', 'person')
     .addOption(
-      new Option('--backend <name>', 'what runs the network')
-        .choices(['auto', ...BACKEND_NAMES])
-        .default('auto'),
+      new Option(
+        '--score <number>',
+        'scores must be above it, 0 to 1; person=0.6 for one class, as often as needed',
+      )
+        .argParser(parseThreshold)
+        .default({ scoreThreshold: 0.4 }, '0.4'),
     )
-    .option('--score <number>', 'least score, 0 to 1', parseNumber, 0.4)
+    .option('--classes <names...>', 'only these classes, by name or number')
     .option('--iou <number>', 'overlap from which the worse of two boxes is dropped', parseNumber, 0.5)
     .option('--max <n>', 'most detections per picture', parseInteger, 100)
     .addOption(
@@ -48,44 +50,31 @@ export function addDetectCommand(program: Command): void {
         .choices(NMS_KINDS)
         .default('class'),
     )
-    .option('--classes <names...>', 'only these classes, by name')
-    .option('--labels <file>', 'one class name per line')
-    .option('--size <HxW>', "height and width of the network's input (default: the model's own)", parseSize)
-    .option('--threads <n>', 'threads of computation on the CPU', parseInteger)
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there')
-  addWeightsOptions(command).action(detect)
+  addDetectorOptions(command).action(detect)
 }
 
 async function detect(args: readonly string[], flags: DetectFlags): Promise<void> {
   const pictures = await listPictures(args)
   const annotator = flags.out === undefined ? null : await Annotator.open(flags.out)
   if (annotator?.withText === false) tell('note: this machine has no fonts; boxes are drawn without labels.')
-  await using detector = await EfficientDet.load(flags.model, {
-    backend: flags.backend,
-    ...weightsOptionsOf(flags),
-    ...defined({
-      size: flags.size,
-      threads: flags.threads,
-      labels: flags.labels === undefined ? undefined : await readLabels(flags.labels),
-    }),
+  await interruptible(async (signal) => {
+    await using detector = await loadDetector(flags, { signal })
+    if (!flags.json) {
+      tell(titleOf(detector))
+      tellCircumstances(detector)
+    }
+    const options: DetectOptions = {
+      ...flags.score,
+      iouThreshold: flags.iou,
+      maxDetections: flags.max,
+      nms: flags.nms,
+      ...defined({ classes: flags.classes }),
+      signal,
+    }
+    await detectAll(detector, pictures, options, annotator, flags.json)
   })
-  if (!flags.json) {
-    tellNotes(detector.model.notes)
-    const { height, width } = detector.model.size
-    tell(
-      `EfficientDet-${detector.model.variant} on ${detector.backend.description}, input ${height} high × ${width} wide`,
-    )
-    for (const { name, reason } of detector.backend.unavailable) tell(`${name} does not run: ${reason}`)
-  }
-  const options: DetectOptions = {
-    scoreThreshold: flags.score,
-    iouThreshold: flags.iou,
-    maxDetections: flags.max,
-    nms: flags.nms,
-    ...defined({ classes: flags.classes }),
-  }
-  await detectAll(detector, pictures, options, annotator, flags.json)
 }
 
 /** Detects in one picture after another; reports bad ones and goes on. */
@@ -105,20 +94,23 @@ export async function detectAll(
     progress.step()
   }
   const onError = (error: EfficientDetError, source: unknown) => fail(error, String(source))
-  for await (const result of detector.stream(pictures, { ...options, onError })) {
-    const picture = result.source!
-    try {
-      const annotated = (await annotator?.write(picture, result)) ?? null
-      progress.above(() =>
-        say(json ? JSON.stringify({ ...result.toJSON(), annotated }) : table(result, annotated)),
-      )
-      progress.step()
-    } catch (error) {
-      if (!(error instanceof EfficientDetError)) throw error
-      fail(error, picture)
+  try {
+    for await (const result of detector.stream(pictures, { ...options, onError })) {
+      const picture = result.source!
+      try {
+        const annotated = (await annotator?.write(picture, result)) ?? null
+        progress.above(() =>
+          say(json ? JSON.stringify({ ...result.toJSON(), annotated }) : table(result, annotated)),
+        )
+        progress.step()
+      } catch (error) {
+        if (!(error instanceof EfficientDetError)) throw error
+        fail(error, picture)
+      }
     }
+  } finally {
+    progress.end()
   }
-  progress.end()
 }
 
 function table(result: DetectionResult, annotated: string | null): string {

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { EfficientDetError } from '../errors.js'
 import { VERSION } from '../version.js'
+import { addBenchCommand } from './bench.js'
 import { addBuildCommand } from './build.js'
 import { addConvertCommand } from './convert.js'
 import { addDemoCommand } from './demo.js'
@@ -26,6 +27,7 @@ addConvertCommand(program)
 addExportCommand(program)
 addBuildCommand(program)
 addInspectCommand(program)
+addBenchCommand(program)
 addPullCommand(program)
 addDoctorCommand(program)
 

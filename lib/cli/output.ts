@@ -21,6 +21,10 @@ export function tellNotes(notes: readonly string[]): void {
 /** A title and a table of names and facts below it. */
 export function sayFacts(title: string, facts: Readonly<Record<string, string>>): void {
   say(title)
+  sayTable(facts)
+}
+
+export function sayTable(facts: Readonly<Record<string, string>>): void {
   const width = Math.max(...Object.keys(facts).map((name) => name.length))
   for (const [name, fact] of Object.entries(facts)) say(`  ${name.padEnd(width)}  ${fact}`)
 }

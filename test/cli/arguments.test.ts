@@ -7,10 +7,33 @@ import {
   parseRatios,
   parseScales,
   parseSize,
+  parseThreshold,
+  type Thresholds,
 } from '#lib/cli/arguments.js'
 
 const THIRD = 2 ** (1 / 3)
 const TWO_THIRDS = 2 ** (2 / 3)
+
+describe('score thresholds', () => {
+  const parse = (...texts: string[]) =>
+    texts.reduce<Thresholds>((others, text) => parseThreshold(text, others), { scoreThreshold: 0.4 })
+
+  it('are one for all classes, and others for some', () => {
+    expect(parse('0.3')).toEqual({ scoreThreshold: 0.3 })
+    expect(parse('person=0.6', 'traffic light=.2')).toEqual({
+      scoreThreshold: 0.4,
+      classThresholds: { person: 0.6, 'traffic light': 0.2 },
+    })
+    expect(parse('a=b=1', '0.1', '0', '17=0.5')).toEqual({
+      scoreThreshold: 0,
+      classThresholds: { 'a=b': 1, 17: 0.5 },
+    })
+  })
+
+  it.each(['person=', 'person=x', '=', 'x', '', '0.3=person'])('are numbers, unlike %j', (text) => {
+    expect(() => parse(text)).toThrow(InvalidArgumentError)
+  })
+})
 
 describe('anchor ratios (case 5)', () => {
   it.each([

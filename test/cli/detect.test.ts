@@ -1,10 +1,14 @@
+import { spawn } from 'node:child_process'
 import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DetectionResult } from '#lib/index.js'
+import { buildBegins, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, jsonLines, PERSON } from '../helpers/cli.js'
+import { efficientdet, jsonLines, MAIN, PERSON } from '../helpers/cli.js'
+import { emptyCache } from '../helpers/mirror.js'
+import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 
 /** A line of `--json`. */
 type Line = Pick<DetectionResult, 'width' | 'height' | 'pages' | 'detections' | 'timings' | 'backend'> & {
@@ -142,6 +146,66 @@ describe('detect', () => {
     expect(sized.stderr).toMatch(/1 thread, input 256 high × 384 wide/)
     expect(misnamed).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "person"\?/) })
     expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
+  })
+})
+
+describe('detect --score', () => {
+  const found = async (...args: string[]) => {
+    const run = await efficientdet(['detect', PERSON, '--json', ...args])
+    return run.code === 0 ? jsonLines<Line>(run)[0].detections.length : run.stderr
+  }
+
+  it('is for all classes, or for one of them', async () => {
+    expect(await Promise.all([found(), found('--score', '0.99'), found('--score', 'person=0.99')])).toEqual([
+      1, 0, 0,
+    ])
+    const [own, other, unknown] = await Promise.all([
+      found('--score', '0.99', '--score', 'person=0.5'),
+      found('--score', '0=0.99', '--classes', '0'),
+      found('--score', 'persn=0.99'),
+    ])
+    expect([own, other]).toEqual([1, 0])
+    expect(unknown).toMatch(
+      /a name in classThresholds is "persn".*did you mean "person"\?.*\[ERR_INVALID_OPTION\]/,
+    )
+  })
+})
+
+describe.skipIf(!hasNative)('detect on a GPU', () => {
+  const TENSORRT = ['--backend', 'tensorrt', '--backend-library', FAKE_BACKEND, '--size', '64']
+
+  it('tells the GPU and its backend', async () => {
+    await emptyCache()
+    const { code, stdout, stderr } = await efficientdet(['detect', PERSON, ...TENSORRT])
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^EfficientDet-lite0 on fake backend 1\.0: .*, input 64 high × 64 wide\n$/,
+      ),
+    })
+    expect(stdout).toMatch(/person\.jpg {2}640×424 {2}\d+ detections?/)
+  })
+
+  it('builds the engine first, which Ctrl-C ends without a trace', async () => {
+    const cache = await emptyCache()
+    const child = spawn(process.execPath, [MAIN, 'detect', PERSON, ...TENSORRT], {
+      env: { ...process.env, FAKE_BACKEND: 'step=100000' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
+    await buildBegins()
+    child.kill('SIGINT')
+    expect(await exited).toEqual({ code: 130, signal: null })
+    expect(output).toBe('')
+    expect(await kept(cache)).toEqual({ engines: [], others: [] })
+  })
+
+  it('says that there is no such GPU', async () => {
+    const { code, stderr } = await efficientdet(['detect', PERSON, ...TENSORRT, '--device', '3'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: device is 3; there are 1 here/)
   })
 })
 

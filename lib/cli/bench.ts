@@ -1,0 +1,154 @@
+import { cpus } from 'node:os'
+import { type Command, Option } from 'commander'
+import type { EfficientDet } from '../efficientdet.js'
+import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import { bundledPath } from '../hub/bundled.js'
+import { checkInteger } from '../options/checks.js'
+import type { DetectionResult, Timings } from '../result.js'
+import { VERSION } from '../version.js'
+import { parseInteger } from './arguments.js'
+import {
+  addDetectorOptions,
+  type DetectorFlags,
+  loadDetector,
+  tellCircumstances,
+  titleOf,
+} from './detector.js'
+import { interruptible } from './interrupt.js'
+import { say, sayTable } from './output.js'
+import { ProgressBar } from './progress.js'
+import { defined } from './weights-options.js'
+
+interface BenchFlags extends DetectorFlags {
+  readonly runs: number
+  readonly warmUp: number
+  readonly concurrency: number
+  readonly maxBatch?: number
+  readonly precision?: EnginePrecision
+  readonly json: boolean
+}
+
+export function addBenchCommand(program: Command): void {
+  const command = program
+    .command('bench')
+    .description('time detection in a picture, stage by stage, on this machine')
+    .argument('[picture]', 'a picture file (default: the bundled photograph)')
+    .option('--runs <n>', 'calls that are timed', parseInteger, 100)
+    .option('--warm-up <n>', 'calls before them', parseInteger, 10)
+    .option('--concurrency <n>', 'calls at a time; a GPU works on several together', parseInteger, 1)
+    .option('--max-batch <n>', 'calls that a GPU works on together at most (default: 8)', parseInteger)
+    .addOption(
+      new Option('--precision <type>', 'of the engine that is built for a GPU (default: fp16)').choices(
+        ENGINE_PRECISIONS,
+      ),
+    )
+    .option('--json', 'as JSON', false)
+  addDetectorOptions(command).action((picture: string | undefined, flags: BenchFlags) =>
+    interruptible((signal) => bench(picture ?? bundledPath('person/person.jpg'), flags, signal)),
+  )
+}
+
+async function bench(picture: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
+  const runs = checkInteger('--runs', flags.runs, 1, 1_000_000)
+  const concurrency = checkInteger('--concurrency', flags.concurrency, 1, 10_000)
+  await using detector = await loadDetector(flags, {
+    ...defined({ maxBatchSize: flags.maxBatch }),
+    engine: defined({ precision: flags.precision }),
+    maxPending: concurrency,
+    signal,
+  })
+  if (!flags.json) {
+    tellCircumstances(detector)
+    say(titleOf(detector))
+  }
+  const progress = new ProgressBar(flags.warmUp + runs, 'calls')
+  const detect = async () => {
+    const result = await detector.detect(picture, { signal })
+    progress.step()
+    return result
+  }
+  let results: DetectionResult[]
+  let seconds: number
+  try {
+    await repeat(flags.warmUp, concurrency, detect)
+    const start = performance.now()
+    results = await repeat(runs, concurrency, detect)
+    seconds = (performance.now() - start) / 1000
+  } finally {
+    progress.end()
+  }
+  const report = reportOf(detector, results, { ...flags, seconds })
+  if (flags.json) say(JSON.stringify(report, null, 2))
+  else sayReport(report)
+}
+
+/** Calls something a number of times, so many at a time. */
+async function repeat<T>(times: number, concurrency: number, call: () => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  let left = times
+  const lane = async () => {
+    while (left-- > 0) results.push(await call())
+  }
+  await Promise.all(Array.from({ length: concurrency }, lane))
+  return results
+}
+
+const STAGES = ['total', 'decode', 'queue', 'preprocess', 'network', 'postprocess'] as const
+
+type Report = ReturnType<typeof reportOf>
+
+function reportOf(
+  { model, backend }: EfficientDet,
+  results: readonly DetectionResult[],
+  { runs, warmUp, concurrency, seconds }: BenchFlags & { readonly seconds: number },
+) {
+  const [{ source, width, height }] = results
+  const processors = cpus()
+  return {
+    model: { variant: model.variant, classes: model.classes, size: model.size },
+    backend: { name: backend.name, description: backend.description },
+    picture: { source, width, height },
+    runs,
+    warmUp,
+    concurrency,
+    picturesPerSecond: runs / seconds,
+    milliseconds: Object.fromEntries(
+      STAGES.map((stage) => [stage, quantiles(results.map(({ timings }) => timings[stage]))]),
+    ) as Record<keyof Timings, Quantiles>,
+    version: VERSION,
+    machine: `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}, ${process.platform} ${process.arch}`,
+    node: process.versions.node,
+    date: new Date().toISOString(),
+  }
+}
+
+interface Quantiles {
+  readonly median: number
+  readonly p95: number
+  readonly p99: number
+}
+
+/** Each is a value that was measured: the least that so many of all are not above. */
+function quantiles(values: readonly number[]): Quantiles {
+  const ascending = [...values].sort((a, b) => a - b)
+  const at = (part: number) => ascending[Math.ceil(part * ascending.length) - 1]
+  return { median: at(0.5), p95: at(0.95), p99: at(0.99) }
+}
+
+function sayReport(report: Report): void {
+  const { picture, runs, warmUp, concurrency, milliseconds, machine, node, date, version } = report
+  sayTable({
+    picture: `${picture.source}, ${picture.width}×${picture.height}`,
+    calls: `${runs} after ${warmUp} to warm up, ${concurrency} at a time`,
+    machine,
+    versions: `efficientdet-trt ${version}, Node ${node}`,
+    date: date.slice(0, 10),
+  })
+  say(`\n  ${'ms'.padEnd(11)}${['median', 'p95', 'p99'].map((name) => name.padStart(10)).join('')}`)
+  for (const stage of STAGES) {
+    const { median, p95, p99 } = milliseconds[stage]
+    const columns = [median, p95, p99].map((value) => value.toFixed(2).padStart(10))
+    say(`  ${stage.padEnd(11)}${columns.join('')}`)
+  }
+  say(`\n  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
+}

@@ -1,0 +1,74 @@
+import { type Command, Option } from 'commander'
+import { BACKEND_NAMES, type BackendName } from '../backends/backend.js'
+import { EfficientDet } from '../efficientdet.js'
+import type { Size } from '../models/levels.js'
+import type { LoadOptions } from '../options/load.js'
+import { parseInteger, parseSize } from './arguments.js'
+import { readLabels } from './label-file.js'
+import { tell, tellNotes } from './output.js'
+import { PhaseBar } from './phase-bar.js'
+import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+
+/** The options that tell which model runs, and on what. */
+export interface DetectorFlags extends WeightsFlags {
+  readonly model: string
+  readonly backend: BackendName | 'auto'
+  readonly labels?: string
+  readonly size?: Size
+  readonly threads?: number
+  readonly device?: number
+  readonly libraryPath?: string
+  readonly backendLibrary?: string
+}
+
+export function addDetectorOptions(command: Command): Command {
+  command
+    .option('--model <name>', 'person, a pulled name such as d0, a weights file or an engine file', 'person')
+    .addOption(
+      new Option('--backend <name>', 'what runs the network')
+        .choices(['auto', ...BACKEND_NAMES])
+        .default('auto'),
+    )
+    .option('--labels <file>', 'one class name per line')
+    .option('--size <HxW>', "height and width of the network's input (default: the model's own)", parseSize)
+    .option('--threads <n>', 'threads of computation on the CPU', parseInteger)
+    .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
+    .option('--library-path <folder>', "the folder of TensorRT's libraries")
+    .option('--backend-library <file>', "the GPU backend's library (default: beside the addon)")
+  return addWeightsOptions(command)
+}
+
+/** Loads the model, which may take a GPU minutes the first time: a bar tells how far it is. */
+export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Promise<EfficientDet> {
+  const bar = new PhaseBar()
+  try {
+    return await EfficientDet.load(flags.model, {
+      backend: flags.backend,
+      ...weightsOptionsOf(flags),
+      ...defined({
+        labels: flags.labels === undefined ? undefined : await readLabels(flags.labels),
+        size: flags.size,
+        threads: flags.threads,
+        devices: flags.device === undefined ? undefined : [flags.device],
+        backendLibrary: flags.backendLibrary,
+      }),
+      ...more,
+      engine: { ...more.engine, ...defined({ libraryPath: flags.libraryPath }) },
+      onProgress: ({ stage, fraction }) => bar.show(fraction, stage),
+    })
+  } finally {
+    bar.end()
+  }
+}
+
+/** What runs, and on what. */
+export function titleOf({ model, backend }: EfficientDet): string {
+  const { height, width } = model.size
+  return `EfficientDet-${model.variant} on ${backend.description}, input ${height} high × ${width} wide`
+}
+
+/** What was assumed about the weights, and why nothing faster runs them. */
+export function tellCircumstances({ model, backend }: EfficientDet): void {
+  tellNotes(model.notes)
+  for (const { name, reason } of backend.unavailable) tell(`${name} does not run: ${reason}`)
+}
