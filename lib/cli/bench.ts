@@ -106,7 +106,7 @@ function reportOf(
   const processors = cpus()
   return {
     model: { variant: model.variant, classes: model.classes, size: model.size },
-    backend: { name: backend.name, description: backend.description },
+    backend: { name: backend.name, description: backend.description, gpus: backend.gpus },
     picture: { source, width, height },
     runs,
     warmUp,

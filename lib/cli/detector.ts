@@ -19,6 +19,7 @@ export interface DetectorFlags extends WeightsFlags {
   readonly device?: number
   readonly libraryPath?: string
   readonly backendLibrary?: string
+  readonly selfTest: boolean
 }
 
 export function addDetectorOptions(command: Command): Command {
@@ -33,6 +34,7 @@ export function addDetectorOptions(command: Command): Command {
     .option('--size <HxW>', "height and width of the network's input (default: the model's own)", parseSize)
     .option('--threads <n>', 'threads of computation on the CPU', parseInteger)
     .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
+    .option('--no-self-test', "load an engine without comparing its answers with the CPU's")
     .option('--library-path <folder>', "the folder of TensorRT's libraries")
     .option('--backend-library <file>', "the GPU backend's library (default: beside the addon)")
   return addWeightsOptions(command)
@@ -53,7 +55,7 @@ export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Pro
         backendLibrary: flags.backendLibrary,
       }),
       ...more,
-      engine: { ...more.engine, ...defined({ libraryPath: flags.libraryPath }) },
+      engine: { ...more.engine, ...defined({ libraryPath: flags.libraryPath }), selfTest: flags.selfTest },
       onProgress: ({ stage, fraction }) => bar.show(fraction, stage),
     })
   } finally {

@@ -118,12 +118,13 @@ describe('bench', () => {
       'fp32',
       '--json',
     ]
-    const gpu = ['--backend', 'tensorrt', '--backend-library', FAKE_BACKEND, '--size', '64']
+    const gpu = ['--backend', 'tensorrt', '--backend-library', FAKE_BACKEND, '--size', '64', '--no-self-test']
     const { code, stdout, stderr } = await efficientdet([...args, ...gpu])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const { backend }: Report = JSON.parse(stdout)
     expect(backend).toMatchObject({
       name: 'tensorrt',
+      gpus: [{ device: 0, precision: 'fp32', maxBatch: 2 }],
       description: expect.stringMatching(/^fake backend 1\.0: /),
     })
   })

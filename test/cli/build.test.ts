@@ -114,7 +114,7 @@ describe.skipIf(!hasNative)('build', () => {
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
     [['--library-path', ''], /libraryPath is ""; expected a path/],
     [['--workspace', '0'], /workspace is 0; expected a whole number from 1/],
-    [['--backend-library', '/nowhere/x.so'], /there is no \/nowhere\/x\.so/],
+    [['--backend-library', '/nowhere/x.so'], /There is no \/nowhere\/x\.so\./],
   ])('refuses %j', async (options, message) => {
     const cache = await emptyCache()
     const { code, stderr } = await efficientdet([...BUILD, ...options])

@@ -172,7 +172,15 @@ describe('detect --score', () => {
 })
 
 describe.skipIf(!hasNative)('detect on a GPU', () => {
-  const TENSORRT = ['--backend', 'tensorrt', '--backend-library', FAKE_BACKEND, '--size', '64']
+  const TENSORRT = [
+    '--backend',
+    'tensorrt',
+    '--backend-library',
+    FAKE_BACKEND,
+    '--size',
+    '64',
+    '--no-self-test',
+  ]
 
   it('tells the GPU and its backend', async () => {
     await emptyCache()
@@ -200,6 +208,13 @@ describe.skipIf(!hasNative)('detect on a GPU', () => {
     expect(await exited).toEqual({ code: 130, signal: null })
     expect(output).toBe('')
     expect(await kept(cache)).toEqual({ engines: [], others: [] })
+  })
+
+  it('does not use an engine whose answers are wrong', async () => {
+    await emptyCache()
+    const { code, stderr } = await efficientdet(['detect', PERSON, ...TENSORRT.slice(0, -1)])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: The engine answers wrongly and is not used: .*\[ERR_ENGINE\]\n$/)
   })
 
   it('says that there is no such GPU', async () => {
