@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { EfficientDetError } from '../errors.js'
 import { decode } from '../image/decode.js'
 import type { Frame } from '../image/frame.js'
 import { loadSharp } from '../image/sharp.js'
@@ -12,7 +13,13 @@ import { packageFile } from '../package-file.js'
  */
 export async function testFrames(): Promise<readonly Frame[]> {
   const path = fileURLToPath(packageFile('../../models/person/person.jpg', import.meta.url))
-  const sharp = await loadSharp()
+  const sharp = await loadSharp().catch((cause: Error) => {
+    throw new EfficientDetError(
+      'ERR_IMAGE',
+      'Engines are tested with a photograph, for which the package sharp is needed, and it cannot be loaded here. Install it (npm install sharp), or load with engine.selfTest: false.',
+      { cause },
+    )
+  })
   const pictures = [sharp(path), sharp(path).flop(), sharp(path).flip()]
   return Promise.all(pictures.map(async (picture) => (await decode(picture, 'The test picture', 1e6)).frame))
 }

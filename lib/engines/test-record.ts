@@ -11,14 +11,16 @@ import { REFERENCES, type SelfTestFigures } from './self-test.js'
 /** What a test was made of: with all of it the same, the answers are. */
 export interface TestFacts {
   readonly planSha256: string
+  /** Number of the GPU: of two that are alike, one may be broken. */
+  readonly device: number
+  readonly name: string
+  readonly computeCapability: string
   readonly backend: string
   readonly libraryVersion: string
   readonly cudaVersion: string
   readonly driverVersion: string
-  readonly gpu: string
-  readonly computeCapability: string
-  readonly slots: number
   readonly maxBatch: number
+  readonly contexts: number
 }
 
 /** A test that was passed. */

@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cpu } from '#lib/backends/cpu/cpu.js'
 import { unavailable } from '#lib/backends/unavailable.js'
+import { agreementOf, COMPARED as OF_TESTS } from '#lib/engines/agreement.js'
 import { enginesFolder } from '#lib/engines/cache.js'
 import { testFrames } from '#lib/engines/test-frames.js'
 import { buildEngine, EfficientDet, type EfficientDetError, type LoadOptions } from '#lib/index.js'
 import { kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
+import { EMULATED, engineThatKnows, hasEmulated } from '../helpers/emulated.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 import { program } from '../helpers/programs.js'
@@ -124,7 +126,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await tested()
     const names = await readdir(enginesFolder())
     const [record] = names.filter((name) => name.endsWith('.tested'))
-    await writeFile(join(enginesFolder(), record), '{"figures":{}}')
+    await writeFile(join(enginesFolder(), record), '{"figures":{},"withWeights":true}')
     expect(await tested()).toMatchObject({ remembered: false })
     expect(await tested()).toMatchObject({ remembered: true })
   })
@@ -171,10 +173,8 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await behave('devices=2')
     const open = vi.spyOn(cpu, 'open')
     await using detector = await load({ devices: [0, 1], maxBatchSize: 1 })
-    expect(detector.backend.gpus.map(({ device, selfTest }) => [device, selfTest?.compared])).toEqual([
-      [0, 4],
-      [1, 4],
-    ])
+    const reports = detector.backend.gpus.map(({ device, selfTest }) => ({ device, ...selfTest }))
+    expect(reports).toMatchObject([0, 1].map((device) => ({ device, compared: 4, remembered: false })))
     expect(open).toHaveBeenCalledTimes(1)
   })
 
@@ -220,6 +220,28 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
       /^ERR_INFERENCE The backend did not answer a batch of the engine's self-test within 500 ms/,
     )
     expect(code).toBe(3)
+  })
+})
+
+describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', () => {
+  it('passes the self-test, and answers as the CPU does', async () => {
+    await emptyCache()
+    const frames = await testFrames()
+    const path = await engineThatKnows(frames, { side: 64, maxBatch: 4 })
+    const engine = { ...EMULATED.engine, selfTest: true }
+    await using gpu = await EfficientDet.load(path, { ...EMULATED, engine })
+    expect(gpu.backend.gpus[0].selfTest).toMatchObject({
+      against: 'itself',
+      compared: 2 * (1 + 1 + 2 + 2 + 4 + 3),
+      scoreDifference: 0,
+    })
+    await using onCpu = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    for (const frame of frames) {
+      const [a, b] = [await gpu.detect(frame, OF_TESTS), await onCpu.detect(frame, OF_TESTS)]
+      const { scoreDifference, overlap } = agreementOf(a.packed, b.packed)
+      expect(scoreDifference).toBeLessThan(1e-6)
+      expect(overlap).toBeGreaterThan(0.9999)
+    }
   })
 })
 

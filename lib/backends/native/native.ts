@@ -174,38 +174,19 @@ async function tested(
   engine: NativeEngine,
   { probe }: NativeLibrary,
   { header, planSha256, expected }: Plan,
-  {
-    name,
-    computeCapability,
-    backend,
-    libraryVersion,
-    buckets,
-    maxBatch,
-    contexts,
-  }: Omit<GpuReport, 'selfTest'>,
+  gpu: Omit<GpuReport, 'selfTest'>,
   { inferenceDeadline, signal, onStage }: OpenRequest,
 ): Promise<SelfTestReport> {
+  const { device, name, computeCapability, backend, libraryVersion, maxBatch, contexts } = gpu
   const { cudaVersion, driverVersion } = probe
-  const facts =
-    planSha256 === null
-      ? null
-      : {
-          planSha256,
-          backend,
-          libraryVersion,
-          cudaVersion,
-          driverVersion,
-          gpu: name,
-          computeCapability,
-          slots: contexts,
-          maxBatch,
-        }
+  const use = { device, name, computeCapability, backend, libraryVersion, cudaVersion, driverVersion }
+  const facts = planSha256 === null ? null : { planSha256, ...use, maxBatch, contexts }
   const record = facts === null ? null : await findTestRecord(facts)
   const withWeights = expected !== null
   if (record !== null && (record.withWeights || !withWeights)) return { ...record.figures, remembered: true }
   const figures = await selfTest(engine, {
     spec: header.spec,
-    buckets,
+    buckets: gpu.buckets,
     maxBatch,
     slots: contexts,
     expected: expected ?? (() => Promise.resolve(null)),

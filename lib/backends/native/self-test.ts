@@ -121,7 +121,8 @@ export async function cpuAnswers(request: OpenRequest): Promise<readonly Answer[
       }
       return answers
     } finally {
-      await engine.close()
+      const closed = engine.close()
+      if (!signal?.aborted) await closed
     }
   } catch (error) {
     // Not installed, or not enough memory: then the engine is compared with itself.
