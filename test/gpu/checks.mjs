@@ -60,7 +60,8 @@ async function agreement(name, model, precision) {
     worst.box <= (limits.box ?? Infinity) &&
     worst.score <= (limits.score ?? Infinity) &&
     worst.iou >= (limits.iou ?? 0)
-  return { check: `${name} ${precision} agrees with the CPU`, passed, detections, worst }
+  const { selfTest } = gpu.backend.gpus[0]
+  return { check: `${name} ${precision} agrees with the CPU`, passed, detections, worst, selfTest }
 }
 
 /** Memory of the process over many frames of changing size. */
