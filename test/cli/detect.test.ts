@@ -147,6 +147,24 @@ describe('detect', () => {
     expect(misnamed).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "person"\?/) })
     expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
   })
+
+  it('ends with Ctrl-C, after the pictures that were done', async () => {
+    const folder = await temporaryFolder()
+    const names = Array.from({ length: 300 }, (_, i) => `${i}.jpg`)
+    await Promise.all(names.map((name) => symlink(PERSON, join(folder, name))))
+    const child = spawn(process.execPath, [MAIN, 'detect', folder, '--json', '--backend', 'cpu'])
+    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
+    let output = ''
+    for await (const text of child.stdout) {
+      output += text
+      // A second one would end the process as it is.
+      if (!child.killed) child.kill('SIGINT')
+    }
+    expect(await exited).toEqual({ code: 130, signal: null })
+    const lines = output.trimEnd().split('\n')
+    expect(lines.length).toBeLessThan(names.length)
+    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ width: 640 })
+  })
 })
 
 describe('detect --score', () => {
