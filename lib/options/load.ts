@@ -32,7 +32,7 @@ export interface LoadOptions extends WeightsOptions {
   readonly inferenceDeadline?: number
   /** Path of the GPU backend's library. Defaults to those beside the addon. */
   readonly backendLibrary?: string
-  /** How TensorRT's engine is built, and by what; of an engine file only `libraryPath` counts. */
+  /** How TensorRT's engine is built, and by what; for an engine file only `libraryPath` and `selfTest` count. */
   readonly engine?: Omit<EngineOptions, 'device'>
   /** Numbers of the GPUs that share the calls, 0…15, as `efficientdet doctor` lists them. Defaults to the first. */
   readonly devices?: readonly number[]
