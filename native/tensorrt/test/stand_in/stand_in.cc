@@ -43,8 +43,8 @@ struct Description {
 };
 
 constexpr int64_t kSamples = 1021;
-/** How far an input may be from the one it is taken for: less than one of 255 greys, and more than float16 rounds. */
-constexpr float kTolerance = 0.01f;
+/** How far an input may be from the one it is taken for: half of one of 255 greys, and more than float16 rounds. */
+constexpr float kTolerance = 0.004f;
 
 struct Tensor {
   const char *name;
