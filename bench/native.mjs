@@ -18,6 +18,7 @@ const frames = Array.from({ length: FRAMES }, () => ({
   width: WIDTH,
   height: HEIGHT,
 }))
+const tiny = { data: new Uint8Array(64 * 64 * 3), format: 'rgb', width: 64, height: 64 }
 let taken = 0
 const nextFrame = () => frames[taken++ % FRAMES]
 
@@ -35,6 +36,8 @@ const copy = new Uint8Array(WIDTH * HEIGHT * 3)
 for (const [name, next] of [
   ['a new frame each time', nextFrame],
   ['one frame, in the cache', () => frames[0]],
+  // Of which nearly all is the way there and back: copies are made by two threads and may be faster than a plain one.
+  ['a frame of 64×64', () => tiny],
 ]) {
   const inBackend = []
   const [calls, copies] = await measurePairs(
