@@ -31,20 +31,22 @@ export interface BuiltEngine {
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
- *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_OUTPUT; ERR_ENGINE, with what
- *   TensorRT said as `details.log`; the signal's reason
+ *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_OUTPUT; ERR_IMAGE or
+ *   ERR_PACKAGE_FILE where the self-test's pictures cannot be read; ERR_ENGINE, with what TensorRT said as
+ *   `details.log`; the signal's reason
  */
 export async function buildEngine(
   model: string,
   options: BuildOptions & Cancellable = {},
 ): Promise<BuiltEngine> {
   const path = await resolveModel(checkPath('model', model))
-  const { engine, backendLibrary, output, ...request } = checkBuildOptions(options)
-  const { family, libraryPath } = engine
+  const { backendLibrary, output, ...settings } = checkBuildOptions(options)
+  const request = { ...settings, path }
+  const { family, libraryPath } = request.engine
   request.signal?.throwIfAborted()
   const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
-  const graph = await nativeGraph({ ...request, path, engine, onStage: () => {} })
-  const built = await buildNative(native, graph, { ...request, engine })
+  const graph = await nativeGraph({ ...request, onStage: () => {} })
+  const built = await buildNative(native, graph, request)
   const { header, plan, cached, notKept } = built
   if (output !== null) await writeEngine(output, { header, plan })
   else if (notKept !== null) throw notKept

@@ -13,7 +13,7 @@ export {
   type InspectEngineOptions,
   inspectEngine,
 } from './engine-files.js'
-export type { Agreement } from './engines/agreement.js'
+export type { Agreement, Answer } from './engines/agreement.js'
 export type { EngineFault } from './engines/engine-error.js'
 export type { EngineHeader, EnginePrecision, EngineSettings, EngineTarget } from './engines/header.js'
 export type { EngineLayer } from './engines/layers.js'

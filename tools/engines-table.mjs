@@ -69,6 +69,8 @@ async function table() {
             targets: values.targets.split(','),
             precision,
             maxBatch: Number(batch),
+            // TensorRT's time and memory, without the CPU backend's.
+            selfTest: false,
           }
           const answer = await buildApart({ weights, output: join(folder, 'engine'), options }, folder)
           const cells =

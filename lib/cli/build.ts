@@ -5,6 +5,7 @@ import { capabilityName } from '../engines/key.js'
 import type { Size } from '../models/levels.js'
 import { FAMILIES, type Family } from '../options/engine.js'
 import { parseInteger, parseSize } from './arguments.js'
+import { selfTestOf } from './inspect.js'
 import { interruptible } from './interrupt.js'
 import { readLabels } from './label-file.js'
 import { say, tellNotes } from './output.js'
@@ -26,6 +27,7 @@ interface BuildFlags extends WeightsFlags {
   readonly hardwareCompatible: boolean
   readonly refuseUnfit: boolean
   readonly memoryCheck: boolean
+  readonly selfTest: boolean
   readonly labels?: string
   readonly out?: string
 }
@@ -53,6 +55,10 @@ export function addBuildCommand(program: Command): void {
     .option('--hardware-compatible', 'runs on other GPUs too, from Ampere on', false)
     .option('--refuse-unfit', 'fail over a damaged file in the cache instead of building it again', false)
     .option('--no-memory-check', 'try although memory seems too small')
+    .option(
+      '--no-self-test',
+      "leave out the CPU's answers, which the engine is compared with when it is loaded",
+    )
     .option('--labels <file>', 'one class name per line')
     .option('--library-path <folder>', "the folder of TensorRT's libraries")
     .option('--backend-library <file>', "the backend's library (default: beside the addon)")
@@ -61,7 +67,7 @@ export function addBuildCommand(program: Command): void {
 }
 
 async function build(model: string, flags: BuildFlags): Promise<void> {
-  const { precision, maxBatch, versionCompatible, hardwareCompatible, memoryCheck } = flags
+  const { precision, maxBatch, versionCompatible, hardwareCompatible, memoryCheck, selfTest } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const bar = new PhaseBar()
   const engine = await interruptible(async (signal) => {
@@ -86,6 +92,7 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
         hardwareCompatible,
         unfit: flags.refuseUnfit ? 'refuse' : 'rebuild',
         checkMemory: memoryCheck,
+        selfTest,
         onProgress: ({ fraction, phase }) => bar.show(fraction, phase),
         signal,
       })
@@ -100,7 +107,7 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
     `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${size.height} high × ${size.width} wide, ` +
       `batch up to ${maxBatch}, ${precision}, ${target.backend} ${target.libraryVersion}, ` +
       `${target.gpu === null ? 'compute capability' : `${target.gpu},`} ${capabilities}, ` +
-      `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}.`,
+      `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}; self-test: ${selfTestOf(engine.header)}.`,
   )
 }
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { type EngineInspection, inspectEngine } from '../engine-files.js'
-import { headerToJson } from '../engines/header.js'
+import { type EngineHeader, headerToJson } from '../engines/header.js'
 import { capabilityName } from '../engines/key.js'
+import type { Reference } from '../engines/self-test.js'
 import { parseInteger } from './arguments.js'
 import { say, sayFacts, tell } from './output.js'
 import { defined } from './weights-options.js'
@@ -30,8 +31,10 @@ export function addInspectCommand(program: Command): void {
 }
 
 function sayJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
-  const facts = { file, header: JSON.parse(headerToJson(header)), planBytes: bytes, layers, reason }
-  say(JSON.stringify(facts, null, 2))
+  // Of the answers, hundreds of numbers, only whether they are there.
+  const { answers, ...facts } = JSON.parse(headerToJson(header))
+  const selfTest: Reference = answers === null ? 'itself' : 'cpu'
+  say(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
 }
 
 function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {
@@ -48,6 +51,7 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
     workspace: settings.workspaceBytes === 0 ? "TensorRT's choice" : `${settings.workspaceBytes / 1e6} MB`,
     'optimisation level':
       settings.optimisationLevel < 0 ? "TensorRT's choice" : String(settings.optimisationLevel),
+    'self-test': selfTestOf(header),
     graph: `SHA-256 ${graph}`,
     plan: `${(bytes / 1e6).toFixed(1)} MB, its checksum is right`,
     ...(layers !== null && { layers: precisions(layers) }),
@@ -55,6 +59,13 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
   for (const note of notes) say(`  note: ${note}`)
   for (const { name, precision } of layers ?? []) say(`  ${(precision ?? '?').padEnd(5)} ${name}`)
   if (reason !== null) tell(`No layers are shown: ${reason}`)
+}
+
+/** What an engine is compared with when it is loaded. */
+export function selfTestOf({ answers }: EngineHeader): string {
+  return answers === null
+    ? 'compared with itself alone, for it has no answers of the CPU backend'
+    : "compared with the CPU backend's answers, which it has"
 }
 
 function compatibility({ versionCompatible, hardwareCompatible }: EngineInspection['header']['settings']) {

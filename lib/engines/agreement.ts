@@ -1,6 +1,7 @@
 import type { PackedDetections } from '../postprocess/detections.js'
 import { iou } from '../postprocess/nms.js'
 
+/** What was found in a picture, best first. */
 export type Answer = Pick<PackedDetections, 'boxes' | 'scores' | 'classIds'>
 
 /** How much two answers to one picture agree. */

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { EfficientDetError } from '../errors.js'
 import { cacheFolder } from '../hub/cache.js'
 import { PARTIAL, writeWhole } from '../whole-file.js'
+import type { Answer } from './agreement.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
 import { engineError, engineFault } from './engine-error.js'
-import { readEngine, writeEngine } from './engine-file.js'
-import type { EngineHeader } from './header.js'
+import { type EngineFile, readEngine, writeEngine } from './engine-file.js'
+import type { EngineHeader, EngineRecipe } from './header.js'
 import { differences, engineKey } from './key.js'
 import { type BuildProgress, rising } from './rising.js'
 
@@ -17,19 +18,22 @@ export type UnfitPolicy = (typeof UNFIT_POLICIES)[number]
 
 export interface CacheRequest {
   /** Of the engine that is wanted. */
-  readonly header: EngineHeader
+  readonly recipe: EngineRecipe
   readonly unfit: UnfitPolicy
   readonly signal: AbortSignal | undefined
   readonly onProgress: BuildProgress
   /** Builds the engine. Others measured what the timing cache says; it gives what they may use then. */
-  readonly build: (
-    timingCache: Uint8Array | null,
-    onProgress: BuildProgress,
-  ) => Promise<{ readonly plan: Uint8Array; readonly timingCache: Uint8Array }>
+  readonly build: (timingCache: Uint8Array | null, onProgress: BuildProgress) => Promise<Built>
 }
 
-export interface CachedEngine {
+/** What a build comes to. */
+export interface Built {
   readonly plan: Uint8Array
+  readonly answers: readonly Answer[] | null
+  readonly timingCache: Uint8Array
+}
+
+export interface CachedEngine extends EngineFile {
   /** SHA-256 of the plan, hexadecimal; null where the engine is not kept. */
   readonly planSha256: string | null
   /** Whether it was there already. */
@@ -41,20 +45,20 @@ export interface CachedEngine {
 }
 
 /**
- * The plan of an engine: from the cache folder, or built now and kept there. Whoever wants an engine that is being
+ * An engine: from the cache folder, or built now and kept there. Whoever wants an engine that is being
  * built waits for it and hears of its progress; a builder that ends early makes way for the next.
  *
  * @throws EfficientDetError ERR_ENGINE for an unfit file where those are refused; what `build` throws; the signal's reason
  */
 export async function cachedEngine(request: CacheRequest): Promise<CachedEngine> {
-  const { header, signal } = request
+  const { recipe, signal } = request
   let folder: string
   try {
     folder = enginesFolder()
   } catch (error) {
     return buildUnkept(request, error)
   }
-  const key = engineKey(header)
+  const key = engineKey(recipe)
   const path = join(folder, `${key}.engine`)
   const found = await find(path, request)
   if (found !== null) return found
@@ -87,22 +91,25 @@ async function buildUnkept(request: CacheRequest, reason: unknown): Promise<Cach
   if (!(reason instanceof EfficientDetError)) throw reason
   const lock = await lockBuilds('', request.signal, () => {})
   try {
-    const { plan } = await request.build(null, request.onProgress)
-    return { plan, planSha256: null, cached: false, path: null, notKept: reason }
+    const { plan, answers } = await request.build(null, request.onProgress)
+    const header = { ...request.recipe, answers }
+    return { header, plan, planSha256: null, cached: false, path: null, notKept: reason }
   } finally {
     await lock.release()
   }
 }
 
-async function find(path: string, { header, unfit, signal }: CacheRequest): Promise<CachedEngine | null> {
+async function find(path: string, { recipe, unfit, signal }: CacheRequest): Promise<CachedEngine | null> {
   const check = (found: EngineHeader) => {
-    const [difference] = differences(found, header)
+    const [difference] = differences(found, recipe)
     if (difference === undefined) return
     throw engineError(path, 'stale', `has ${difference}. Remove it, or let it be rebuilt.`)
   }
   try {
-    const { plan, planSha256 } = await readEngine(path, check, signal)
-    return { plan, planSha256, cached: true, path, notKept: null }
+    const { header: found, plan, planSha256 } = await readEngine(path, check, signal)
+    // Labels and notes are what they are now.
+    const header = { ...recipe, answers: found.answers }
+    return { header, plan, planSha256, cached: true, path, notKept: null }
   } catch (error) {
     const isAbsent = error instanceof EfficientDetError && error.code === 'ERR_MODEL_NOT_FOUND'
     if (isAbsent || (engineFault(error) !== null && unfit === 'rebuild')) return null
@@ -111,16 +118,17 @@ async function find(path: string, { header, unfit, signal }: CacheRequest): Prom
 }
 
 async function buildAndKeep(
-  { header, build }: CacheRequest,
+  { recipe, build }: CacheRequest,
   lock: BuildLock,
   { key, folder, path }: { readonly key: string; readonly folder: string; readonly path: string },
   onProgress: BuildProgress,
 ): Promise<CachedEngine> {
-  const timingPath = join(folder, timingCacheName(header))
-  const { plan, timingCache } = await build(await readTimingCache(timingPath), (progress) => {
+  const timingPath = join(folder, timingCacheName(recipe))
+  const { plan, answers, timingCache } = await build(await readTimingCache(timingPath), (progress) => {
     onProgress(progress)
     lock.tell({ key, ...progress })
   })
+  const header = { ...recipe, answers }
   try {
     await mkdir(folder, { recursive: true }).catch((cause: Error) => {
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
@@ -128,15 +136,15 @@ async function buildAndKeep(
     await removeAbandoned(folder)
     const planSha256 = await writeEngine(path, { header, plan })
     if (timingCache.length > 0) await writeWhole(timingPath, sha256(timingCache), timingCache)
-    return { plan, planSha256, cached: false, path, notKept: null }
+    return { header, plan, planSha256, cached: false, path, notKept: null }
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
-    return { plan, planSha256: null, cached: false, path, notKept: error }
+    return { header, plan, planSha256: null, cached: false, path, notKept: error }
   }
 }
 
 /** Timings hold for one library on one GPU. */
-function timingCacheName({ target }: EngineHeader): string {
+function timingCacheName({ target }: EngineRecipe): string {
   const { backend, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
   const facts = [backend, libraryVersion, cudaVersion, gpu ?? '', ...computeCapabilities].join('-')
   return `${facts.replace(/[^\w.-]+/g, '_')}.timing`

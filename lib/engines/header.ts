@@ -3,6 +3,8 @@ import { isAnchors, isLabels, isPadding, isPreprocessing, isRecord, isTexts } fr
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
 import { isVariantName, variant } from '../models/variants.js'
+import type { Answer } from './agreement.js'
+import { answersFromJson, answersToJson, isAnswersJson } from './answers.js'
 
 /**
  * How an engine computes. `fp32`, `fp16`, `bf16`: weights and activations are of this type. `tf32`: they are float32,
@@ -53,14 +55,20 @@ export interface EngineHeader {
   readonly size: Size
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
+  /** What the CPU backend finds in the self-test's pictures; null where it was not asked, or could not run. */
+  readonly answers: readonly Answer[] | null
 }
 
-/** The header as JSON: the variant is its name, all else is as it is. */
-export function headerToJson({ spec, ...header }: EngineHeader): string {
+/** What is known of an engine before it is built. */
+export type EngineRecipe = Omit<EngineHeader, 'answers'>
+
+/** The header as JSON: the variant is its name, answers are rounded, all else is as it is. */
+export function headerToJson({ spec, answers, ...header }: EngineHeader): string {
   const { variant, ...architecture } = spec.architecture
   return JSON.stringify({
     ...header,
     spec: { ...spec, architecture: { variant: variant.name, ...architecture } },
+    answers: answers && answersToJson(answers),
   })
 }
 
@@ -73,7 +81,7 @@ export function headerFromJson(json: string): EngineHeader | null {
     return null
   }
   if (!isRecord(value)) return null
-  const { packageVersion, target, settings, graph, size, notes } = value
+  const { packageVersion, target, settings, graph, size, notes, answers } = value
   const spec = specFrom(value.spec)
   const isWhole =
     typeof packageVersion === 'string' &&
@@ -83,7 +91,11 @@ export function headerFromJson(json: string): EngineHeader | null {
     /^[0-9a-f]{64}$/.test(graph) &&
     isSize(size) &&
     isTexts(notes)
-  return isWhole && spec !== null ? { packageVersion, target, settings, graph, spec, size, notes } : null
+  if (!isWhole || spec === null) return null
+  const recipe = { packageVersion, target, settings, graph, spec, size, notes }
+  if (answers === null) return { ...recipe, answers }
+  const isRight = isAnswersJson(answers, spec.architecture.classes)
+  return isRight ? { ...recipe, answers: answersFromJson(answers) } : null
 }
 
 function specFrom(value: unknown): ModelSpec | null {

@@ -84,7 +84,7 @@ export class Examination {
       'ERR_ENGINE',
       `The engine answers wrongly and is not used: ${this.#wrong} of ${this.#compared} answers differ from ${rival}. ` +
         `The worst, in slot ${slot}, in a batch of ${batch}, for frame ${place}: ${failure ?? describe(agreement!)} ` +
-        'Try another precision, optimisationLevel or version of TensorRT, and please report it; engine.selfTest: false loads the engine as it is.',
+        'Try another precision, optimisationLevel or version of TensorRT, and please report it; engine.selfTest: false (--no-self-test) loads the engine as it is.',
       {
         details: {
           fault: 'wrong',

@@ -7,7 +7,8 @@ import { packageFile } from '../package-file.js'
 
 /**
  * The pictures that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
- * that frames of a batch that change places are noticed: no power of two is a multiple of three.
+ * that frames of a batch that change places are noticed: no power of two is a multiple of three. Engine files have
+ * answers to them: whoever changes them gives layout.ts another VERSION.
  *
  * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle, ERR_IMAGE where sharp cannot be loaded
  */
@@ -16,7 +17,7 @@ export async function testFrames(): Promise<readonly Frame[]> {
   const sharp = await loadSharp().catch((cause: Error) => {
     throw new EfficientDetError(
       'ERR_IMAGE',
-      'Engines are tested with a photograph, for which the package sharp is needed, and it cannot be loaded here. Install it (npm install sharp), or load with engine.selfTest: false.',
+      'Engines are tested with a photograph, for which the package sharp is needed, and it cannot be loaded here. Install it (npm install sharp), or leave the test out: selfTest: false, --no-self-test.',
       { cause },
     )
   })

@@ -23,28 +23,21 @@ export interface TestFacts {
   readonly contexts: number
 }
 
-/** A test that was passed. */
-export interface TestRecord {
-  readonly figures: SelfTestFigures
-  /** Whether the weights were there to be compared with. Then no later load can know better. */
-  readonly withWeights: boolean
-}
-
-/** What is remembered of a test, in the folder of engines; null for nothing. */
-export async function findTestRecord(facts: TestFacts): Promise<TestRecord | null> {
+/** What a test showed that was passed, and is remembered in the folder of engines; null for none. */
+export async function findTestRecord(facts: TestFacts): Promise<SelfTestFigures | null> {
   try {
-    return recordFrom(JSON.parse(await readFile(pathOf(facts), 'utf8')))
+    return figuresFrom(JSON.parse(await readFile(pathOf(facts), 'utf8')))
   } catch {
     return null
   }
 }
 
 /** Remembers a test; where the folder cannot be written, the next load tests again. */
-export async function keepTestRecord(facts: TestFacts, record: TestRecord): Promise<void> {
+export async function keepTestRecord(facts: TestFacts, figures: SelfTestFigures): Promise<void> {
   try {
     const path = pathOf(facts)
     await mkdir(dirname(path), { recursive: true }).catch(() => {})
-    await writeWhole(path, Buffer.from(`${JSON.stringify({ ...facts, ...record })}\n`))
+    await writeWhole(path, Buffer.from(`${JSON.stringify({ ...facts, figures })}\n`))
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
   }
@@ -56,8 +49,8 @@ function pathOf(facts: TestFacts): string {
   return join(enginesFolder(), `${createHash('sha256').update(identity).digest('hex').slice(0, 40)}.tested`)
 }
 
-function recordFrom(value: unknown): TestRecord | null {
-  if (!isRecord(value) || !isRecord(value.figures) || typeof value.withWeights !== 'boolean') return null
+function figuresFrom(value: unknown): SelfTestFigures | null {
+  if (!isRecord(value) || !isRecord(value.figures)) return null
   const { against, compared, scoreDifference, overlap } = value.figures
   const reference = REFERENCES.find((name) => name === against)
   if (
@@ -68,8 +61,5 @@ function recordFrom(value: unknown): TestRecord | null {
   ) {
     return null
   }
-  return {
-    figures: { against: reference, compared, scoreDifference, overlap },
-    withWeights: value.withWeights,
-  }
+  return { against: reference, compared, scoreDifference, overlap }
 }

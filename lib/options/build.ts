@@ -20,7 +20,7 @@ import {
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
-export interface BuildOptions extends Omit<EngineOptions, 'selfTest'>, WeightsOptions {
+export interface BuildOptions extends EngineOptions, WeightsOptions {
   /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
   readonly size?: SizeOption
   /** Largest batch, 1…64. Defaults to 8. */

@@ -33,12 +33,13 @@ export interface EngineOptions {
   readonly checkMemory?: boolean
   /**
    * Whether an engine is tested when it is loaded for the first time on a machine, in every slot and with every batch
-   * size, and refused if it answers wrongly. Defaults to true.
+   * size, and refused if it answers wrongly; when it is built, whether it gets the CPU backend's answers to be compared
+   * with. Defaults to true.
    */
   readonly selfTest?: boolean
 }
 
-/** Those for builds and for loading; `device` is for builds alone, `selfTest` for loading. */
+/** Those for builds and for loading; `device` is for builds alone. */
 export const ENGINE_OPTION_NAMES = [
   'family',
   'libraryPath',
@@ -49,6 +50,7 @@ export const ENGINE_OPTION_NAMES = [
   'hardwareCompatible',
   'unfit',
   'checkMemory',
+  'selfTest',
 ] as const
 
 /** EngineOptions with nothing left open. */
@@ -70,7 +72,7 @@ export interface EngineChoices {
 
 /** `engine` of the load options, which tell of the GPUs themselves. @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkEngine(options: Omit<EngineOptions, 'device'> | undefined): EngineChoices {
-  checkNames('engine', options, [...ENGINE_OPTION_NAMES, 'selfTest'])
+  checkNames('engine', options, ENGINE_OPTION_NAMES)
   return checkEngineOptions(options ?? {})
 }
 

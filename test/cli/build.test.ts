@@ -9,21 +9,23 @@ import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 
 const FAKE = ['--backend-library', FAKE_BACKEND]
-const BUILD = ['build', 'person', '--size', '64', ...FAKE]
+const TESTABLE = ['build', 'person', '--size', '64', ...FAKE]
+const BUILD = [...TESTABLE, '--no-self-test']
 
 describe.skipIf(!hasNative)('build', () => {
   it('writes an engine file, which inspect reads', async () => {
     await emptyCache()
     const folder = await temporaryFolder()
     const engine = join(folder, 'person.engine')
-    const { code, stdout, stderr } = await efficientdet([...BUILD, '--out', engine, '--max-batch', '4'])
+    const { code, stdout, stderr } = await efficientdet([...TESTABLE, '--out', engine, '--max-batch', '4'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
-      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB\.\n$/,
+      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's answers, which it has\.\n$/,
     )
     expect(await readdir(folder)).toEqual(['person.engine'])
     const inspected = await efficientdet(['inspect', engine, ...FAKE])
     expect(inspected.stdout).toContain('batch up to 4')
+    expect(inspected.stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
   })
 
   it('keeps the engine where loading finds it, and says when it was there', async () => {
@@ -31,7 +33,8 @@ describe.skipIf(!hasNative)('build', () => {
     const first = await efficientdet(BUILD)
     const second = await efficientdet(BUILD)
     expect(first.stdout).toContain(join(cache, 'engines'))
-    expect(second.stdout).toBe(first.stdout.replace('MB.', 'MB (built before).'))
+    expect(second.stdout).toBe(first.stdout.replace('MB;', 'MB (built before);'))
+    expect(first.stdout).toMatch(/self-test: compared with itself alone, for it has no answers of the CPU/)
     expect((await kept(cache)).engines).toHaveLength(1)
   })
 

@@ -33,9 +33,20 @@ describe('inspect', () => {
     expect(stdout).toMatch(/input +384 high × 640 wide, batch up to 8\n/)
     expect(stdout).toMatch(/built by +tensorrt10 10\.15\.1, CUDA 13\.0, efficientdet-trt 0\.1\.0\n/)
     expect(stdout).toMatch(/built for +NVIDIA GeForce RTX 4090 8\.9, linux-x64\n/)
+    expect(stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
     expect(stdout).toMatch(/note: The padding was assumed\./)
     expect(stdout).not.toMatch(/^ +layers/m)
     expect(stderr).toMatch(/No layers are shown: The tensorrt backend cannot run/)
+  })
+
+  it('tells that an engine has nothing to be compared with', async () => {
+    const path = await engineFile({ ...HEADER, answers: null })
+    const { stdout } = await efficientdet(['inspect', path])
+    expect(stdout).toMatch(
+      /self-test +compared with itself alone, for it has no answers of the CPU backend\n/,
+    )
+    const json = await efficientdet(['inspect', path, '--json'])
+    expect(JSON.parse(json.stdout)).toMatchObject({ selfTest: 'itself' })
   })
 
   it.skipIf(!hasNative)('tells the precision of each layer where the GPU is', async () => {
@@ -58,12 +69,13 @@ describe('inspect', () => {
 
   it('says the same as JSON', async () => {
     const { stdout } = await efficientdet(['inspect', await engineFile(), '--json'])
-    const { header, planBytes, layers, reason } = JSON.parse(stdout)
+    const { header, selfTest, planBytes, layers, reason } = JSON.parse(stdout)
     expect(header).toMatchObject({
       graph: HEADER.graph,
       spec: { architecture: { variant: 'd0' }, labels: ['chat', '犬'] },
     })
-    expect([planBytes, layers]).toEqual([3000, null])
+    expect([selfTest, planBytes, layers]).toEqual(['cpu', 3000, null])
+    expect(header).not.toHaveProperty('answers')
     expect(reason).toMatch(/cannot run/)
   })
 

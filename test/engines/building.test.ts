@@ -17,9 +17,10 @@ import { refusal } from '../helpers/refusal.js'
 
 const WEIGHTS = join(ROOT, 'models', 'person', 'person.safetensors')
 const FAKE = { backendLibrary: FAKE_BACKEND, size: 64 }
-const BUILD = ['build', 'person', '--backend-library', FAKE_BACKEND, '--size', '64']
+const BUILD = ['build', 'person', '--backend-library', FAKE_BACKEND, '--size', '64', '--no-self-test']
 
-const build = (model = 'person', options: BuildOptions = {}) => buildEngine(model, { ...FAKE, ...options })
+const build = (model = 'person', options: BuildOptions & Pick<LoadOptions, 'signal'> = {}) =>
+  buildEngine(model, { ...FAKE, selfTest: false, ...options })
 
 /** The weights of `person` with one bias changed by a thousandth. */
 async function withOtherBias(): Promise<Uint8Array> {
@@ -159,8 +160,7 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
     const first = build()
     await buildBegins()
     const controller = new AbortController()
-    const second = buildEngine('person', {
-      ...FAKE,
+    const second = build('person', {
       signal: controller.signal,
       onProgress: () => controller.abort(new Error('enough')),
     })
@@ -172,7 +172,7 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
     await emptyCache()
     process.env.FAKE_BACKEND = 'step=30000'
     const controller = new AbortController()
-    const first = build('person', { signal: controller.signal } as BuildOptions)
+    const first = build('person', { signal: controller.signal })
     await buildBegins()
     const fractions: number[] = []
     const second = build('person', { onProgress: ({ fraction }) => fractions.push(fraction) })
@@ -195,8 +195,7 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
     process.env.FAKE_BACKEND = 'step=20000'
     const output = join(await temporaryFolder(), 'x.engine')
     const controller = new AbortController()
-    const building = buildEngine('person', {
-      ...FAKE,
+    const building = build('person', {
       output,
       signal: controller.signal,
       onProgress: ({ fraction }) => fraction > 0.1 && controller.abort(new Error('enough')),

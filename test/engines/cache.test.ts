@@ -10,19 +10,20 @@ import { emptyCache } from '../helpers/mirror.js'
 import { refusal } from '../helpers/refusal.js'
 
 const { plan } = engineOf()
+const { answers, ...recipe } = HEADER
 
 /** A request whose builds are counted. */
 function request(options: Partial<CacheRequest> = {}) {
   const timingCaches: (Uint8Array | null)[] = []
   const wanted: CacheRequest = {
-    header: HEADER,
+    recipe,
     unfit: 'rebuild',
     signal: undefined,
     onProgress: () => {},
     build: async (timingCache, onProgress) => {
       timingCaches.push(timingCache)
       onProgress({ fraction: 0.5, phase: 'building' })
-      return { plan, timingCache: Uint8Array.of(1, 2, timingCaches.length) }
+      return { plan, answers, timingCache: Uint8Array.of(1, 2, timingCaches.length) }
     },
     ...options,
   }
@@ -37,8 +38,9 @@ describe('the cache of engines', () => {
     const { wanted, timingCaches } = request()
     const built = await cachedEngine(wanted)
     expect(built).toMatchObject({ cached: false, path: pathOf(), notKept: null })
-    const found = await cachedEngine(wanted)
-    expect(found).toMatchObject({ cached: true, path: pathOf() })
+    const found = await cachedEngine({ ...wanted, recipe: { ...recipe, notes: ['of now'] } })
+    expect(found).toMatchObject({ cached: true, path: pathOf(), header: { notes: ['of now'] } })
+    expect([built.header.answers, found.header.answers]).toEqual([answers, answers])
     expect(Buffer.compare(found.plan, plan)).toBe(0)
     expect(timingCaches).toEqual([null])
     expect((await readEngine(pathOf())).header).toEqual(HEADER)
@@ -71,16 +73,16 @@ describe('the cache of engines', () => {
     await emptyCache()
     const { wanted, timingCaches } = request()
     await cachedEngine(wanted)
-    await cachedEngine({ ...wanted, header: { ...HEADER, graph: 'a'.repeat(64) } })
-    const other = { ...HEADER, target: { ...HEADER.target, gpu: 'NVIDIA L4' } }
-    await cachedEngine({ ...wanted, header: other })
+    await cachedEngine({ ...wanted, recipe: { ...recipe, graph: 'a'.repeat(64) } })
+    const other = { ...recipe, target: { ...recipe.target, gpu: 'NVIDIA L4' } }
+    await cachedEngine({ ...wanted, recipe: other })
     expect(timingCaches.map((cache) => cache && [...cache])).toEqual([null, [1, 2, 1], null])
     // A damaged one is left out.
     const [timing] = (await readdir(enginesFolder()))
       .filter((name) => name.includes('4090'))
       .filter((name) => name.endsWith('.timing'))
     await writeFile(join(enginesFolder(), timing), Buffer.alloc(40))
-    await cachedEngine({ ...wanted, header: { ...HEADER, graph: 'b'.repeat(64) } })
+    await cachedEngine({ ...wanted, recipe: { ...recipe, graph: 'b'.repeat(64) } })
     expect(timingCaches[3]).toBeNull()
   })
 
@@ -162,7 +164,7 @@ describe('the cache of engines', () => {
       onProgress: ({ fraction }) => fractions.push(fraction),
       build: async (_, onProgress) => {
         for (const fraction of [0.1, 0.6, 0.2, 1]) onProgress({ fraction, phase: '' })
-        return { plan, timingCache: new Uint8Array() }
+        return { plan, answers, timingCache: new Uint8Array() }
       },
     })
     await cachedEngine(wanted)

@@ -11,6 +11,7 @@ import {
 } from '#lib/engines/engine-file.js'
 import { EfficientDetError } from '#lib/errors.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
+import { PERSON } from '../helpers/cli.js'
 import { engineOf, HEADER } from '../helpers/engines.js'
 import { mutate } from '../helpers/mutate.js'
 import { random } from '../helpers/random.js'
@@ -120,11 +121,10 @@ describe('an engine file', () => {
       createHash('sha256').update(preamble.subarray(0, 56)).update(body).digest().copy(preamble, 56)
       return temporaryFile(Buffer.concat([preamble, body, bytes.subarray(88 + length)]))
     }
-    expect((await readEngine(await resigned(json.replace('10.15.1', '10.3.0')))).header.target).toMatchObject(
-      {
-        libraryVersion: '10.3.0',
-      },
-    )
+    const { header } = await readEngine(await resigned(json.replace('10.15.1', '10.3.0')))
+    expect(header.target).toMatchObject({ libraryVersion: '10.3.0' })
+    const without = await readEngine(await resigned(json.replace(/"answers":.*\}/, '"answers":null}')))
+    expect(without.header).toEqual({ ...HEADER, answers: null })
     for (const [from, to] of [
       ['"d0"', '"d9"'],
       ['"maxBatch":8', '"maxBatch":0'],
@@ -135,14 +135,53 @@ describe('an engine file', () => {
       ['"classes":2', '"classes":3'],
       ['"labels"', '"label"'],
       ['"backbone":"same"', '"backbone":"other"'],
+      [/"answers":.*\}/, '"answer":null}'],
+      [/"answers":\[.*?\},/, '"answers":['],
+      [/"answers":\[.*?\},/, '"answers":[null,'],
+      ['"scores":[0.75', '"scores":[1.75'],
+      ['"scores":[0.75', '"scores":[null'],
+      ['"scores":[0.75', '"scores":[0.75,0.75'],
+      ['"scores"', '"score"'],
+      ['"boxes":[10.25', '"boxes":["10.25"'],
+      ['"boxes":[10.25', '"boxes":[10.25,1'],
+      ['"classIds":[1', '"classIds":[2'],
+      ['"classIds":[1', '"classIds":[0.5'],
       ['{', '['],
       [json, 'null'],
       [json, '{}'],
-    ]) {
+    ] as const) {
       const changed = json.replace(from, to)
       expect(changed).not.toBe(json)
       await expect(readEngine(await resigned(changed))).rejects.toThrow(fault('damaged', /cannot read/))
     }
+  })
+
+  it('keeps answers as far as they matter, a hundred to a picture', async () => {
+    const answer = (count: number) => ({
+      boxes: Float32Array.from({ length: 4 * count }, (_, i) => i / 7),
+      scores: Float32Array.from({ length: count }, (_, i) => 1 - i / 700),
+      classIds: Uint32Array.from({ length: count }, (_, i) => i % 2),
+    })
+    const whole = [100, 0, 7].map(answer)
+    const farthest = (some: Float32Array, others: Float32Array) =>
+      Math.max(0, ...some.map((value, i) => Math.abs(value - others[i])))
+    const { path, bytes } = await written(engineOf({ ...HEADER, answers: whole }))
+    expect(bytes.readUInt32LE(12)).toBeLessThan(6000)
+    const { answers } = (await readEngine(path)).header
+    answers!.forEach(({ boxes, scores, classIds }, i) => {
+      expect(classIds).toEqual(whole[i].classIds)
+      expect(farthest(boxes, whole[i].boxes)).toBeLessThan(0.00501)
+      expect(farthest(scores, whole[i].scores)).toBeLessThan(0.0000501)
+    })
+    const { path: longer } = await written(engineOf({ ...HEADER, answers: [101, 0, 7].map(answer) }))
+    await expect(readEngine(longer)).rejects.toThrow(fault('damaged', /cannot read/))
+  })
+
+  it('has answers to this picture: another one needs another version of the format', async () => {
+    const sha256 = createHash('sha256')
+      .update(await readFile(PERSON))
+      .digest('hex')
+    expect(sha256).toBe('cdcbab947e46110fc2b77784ac54ddbbab2640f1e44cb5e91fc8984a9793a7d1')
   })
 
   it('that is not there, or is a folder, is refused', async () => {

@@ -44,10 +44,17 @@ describe('the key of an engine', () => {
     expect(differences(again, HEADER)).toEqual([])
   })
 
-  it('does not depend on labels, notes or the version of this package', () => {
+  it('does not depend on labels, notes, answers or the version of this package', () => {
     const { spec } = HEADER
-    const other = { ...HEADER, spec: { ...spec, labels: null }, notes: [], packageVersion: '9.9.9' }
+    const other = {
+      ...HEADER,
+      spec: { ...spec, labels: null },
+      notes: [],
+      answers: null,
+      packageVersion: '9.9.9',
+    }
     expect(engineKey(other)).toBe(engineKey(HEADER))
+    expect(differences(other, HEADER)).toEqual([])
   })
 
   it('is another for everything that decides the engine', () => {

@@ -23,13 +23,14 @@ import { hasShared, shared } from '../helpers/shared.js'
 
 const D0 = shared('data/golden-d0/zylo-d0.pth')
 const build = (model: string, options: BuildOptions & { signal?: AbortSignal } = {}) =>
-  buildEngine(model, { ...RTX, maxBatch: 1, ...options })
+  buildEngine(model, { ...RTX, maxBatch: 1, selfTest: false, ...options })
 
 describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   it('person is built, found again, and told of', async () => {
     const cache = await emptyCache()
     const fractions: number[] = []
-    const built = await build('person', { onProgress: ({ fraction }) => fractions.push(fraction) })
+    const onProgress: BuildOptions['onProgress'] = ({ fraction }) => fractions.push(fraction)
+    const built = await build('person', { selfTest: true, onProgress })
     expect(built).toMatchObject({ cached: false, header: { target: { backend: 'tensorrt-rtx', gpu: null } } })
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b))
     expect(fractions.at(-1)).toBe(1)
@@ -40,6 +41,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     const { code, stdout } = await efficientdet(['inspect', built.path])
     expect(code).toBe(0)
     expect(stdout).toMatch(/built for +compute capability 8\.9, linux-/)
+    expect(stdout).toMatch(/self-test +compared with the CPU backend's answers/)
   }, 240_000)
 
   it('half precision has about half the bytes of weights', async () => {
@@ -60,12 +62,9 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     async () => {
       const output = join(await temporaryFolder(), 'd0.engine')
       const { code, stdout, stderr } = await efficientdet(
-        ['build', D0, '--out', output, '--max-batch', '2', '--target', 'sm89,sm120'].concat([
-          '--backend-library',
-          RTX.backendLibrary,
-          '--library-path',
-          RTX.libraryPath,
-        ]),
+        ['build', D0, '--out', output, '--max-batch', '2', '--target', 'sm89,sm120', '--no-self-test'].concat(
+          ['--backend-library', RTX.backendLibrary, '--library-path', RTX.libraryPath],
+        ),
         { env: { EFFICIENTDET_CACHE: await temporaryFolder() } },
       )
       expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('error') })

@@ -58,6 +58,7 @@ describe('the examination of a self-test', () => {
         /3 of 6 answers differ from the CPU backend's. The worst, in slot 1, in a batch of 3, for frame 1: scores differ by up to 0\.300 \(at most 0\.07 is right\), and boxes overlap by 1\.000/,
       ),
     )
+    expect(() => examination.figures()).toThrow(/engine\.selfTest: false \(--no-self-test\) loads/)
     expect(() => examination.figures()).toThrow(
       expect.objectContaining({
         details: expect.objectContaining({

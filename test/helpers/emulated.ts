@@ -123,6 +123,7 @@ export async function engineThatKnows(
     spec,
     size,
     notes: [],
+    answers: null,
   } as const
   const { classes } = spec.architecture
   const line = ['stand-in', side, side, anchors, classes, 0, 0, ...bucketsUpTo(maxBatch)].join(' ')

@@ -34,6 +34,11 @@ export const HEADER: EngineHeader = {
   },
   size: { height: 384, width: 640 },
   notes: ['The padding was assumed.'],
+  answers: [0, 1, 2].map((i) => ({
+    boxes: Float32Array.of(10.25, 20, 300.5, 40 + i, -0.75, 0, 8, 9),
+    scores: Float32Array.of(0.75, 0.125),
+    classIds: Uint32Array.of(1, 0),
+  })),
 }
 
 /** An engine whose plan is noise. */

@@ -1,12 +1,20 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { utimesSync } from 'node:fs'
+import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cpu } from '#lib/backends/cpu/cpu.js'
 import { unavailable } from '#lib/backends/unavailable.js'
 import { agreementOf, COMPARED as OF_TESTS } from '#lib/engines/agreement.js'
 import { enginesFolder } from '#lib/engines/cache.js'
+import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
 import { testFrames } from '#lib/engines/test-frames.js'
-import { buildEngine, EfficientDet, type EfficientDetError, type LoadOptions } from '#lib/index.js'
+import {
+  type BuildOptions,
+  buildEngine,
+  EfficientDet,
+  type EfficientDetError,
+  type LoadOptions,
+} from '#lib/index.js'
 import { kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { EMULATED, engineThatKnows, hasEmulated } from '../helpers/emulated.js'
@@ -53,6 +61,19 @@ const load = (options: LoadOptions = {}, model = 'person') =>
 /** What the test of a detector's engine showed. */
 async function tested(options: LoadOptions = {}) {
   await using detector = await load(options)
+  return detector.backend.gpus[0].selfTest
+}
+
+/** An engine file of `person`. */
+async function engineFile(options: BuildOptions = {}): Promise<string> {
+  const output = join(await temporaryFolder(), 'person.engine')
+  await buildEngine('person', { backendLibrary: FAKE_BACKEND, size: 64, output, ...options })
+  return output
+}
+
+/** What the test of an engine file showed. */
+async function testedFile(path: string) {
+  await using detector = await EfficientDet.load(path, OPTIONS)
   return detector.backend.gpus[0].selfTest
 }
 
@@ -126,7 +147,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await tested()
     const names = await readdir(enginesFolder())
     const [record] = names.filter((name) => name.endsWith('.tested'))
-    await writeFile(join(enginesFolder(), record), '{"figures":{},"withWeights":true}')
+    await writeFile(join(enginesFolder(), record), '{"figures":{"against":"cpu"}}')
     expect(await tested()).toMatchObject({ remembered: false })
     expect(await tested()).toMatchObject({ remembered: true })
   })
@@ -150,16 +171,48 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await expect(load()).rejects.toThrow(wrong(/answers differ from its first to the same pictures/))
   })
 
-  it('compares an engine file with itself, and later its engine with the weights', async () => {
+  it('compares an engine file with the answers it brings, and needs neither weights nor onnxruntime', async () => {
+    await emptyCache()
+    await behave()
+    const path = await engineFile()
+    const open = vi.spyOn(cpu, 'open')
+    const file = await testedFile(path)
+    expect(file).toMatchObject({ against: 'cpu', compared: COMPARED, remembered: false })
+    // Answers are rounded in a file.
+    expect(file?.scoreDifference).toBeLessThan(0.0001)
+    expect(file?.overlap).toBeGreaterThan(0.999)
+    expect(await testedFile(path)).toEqual({ ...file, remembered: true })
     await emptyCache()
     await behave('wrong=score')
-    const output = join(await temporaryFolder(), 'person.engine')
-    await buildEngine('person', { backendLibrary: FAKE_BACKEND, size: 64, output })
+    await expect(testedFile(path)).rejects.toThrow(
+      wrong(new RegExp(`${COMPARED} of ${COMPARED} answers differ from the CPU backend's`)),
+    )
+    expect(open).not.toHaveBeenCalled()
+  })
+
+  it('compares a file without answers with itself, and tests again once they are there', async () => {
+    await emptyCache()
+    await behave('wrong=score')
+    const path = await engineFile({ selfTest: false })
     for (const remembered of [false, true]) {
-      await using detector = await EfficientDet.load(output, OPTIONS)
-      expect(detector.backend.gpus[0].selfTest).toMatchObject({ against: 'itself', remembered })
+      expect(await testedFile(path)).toMatchObject({ against: 'itself', remembered })
     }
+    // The engine in the cache is the same, without answers.
+    expect(await tested()).toMatchObject({ against: 'itself', remembered: true })
+    await rm(join(enginesFolder(), (await kept(join(enginesFolder(), '..'))).engines[0]))
     await expect(load()).rejects.toThrow(wrong(/differ from the CPU/))
+  })
+
+  it('counts for a file without answers where it was passed with them', async () => {
+    await emptyCache()
+    await behave()
+    const path = await engineFile({ selfTest: false })
+    const { header, plan } = await readEngine(path)
+    const other = await engineFile({ maxBatch: 2 })
+    const { answers } = (await readEngine(other)).header
+    await writeEngine(other, { plan, header: { ...header, answers } })
+    expect(await testedFile(other)).toMatchObject({ against: 'cpu', remembered: false })
+    expect(await testedFile(path)).toMatchObject({ against: 'cpu', remembered: true })
   })
 
   it('is switched off by an option', async () => {
@@ -171,11 +224,11 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   it('is made on each GPU', async () => {
     await emptyCache()
     await behave('devices=2')
-    const open = vi.spyOn(cpu, 'open')
     await using detector = await load({ devices: [0, 1], maxBatchSize: 1 })
     const reports = detector.backend.gpus.map(({ device, selfTest }) => ({ device, ...selfTest }))
-    expect(reports).toMatchObject([0, 1].map((device) => ({ device, compared: 4, remembered: false })))
-    expect(open).toHaveBeenCalledTimes(1)
+    expect(reports).toMatchObject(
+      [0, 1].map((device) => ({ device, against: 'cpu', compared: 4, remembered: false })),
+    )
   })
 
   it('can be cancelled', async () => {
@@ -223,22 +276,132 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   })
 })
 
+describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () => {
+  const build = (options: BuildOptions & Pick<LoadOptions, 'signal'> = {}, model = 'person') =>
+    buildEngine(model, { backendLibrary: FAKE_BACKEND, size: 64, ...options })
+
+  it('come with its build, after TensorRT’s part, and are what the CPU finds', async () => {
+    await emptyCache()
+    const heard: { fraction: number; phase: string }[] = []
+    const { header, notes, path } = await build({ onProgress: (progress) => heard.push(progress) })
+    expect(heard.slice(-2)).toEqual([
+      { fraction: 1, phase: "the CPU backend's answers for the self-test" },
+      { fraction: 1, phase: 'built' },
+    ])
+    expect(notes).toEqual([])
+    await using detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    for (const [i, frame] of (await testFrames()).entries()) {
+      const { packed } = await detector.detect(frame, OF_TESTS)
+      expect(header.answers?.[i]).toEqual(packed)
+    }
+    const kept = (await readEngine(path)).header.answers!
+    for (const [i, answer] of kept.entries()) {
+      expect(agreementOf(answer, header.answers![i]).overlap).toBeGreaterThan(0.999)
+    }
+    const open = vi.spyOn(cpu, 'open')
+    const again = await build()
+    expect([again.cached, again.header.answers, open.mock.calls.length]).toEqual([true, kept, 0])
+  })
+
+  it('are not asked for where nobody wants them, nor after a build that failed', async () => {
+    await emptyCache()
+    const open = vi.spyOn(cpu, 'open')
+    expect(await build({ selfTest: false })).toMatchObject({ header: { answers: null }, notes: [] })
+    process.env.FAKE_BACKEND = 'fail=build'
+    await expect(build({ maxBatch: 1 })).rejects.toThrow(refusal('ERR_ENGINE', /cannot be built/))
+    expect(open).not.toHaveBeenCalled()
+  })
+
+  it('are missing where there is no onnxruntime, which a note says', async () => {
+    vi.spyOn(cpu, 'open').mockRejectedValue(
+      unavailable('cpu', 'onnxruntime-node is not installed', 'install it'),
+    )
+    await emptyCache()
+    const { header, notes } = await build()
+    expect(header.answers).toBeNull()
+    expect(notes).toEqual([
+      expect.stringMatching(/can only compare it with itself.*onnxruntime-node is not installed/),
+    ])
+  })
+
+  it('are missing where the weights file was changed meanwhile', async () => {
+    await emptyCache()
+    const weights = join(await temporaryFolder(), 'best.safetensors')
+    await copyFile('models/person/person.safetensors', weights)
+    let isChanged = false
+    const onProgress: BuildOptions['onProgress'] = ({ phase }) => {
+      if (phase !== 'building' || isChanged) return
+      isChanged = true
+      utimesSync(weights, 0, 0)
+    }
+    process.env.FAKE_BACKEND = 'step=5000'
+    const { header, notes } = await build({ onProgress }, weights)
+    expect([isChanged, header.answers]).toEqual([true, null])
+    expect(notes).toEqual([expect.stringMatching(/best\.safetensors was changed while the engine was built/)])
+  })
+
+  it('need the picture, which is missed before TensorRT’s part', async () => {
+    await emptyCache()
+    const { stdout } = await program(`
+      import { register } from 'node:module'
+      const hook = 'export const resolve = (name, context, next) => name === "sharp" ? Promise.reject(new Error("no")) : next(name, context)'
+      register('data:text/javascript,' + encodeURIComponent(hook))
+      const { buildEngine } = await import(INDEX)
+      const phases = []
+      const options = {
+        backendLibrary: ${JSON.stringify(FAKE_BACKEND)}, size: 64, onProgress: ({ phase }) => phases.push(phase),
+      }
+      await buildEngine('person', options).catch(({ code, message }) => console.log(code, phases.length, message))
+      await buildEngine('person', { ...options, selfTest: false })
+      console.log(phases.length > 0)
+    `)
+    expect(stdout).toMatch(
+      /^ERR_IMAGE 0 Engines are tested with a photograph.*leave the test out: selfTest: false.*\ntrue\n$/,
+    )
+  })
+
+  it('can be cancelled, and nothing is left', async () => {
+    const cache = await emptyCache()
+    const controller = new AbortController()
+    let aborted = 0
+    const building = build({
+      size: 1024,
+      signal: controller.signal,
+      onProgress: ({ phase }) => {
+        if (!phase.startsWith('the CPU')) return
+        setTimeout(() => {
+          aborted = performance.now()
+          controller.abort(new Error('enough'))
+        }, 500)
+      },
+    })
+    await expect(building).rejects.toThrow('enough')
+    // A second, and what other programs take of this machine meanwhile.
+    expect(performance.now() - aborted).toBeLessThan(3000)
+    expect(await kept(cache)).toEqual({ engines: [], others: [] })
+  })
+})
+
 describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', () => {
   it('passes the self-test, and answers as the CPU does', async () => {
     await emptyCache()
     const frames = await testFrames()
     const path = await engineThatKnows(frames, { side: 64, maxBatch: 4 })
+    await using onCpu = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    const answers = await Promise.all(
+      frames.map(async (frame) => (await onCpu.detect(frame, OF_TESTS)).packed),
+    )
+    const { header, plan } = await readEngine(path)
+    await writeEngine(path, { plan, header: { ...header, answers } })
     const engine = { ...EMULATED.engine, selfTest: true }
     await using gpu = await EfficientDet.load(path, { ...EMULATED, engine })
-    expect(gpu.backend.gpus[0].selfTest).toMatchObject({
-      against: 'itself',
-      compared: 2 * (1 + 1 + 2 + 2 + 4 + 3),
-      scoreDifference: 0,
-    })
-    await using onCpu = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
-    for (const frame of frames) {
-      const [a, b] = [await gpu.detect(frame, OF_TESTS), await onCpu.detect(frame, OF_TESTS)]
-      const { scoreDifference, overlap } = agreementOf(a.packed, b.packed)
+    const { selfTest } = gpu.backend.gpus[0]
+    expect(selfTest).toMatchObject({ against: 'cpu', compared: 2 * (1 + 1 + 2 + 2 + 4 + 3) })
+    expect(selfTest?.scoreDifference).toBeLessThan(0.0001)
+    expect(selfTest?.overlap).toBeGreaterThan(0.999)
+    for (const [i, frame] of frames.entries()) {
+      const { packed } = await gpu.detect(frame, OF_TESTS)
+      const { scoreDifference, overlap } = agreementOf(packed, answers[i])
       expect(scoreDifference).toBeLessThan(1e-6)
       expect(overlap).toBeGreaterThan(0.9999)
     }

@@ -35,7 +35,7 @@ describe('build options', () => {
     [{ workspace: 1.5 }, /workspace is 1\.5/],
     [{ optimisationLevel: -1 }, /optimisationLevel is -1; expected a whole number from 0 to 5/],
     [{ versionCompatible: 'yes' }, /versionCompatible is "yes"; expected true or false/],
-    [{ selfTest: false }, /selfTest/],
+    [{ selfTest: 'cpu' }, /selfTest is "cpu"; expected true or false/],
     [{ checkMemory: 1 }, /checkMemory is 1; expected true or false/],
     [{ unfit: 'ignore' }, /unfit is "ignore"/],
     [{ device: 16 }, /device is 16/],

@@ -1,11 +1,11 @@
 import { packageFile } from '../../package-file.js'
 import { runJob } from '../../threads/job.js'
-import type { Backend } from '../backend.js'
+import type { Backend, Engine } from '../backend.js'
 import { probeOf } from '../unavailable.js'
-import { CpuEngine } from './engine.js'
+import { CpuEngine, type CpuRequest } from './engine.js'
 
 /** onnxruntime on the CPU, with pre- and post-processing in TypeScript, in one thread per model. */
-export const cpu: Backend = {
+export const cpu = {
   name: 'cpu',
   async probe() {
     disableTelemetry()
@@ -17,11 +17,11 @@ export const cpu: Backend = {
       return probeOf(error)
     }
   },
-  open(request) {
+  open(request: CpuRequest): Promise<Engine> {
     disableTelemetry()
     return CpuEngine.open(request)
   },
-}
+} satisfies Backend
 
 /**
  * From 1.30 on, onnxruntime reports to its maker over the network and keeps an identifier in the user's cache folder,

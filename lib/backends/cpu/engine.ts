@@ -10,6 +10,9 @@ import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult, OpenRequest } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
+/** What opening on the CPU takes. */
+export type CpuRequest = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads' | 'signal' | 'onStage'>
+
 type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
 
 /** A call that waits for its answer. */
@@ -53,7 +56,7 @@ export class CpuEngine implements Engine {
     worker.unref()
   }
 
-  static async open({ path, weights, size, threads, signal, onStage }: OpenRequest): Promise<CpuEngine> {
+  static async open({ path, weights, size, threads, signal, onStage }: CpuRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
     const url = packageFile('./network-worker.js', import.meta.url)
     const data: Omit<ThreadData, 'calls'> = { path, weights, size, threads }

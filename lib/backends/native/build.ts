@@ -1,7 +1,10 @@
+import { stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import type { Addon, NativeProbe } from '../../binding/addon.js'
-import { type CachedEngine, cachedEngine } from '../../engines/cache.js'
+import type { Answer } from '../../engines/agreement.js'
+import { type Built, type CachedEngine, cachedEngine } from '../../engines/cache.js'
 import { freeMemory } from '../../engines/free-memory.js'
-import type { EngineHeader, EnginePrecision, EngineTarget } from '../../engines/header.js'
+import type { EnginePrecision, EngineRecipe, EngineTarget } from '../../engines/header.js'
 import {
   ADVICE,
   checkMemory,
@@ -10,8 +13,10 @@ import {
   SPARING_LEVEL,
 } from '../../engines/memory.js'
 import type { BuildProgress } from '../../engines/rising.js'
+import { testFrames } from '../../engines/test-frames.js'
 import { EfficientDetError, type ErrorCode } from '../../errors.js'
 import type { FloatType } from '../../graph/builder.js'
+import type { Frame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { EngineChoices } from '../../options/engine.js'
 import type { HashedGraph } from '../../tasks/graph.js'
@@ -20,22 +25,27 @@ import { onAbort } from '../../threads/abort.js'
 import { VERSION } from '../../version.js'
 import type { WeightsOptions } from '../../weights/decide.js'
 import type { LoadStage } from '../backend.js'
+import { testAnswers } from '../cpu/test-answers.js'
 import type { NativeLibrary } from './library.js'
 import { buildError } from './native-error.js'
 
-export interface NativeGraphRequest {
+/** What an engine is made of. */
+interface Model {
   /** The weights file. */
   readonly path: string
   readonly weights: WeightsOptions
   /** Network input; null for the model's native one. */
   readonly size: Size | null
+}
+
+export interface NativeGraphRequest extends Model {
   readonly maxBatch: number
   readonly engine: EngineChoices
   readonly signal: AbortSignal | undefined
   readonly onStage: (stage: LoadStage, fraction: number) => void
 }
 
-export interface NativeBuildRequest {
+export interface NativeBuildRequest extends Model {
   readonly maxBatch: number
   /** Compute capabilities, as 10·major + minor; empty for the device's own. */
   readonly targets: readonly number[]
@@ -45,8 +55,7 @@ export interface NativeBuildRequest {
 }
 
 export interface NativeEngineBuild extends CachedEngine {
-  readonly header: EngineHeader
-  /** Of this build alone: memory that is tight, a folder that cannot be written. */
+  /** Of this build alone: memory that is tight, a folder that cannot be written, a CPU backend that does not run. */
   readonly notes: readonly string[]
 }
 
@@ -57,26 +66,33 @@ const FLOAT_TYPE: Readonly<Record<EnginePrecision, FloatType>> = {
   bf16: 'bfloat16',
 }
 
+/** The graph of a weights file, and when that was last written to. */
+export interface NativeGraph extends HashedGraph {
+  readonly modified: number | null
+}
+
 /** Reads weights and writes the graph that engines are built from, whatever GPU they are for. */
-export async function nativeGraph(request: NativeGraphRequest): Promise<HashedGraph> {
+export async function nativeGraph(request: NativeGraphRequest): Promise<NativeGraph> {
   const { path, weights, size, maxBatch, engine, signal, onStage } = request
   onStage('weights', 0)
   const batch = maxBatch > 1 ? 'dynamic' : 1
   const settings = { size, batch, precision: FLOAT_TYPE[engine.precision], input: 'float32' } as const
+  const modified = await modifiedAt(path)
   const graph = await runTask('graph', [path, weights, settings], signal)
   onStage('graph', 1)
-  return graph
+  return { ...graph, modified }
 }
 
 /** Brings the engine of a graph: from the cache, or built. */
 export async function buildNative(
   native: NativeLibrary,
-  graph: HashedGraph,
-  { maxBatch, targets, engine, signal, onProgress }: NativeBuildRequest,
+  graph: NativeGraph,
+  request: NativeBuildRequest,
 ): Promise<NativeEngineBuild> {
+  const { maxBatch, targets, engine, signal, onProgress } = request
   const { precision, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = engine
   const target = targetOf(native, engine.device, targets)
-  const header: EngineHeader = {
+  const recipe: EngineRecipe = {
     packageVersion: VERSION,
     target,
     settings: {
@@ -94,23 +110,58 @@ export async function buildNative(
   }
   const notes: string[] = []
   const built = await cachedEngine({
-    header,
+    recipe,
     unfit: engine.unfit,
     signal,
     onProgress,
     build: async (timingCache, onBuilding) => {
       if (engine.checkMemory) {
-        const warning = await checkBuildMemory(native, header, engine.device)
+        const warning = await checkBuildMemory(native, recipe, engine.device)
         if (warning !== null) notes.push(warning)
       }
-      return build(native, graph, { header, device: engine.device, timingCache, signal }, onBuilding)
+      // Pictures that cannot be read are to be heard of before the long part.
+      const frames = engine.selfTest ? await testFrames() : null
+      const context = { recipe, device: engine.device, timingCache, signal }
+      const built = await build(native, graph, context, onBuilding)
+      // After it: the memory that both need does not add up.
+      if (frames !== null) onBuilding({ fraction: 1, phase: "the CPU backend's answers for the self-test" })
+      const answers = frames && (await answersTo(frames, graph, request, (note) => notes.push(note)))
+      onBuilding({ fraction: 1, phase: 'built' })
+      return { ...built, answers }
     },
   })
   if (built.cached) onProgress({ fraction: 1, phase: 'built before' })
   if (built.notKept !== null) {
     notes.push(`The engine is not kept, and the next start builds it again: ${built.notKept.message}`)
   }
-  return { ...built, header, notes }
+  return { ...built, notes }
+}
+
+/** What the CPU backend answers to the self-test's pictures; null where it does not, and a note says why. */
+async function answersTo(
+  frames: readonly Frame[],
+  { modified }: NativeGraph,
+  { path, weights, size, signal }: NativeBuildRequest,
+  note: (text: string) => void,
+): Promise<Answer[] | null> {
+  const threads = availableParallelism()
+  try {
+    const answers = await testAnswers({ path, weights, size, threads, signal, onStage: () => {} }, frames)
+    if ((await modifiedAt(path)) === modified) return answers
+    throw new EfficientDetError('ERR_WEIGHTS', `${path} was changed while the engine was built.`)
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
+    note(`The engine's self-test can only compare it with itself, not with the CPU backend: ${error.message}`)
+    return null
+  }
+}
+
+/** When a file was last written to, in milliseconds; null for none. */
+function modifiedAt(path: string): Promise<number | null> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => null,
+  )
 }
 
 /** What engines are built for and run on here. */
@@ -154,7 +205,7 @@ export function capabilityOf({ computeCapability }: NativeProbe['devices'][numbe
 /** @returns a warning, or null. @throws EfficientDetError ERR_OUT_OF_MEMORY */
 async function checkBuildMemory(
   { addon, library, probe }: NativeLibrary,
-  { spec, size, settings }: EngineHeader,
+  { spec, size, settings }: EngineRecipe,
   number: number,
 ): Promise<string | null> {
   // TensorRT-RTX compiles on the CPU, also where a GPU is.
@@ -173,7 +224,7 @@ async function checkBuildMemory(
 }
 
 interface BuildContext {
-  readonly header: EngineHeader
+  readonly recipe: EngineRecipe
   readonly device: number
   readonly timingCache: Uint8Array | null
   readonly signal: AbortSignal | undefined
@@ -182,11 +233,11 @@ interface BuildContext {
 async function build(
   { addon, library }: { readonly addon: Addon; readonly library: NativeLibrary['library'] },
   { onnx }: HashedGraph,
-  { header, device, timingCache, signal }: BuildContext,
+  { recipe, device, timingCache, signal }: BuildContext,
   onProgress: BuildProgress,
-): Promise<{ plan: Uint8Array; timingCache: Uint8Array }> {
+): Promise<Omit<Built, 'answers'>> {
   signal?.throwIfAborted()
-  const { settings, target } = header
+  const { settings, target } = recipe
   const cancel = new Int32Array(new SharedArrayBuffer(4))
   const stopListening = onAbort(signal, () => Atomics.store(cancel, 0, 1))
   const { maxBatch, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = settings
@@ -202,20 +253,18 @@ async function build(
     timingCache,
   }
   try {
-    const built = await addon.build(library, onnx, options, cancel, (fraction, phase) =>
+    return await addon.build(library, onnx, options, cancel, (fraction, phase) =>
       onProgress({ fraction, phase }),
     )
-    onProgress({ fraction: 1, phase: 'built' })
-    return built
   } catch (error) {
     if (signal?.aborted) throw signal.reason
-    throw buildError(error, (code, message) => adviceOn(code, message, header))
+    throw buildError(error, (code, message) => adviceOn(code, message, recipe))
   } finally {
     stopListening()
   }
 }
 
-function adviceOn(code: ErrorCode, message: string, { spec, size, settings }: EngineHeader): string | null {
+function adviceOn(code: ErrorCode, message: string, { spec, size, settings }: EngineRecipe): string | null {
   const { workspaceBytes } = settings
   const isMemory = code === 'ERR_OUT_OF_MEMORY'
   if (!isMemory && !/workspace/i.test(message)) return null

@@ -1,11 +1,9 @@
 import { rm } from 'node:fs/promises'
 import type { NativeEngine } from '../../binding/addon.js'
-import type { Answer } from '../../engines/agreement.js'
 import { bucketsUpTo } from '../../engines/buckets.js'
 import { engineFault } from '../../engines/engine-error.js'
-import { readEngine } from '../../engines/engine-file.js'
+import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { checkFit, type Machine } from '../../engines/fit.js'
-import type { EngineHeader } from '../../engines/header.js'
 import { findTestRecord, keepTestRecord } from '../../engines/test-record.js'
 import { EfficientDetError } from '../../errors.js'
 import { anchorBoxes } from '../../models/anchors.js'
@@ -15,30 +13,24 @@ import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { makingError } from './native-error.js'
 import { EnginePool } from './pool.js'
-import { cpuAnswers, NoAnswer, selfTest } from './self-test.js'
+import { NoAnswer, selfTest } from './self-test.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
 export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { maxBatchSize: maxBatch, engine, signal } = request
+  const { maxBatchSize: maxBatch, engine } = request
   const graph = await nativeGraph({ ...request, maxBatch })
   request.onStage('engine', 0)
-  // Once for all GPUs.
-  let answers: Promise<readonly Answer[] | null> | null = null
-  const expected = () => {
-    answers ??= cpuAnswers(request)
-    return answers
-  }
   return onEachDevice(request, async (device, onStage) => {
     const built = await buildNative(native, graph, {
+      ...request,
       maxBatch,
       engine: { ...engine, device },
       targets: [],
-      signal,
       onProgress: ({ fraction }) => onStage('engine', fraction),
     })
     const header = { ...built.header, notes: [...built.header.notes, ...built.notes] }
     try {
-      return await load(native, { ...built, header, expected }, { ...request, device, onStage })
+      return await load(native, { ...built, header }, { ...request, device, onStage })
     } catch (error) {
       // The next load builds another.
       if (engineFault(error) === 'wrong' && built.path !== null) await rm(built.path, { force: true })
@@ -65,9 +57,7 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
     },
     signal,
   )
-  return onEachDevice(request, (device, onStage) =>
-    load(native, { ...file, expected: null }, { ...request, device, onStage }),
-  )
+  return onEachDevice(request, (device, onStage) => load(native, file, { ...request, device, onStage }))
 }
 
 /** One engine for each GPU, made one after another, as one; none is left if one fails. */
@@ -98,23 +88,19 @@ export function machineOf({ addon, library, probe }: NativeLibrary, number: numb
   }
 }
 
-/** An engine, and what is known about it. */
-interface Plan {
-  readonly header: EngineHeader
-  readonly plan: Uint8Array
+/** An engine that was read or built. */
+interface Loadable extends EngineFile {
   /** Null where nothing can be remembered of it. */
   readonly planSha256: string | null
-  /** Right answers to the pictures of its test, where its weights are at hand; else null. */
-  readonly expected: (() => Promise<readonly Answer[] | null>) | null
 }
 
 async function load(
   native: NativeLibrary,
-  plan: Plan,
+  file: Loadable,
   request: OpenRequest & { readonly device: number },
 ): Promise<NativeBackendEngine> {
   const { addon, library, probe } = native
-  const { spec, size, notes, settings } = plan.header
+  const { spec, size, notes, settings } = file.header
   const { device, contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
@@ -134,7 +120,7 @@ async function load(
     // Calls that were aborted while they run still hold a place until their batch ends.
     maxPending: maxPending + contexts * batch,
   }
-  const engine = await addon.loadEngine(library, plan.plan, model, options).catch((error: unknown) => {
+  const engine = await addon.loadEngine(library, file.plan, model, options).catch((error: unknown) => {
     throw makingError(error, 'The engine cannot be loaded')
   })
   try {
@@ -153,7 +139,7 @@ async function load(
       contexts: Math.min(contexts, info.slots),
       deviceBytes: info.deviceBytes,
     }
-    const selfTest = request.engine.selfTest ? await tested(engine, native, plan, gpu, request) : null
+    const selfTest = request.engine.selfTest ? await tested(engine, native, file, gpu, request) : null
     return new NativeBackendEngine(engine, {
       gpu: { ...gpu, selfTest },
       spec,
@@ -173,7 +159,7 @@ async function load(
 async function tested(
   engine: NativeEngine,
   { probe }: NativeLibrary,
-  { header, planSha256, expected }: Plan,
+  { header, planSha256 }: Loadable,
   gpu: Omit<GpuReport, 'selfTest'>,
   { inferenceDeadline, signal, onStage }: OpenRequest,
 ): Promise<SelfTestReport> {
@@ -181,19 +167,20 @@ async function tested(
   const { cudaVersion, driverVersion } = probe
   const use = { device, name, computeCapability, backend, libraryVersion, cudaVersion, driverVersion }
   const facts = planSha256 === null ? null : { planSha256, ...use, maxBatch, contexts }
-  const record = facts === null ? null : await findTestRecord(facts)
-  const withWeights = expected !== null
-  if (record !== null && (record.withWeights || !withWeights)) return { ...record.figures, remembered: true }
+  const known = facts === null ? null : await findTestRecord(facts)
+  // One against itself is not enough where answers are there.
+  if (known !== null && (known.against === 'cpu' || header.answers === null))
+    return { ...known, remembered: true }
   const figures = await selfTest(engine, {
     spec: header.spec,
     buckets: gpu.buckets,
     maxBatch,
     slots: contexts,
-    expected: expected ?? (() => Promise.resolve(null)),
+    expected: header.answers,
     deadline: inferenceDeadline,
     signal,
     onProgress: (fraction) => onStage('test', fraction),
   })
-  if (facts !== null) await keepTestRecord(facts, { figures, withWeights })
+  if (facts !== null) await keepTestRecord(facts, figures)
   return { ...figures, remembered: false }
 }

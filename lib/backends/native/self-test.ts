@@ -8,8 +8,6 @@ import { checkDetectOptions } from '../../options/detect.js'
 import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { OpenRequest } from '../backend.js'
-import { cpu } from '../cpu/cpu.js'
 import { toResult } from './engine.js'
 import { nativeError } from './native-error.js'
 
@@ -21,7 +19,7 @@ export interface SelfTestRequest {
   readonly maxBatch: number
   readonly slots: number
   /** Right answers to the test's pictures; null where nobody knows them. */
-  readonly expected: () => Promise<readonly Answer[] | null>
+  readonly expected: readonly Answer[] | null
   /** Milliseconds after which a batch that is not answered is given up. */
   readonly deadline: number
   readonly signal: AbortSignal | undefined
@@ -41,7 +39,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
   const { spec, buckets, maxBatch, slots, expected, signal, onProgress } = request
   onProgress(0)
   const frames = await testFrames()
-  const examination = new Examination(await expected())
+  const examination = new Examination(expected)
   signal?.throwIfAborted()
   const batches = testBatches(buckets, maxBatch, frames.length)
   const selection = checkDetectOptions(COMPARED, spec)
@@ -106,27 +104,4 @@ function answerOf(outcome: PromiseSettledResult<NativeResult>): Answer | string 
   const error = nativeError(outcome.reason, "The engine's self-test did not run")
   if (error.code !== 'ERR_INFERENCE') throw error
   return (outcome.reason as Error).message
-}
-
-/** What the CPU backend finds in the test's pictures; null where it cannot run. @throws the signal's reason */
-export async function cpuAnswers(request: OpenRequest): Promise<readonly Answer[] | null> {
-  const { signal } = request
-  try {
-    const engine = await cpu.open({ ...request, onStage: () => {} })
-    try {
-      const selection = checkDetectOptions(COMPARED, engine.spec)
-      const answers: Answer[] = []
-      for (const frame of await testFrames()) {
-        answers.push((await engine.detect(frame, selection, signal)).detections)
-      }
-      return answers
-    } finally {
-      const closed = engine.close()
-      if (!signal?.aborted) await closed
-    }
-  } catch (error) {
-    // Not installed, or not enough memory: then the engine is compared with itself.
-    if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
-    return null
-  }
 }
