@@ -145,6 +145,7 @@ describe('an engine file', () => {
       ['"boxes":[10.25', '"boxes":["10.25"'],
       ['"boxes":[10.25', '"boxes":[10.25,1'],
       ['"classIds":[1', '"classIds":[2'],
+      ['"classIds":[1,', '"classIds":['],
       ['"classIds":[1', '"classIds":[0.5'],
       ['{', '['],
       [json, 'null'],
