@@ -67,6 +67,31 @@ export function estimateMemory(
   return { host, device }
 }
 
+/**
+ * Of the CPU backend in the self-test's pictures, fitted to measured peaks, of which they give 1.05 to 2.64 times
+ * (bench/results/cpu-memory-2026-11-26.txt): a base, copies of the weights, and layers that are there at the same time.
+ */
+const CPU_BASE = 250e6
+const CPU_COPIES = 5.5
+const CPU_LAYERS = 4.5
+
+/** Estimates what a model takes on the CPU, in bytes. */
+export function estimateCpuMemory(architecture: Architecture, size: Size): number {
+  const { weights, largestLayer } = footprint(architecture, size)
+  return CPU_BASE + BYTES_PER_VALUE.fp32 * (CPU_COPIES * weights + CPU_LAYERS * largestLayer)
+}
+
+/** @throws EfficientDetError ERR_OUT_OF_MEMORY where a model does not fit on the CPU */
+export function checkCpuMemory(need: number, { memory, swap }: FreeMemory): void {
+  const free = memory + swap
+  if (need <= free) return
+  throw new EfficientDetError(
+    'ERR_OUT_OF_MEMORY',
+    `It needs about ${megabytes(need)} of memory, and ${megabytes(free)} are free.`,
+    { details: { neededBytes: need, freeBytes: free } },
+  )
+}
+
 /** What the largest layer reads and writes, at the largest batch. */
 export function largestLayerBytes(
   architecture: Architecture,

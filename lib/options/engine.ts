@@ -29,7 +29,10 @@ export interface EngineOptions {
   readonly hardwareCompatible?: boolean
   /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
   readonly unfit?: UnfitPolicy
-  /** Whether a build is refused that needs more memory than is free, by an estimate. Defaults to true. */
+  /**
+   * Whether a build is refused that needs more memory than is free, by an estimate, and the self-test's answers are left
+   * out that do. Defaults to true.
+   */
   readonly checkMemory?: boolean
   /**
    * Whether an engine is tested when it is loaded for the first time on a machine, in every slot and with every batch

@@ -324,6 +324,18 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     ])
   })
 
+  it('are missing where memory does not suffice for them, unless they are tried nevertheless', async () => {
+    await emptyCache()
+    // Enough for the build.
+    vi.spyOn(process, 'constrainedMemory').mockImplementation(() => process.memoryUsage.rss() + 330e6)
+    const options = { size: 512, maxBatch: 1 }
+    const { header, notes } = await build(options)
+    expect(header.answers).toBeNull()
+    expect(notes).toEqual([expect.stringMatching(/It needs about \d+ MB of memory, and \d+ MB are free\.$/)])
+    const tried = await build({ ...options, precision: 'fp32', checkMemory: false })
+    expect(tried).toMatchObject({ header: { answers: [{}, {}, {}] }, notes: [] })
+  })
+
   it('are missing where the weights file was changed meanwhile', async () => {
     await emptyCache()
     const weights = join(await temporaryFolder(), 'best.safetensors')

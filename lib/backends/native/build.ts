@@ -7,7 +7,9 @@ import { freeMemory } from '../../engines/free-memory.js'
 import type { EnginePrecision, EngineRecipe, EngineTarget } from '../../engines/header.js'
 import {
   ADVICE,
+  checkCpuMemory,
   checkMemory,
+  estimateCpuMemory,
   estimateMemory,
   largestLayerBytes,
   SPARING_LEVEL,
@@ -140,14 +142,17 @@ export async function buildNative(
 /** What the CPU backend answers to the self-test's pictures; null where it does not, and a note says why. */
 async function answersTo(
   frames: readonly Frame[],
-  { modified }: NativeGraph,
-  { path, weights, size, signal }: NativeBuildRequest,
+  graph: NativeGraph,
+  { path, weights, size, engine, signal }: NativeBuildRequest,
   note: (text: string) => void,
 ): Promise<Answer[] | null> {
   const threads = availableParallelism()
   try {
+    if (engine.checkMemory) {
+      checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.size), await freeMemory())
+    }
     const answers = await testAnswers({ path, weights, size, threads, signal, onStage: () => {} }, frames)
-    if ((await modifiedAt(path)) === modified) return answers
+    if ((await modifiedAt(path)) === graph.modified) return answers
     throw new EfficientDetError('ERR_WEIGHTS', `${path} was changed while the engine was built.`)
   } catch (error) {
     if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
