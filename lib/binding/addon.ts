@@ -136,6 +136,15 @@ export type NativeResult = ArrayBuffer
 /** The six facts. */
 export const RESULT_FACTS = 6
 
+/** What a call wants, as ed_selection says: score thresholds of each class are 0…1, or 2 for those not wanted. */
+export type NativeSelection = readonly [
+  scoreThresholds: Float32Array,
+  iouThreshold: number,
+  maxDetections: number,
+  maxCandidates: number,
+  agnostic: boolean,
+]
+
 /** An engine with threads of its own, which keeps the process alive only while a job is pending. */
 export interface NativeEngine {
   /**
@@ -145,7 +154,6 @@ export interface NativeEngine {
    *   until the call is answered
    * @param planes offset and stride of each plane; a stride of 0 ends them
    * @param format position in PIXEL_FORMATS
-   * @param scoreThresholds of each class, 0…1; 2 for those not wanted
    */
   submit(
     id: number,
@@ -154,11 +162,7 @@ export interface NativeEngine {
     format: number,
     width: number,
     height: number,
-    scoreThresholds: Float32Array,
-    iouThreshold: number,
-    maxDetections: number,
-    maxCandidates: number,
-    agnostic: boolean,
+    ...selection: NativeSelection
   ): Promise<NativeResult> | undefined
   /**
    * Queues frames of RGB, rows without a gap, that run together in a slot of the caller's choice, before all else that
@@ -170,10 +174,7 @@ export interface NativeEngine {
     frames: readonly Uint8Array[],
     width: number,
     height: number,
-    scoreThresholds: Float32Array,
-    iouThreshold: number,
-    maxDetections: number,
-    maxCandidates: number,
+    ...selection: NativeSelection
   ): Promise<NativeResult>[] | undefined
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean

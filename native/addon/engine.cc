@@ -52,6 +52,17 @@ Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
   return buffer;
 }
 
+/** Takes what is wanted of a job from the arguments that begin there: NativeSelection of lib/binding/addon.ts. */
+void Select(Job &job, const Napi::CallbackInfo &info, size_t first) {
+  const auto thresholds = info[first].As<Napi::Float32Array>();
+  job.score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
+  job.selection.score_thresholds = job.score_thresholds.data();
+  job.selection.iou_threshold = info[first + 1].As<Napi::Number>();
+  job.selection.max_detections = info[first + 2].As<Napi::Number>();
+  job.selection.max_candidates = info[first + 3].As<Napi::Number>();
+  job.selection.agnostic = info[first + 4].As<Napi::Boolean>() ? 1 : 0;
+}
+
 }  // namespace
 
 Napi::Function Engine::Define(Napi::Env env) {
@@ -112,15 +123,7 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     begin = reinterpret_cast<const uint8_t *>(info[1].As<Napi::BigInt>().Uint64Value(&lossless));
     frame.memory = ED_DEVICE;
   } else {
-    const auto data = info[1].As<Napi::Uint8Array>();
-    job->bytes = StagingFor(data.ByteLength());
-    if (job->bytes.data() == nullptr) {
-      throw ErrorOf(env, ED_OUT_OF_MEMORY,
-                    "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
-    }
-    if (threads_ != nullptr) threads_->Copy(job->bytes.data(), data.Data(), data.ByteLength());
-    begin = job->bytes.data();
-    frame.memory = ED_HOST;
+    begin = Fill(*job, info[1].As<Napi::Uint8Array>());
   }
   frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
   frame.width = info[4].As<Napi::Number>();
@@ -129,14 +132,7 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     frame.planes[i] = begin + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }
-  ed_selection &selection = job->selection;
-  const auto thresholds = info[6].As<Napi::Float32Array>();
-  job->score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
-  selection.score_thresholds = job->score_thresholds.data();
-  selection.iou_threshold = info[7].As<Napi::Number>();
-  selection.max_detections = info[8].As<Napi::Number>();
-  selection.max_candidates = info[9].As<Napi::Number>();
-  selection.agnostic = info[10].As<Napi::Boolean>() ? 1 : 0;
+  Select(*job, info, 6);
   if (threads_ == nullptr || !threads_->Submit(job)) {
     if (job != nullptr) Spare(std::move(job->bytes));
     return env.Undefined();
@@ -149,26 +145,16 @@ Napi::Value Engine::SubmitTo(const Napi::CallbackInfo &info) {
   const uint32_t slot = info[0].As<Napi::Number>();
   const auto first_id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
   const auto pictures = info[2].As<Napi::Array>();
-  const auto thresholds = info[5].As<Napi::Float32Array>();
   std::vector<std::unique_ptr<Job>> batch;
   for (uint32_t i = 0; i < pictures.Length(); i++) {
-    const auto data = pictures.Get(i).As<Napi::Uint8Array>();
     auto job = std::make_unique<Job>();
     job->id = first_id + i;
-    job->bytes = StagingFor(data.ByteLength());
-    if (job->bytes.data() == nullptr) throw ErrorOf(env, ED_OUT_OF_MEMORY, "There is no memory for a batch of frames.");
-    std::memcpy(job->bytes.data(), data.Data(), data.ByteLength());
+    job->frame.planes[0] = Fill(*job, pictures.Get(i).As<Napi::Uint8Array>());
     job->frame.format = ED_RGB;
-    job->frame.memory = ED_HOST;
     job->frame.width = info[3].As<Napi::Number>();
     job->frame.height = info[4].As<Napi::Number>();
-    job->frame.planes[0] = job->bytes.data();
     job->frame.strides[0] = 3 * job->frame.width;
-    job->score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
-    job->selection.score_thresholds = job->score_thresholds.data();
-    job->selection.iou_threshold = info[6].As<Napi::Number>();
-    job->selection.max_detections = info[7].As<Napi::Number>();
-    job->selection.max_candidates = info[8].As<Napi::Number>();
+    Select(*job, info, 5);
     batch.push_back(std::move(job));
   }
   if (threads_ == nullptr || !threads_->SubmitTo(slot, std::move(batch))) return env.Undefined();
@@ -186,6 +172,17 @@ Napi::Promise Engine::Await(Napi::Env env, uint64_t id) {
   }
   pending_.emplace(id, deferred);
   return deferred.Promise();
+}
+
+const uint8_t *Engine::Fill(Job &job, const Napi::Uint8Array &data) {
+  job.frame.memory = ED_HOST;
+  job.bytes = StagingFor(data.ByteLength());
+  if (job.bytes.data() == nullptr) {
+    throw ErrorOf(Env(), ED_OUT_OF_MEMORY,
+                  "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
+  }
+  if (threads_ != nullptr) threads_->Copy(job.bytes.data(), data.Data(), data.ByteLength());
+  return job.bytes.data();
 }
 
 Staging Engine::StagingFor(size_t size) {

@@ -47,6 +47,8 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Napi::Promise Await(Napi::Env env, uint64_t id);
   void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
   void Forget(uint64_t id);
+  /** Gives a job its frame's bytes, copied. @return where they begin */
+  const uint8_t *Fill(Job &job, const Napi::Uint8Array &data);
   /** Memory for a frame of so many bytes: that of an earlier frame if it fits. */
   Staging StagingFor(size_t size);
   /** Keeps a frame's memory for those to come. Frames on the device have none. */

@@ -1,4 +1,9 @@
-import { type NativeEngine, type NativeResult, RESULT_FACTS } from '../../binding/addon.js'
+import {
+  type NativeEngine,
+  type NativeResult,
+  type NativeSelection,
+  RESULT_FACTS,
+} from '../../binding/addon.js'
 import { EfficientDetError } from '../../errors.js'
 import { type DeviceFrame, type Frame, isDeviceFrame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
@@ -110,7 +115,6 @@ export class NativeBackendEngine implements Engine {
       this.#planes[2 * i] = planes[i]?.offset ?? 0
       this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
     }
-    const { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms } = selection
     try {
       return this.#native.submit(
         id,
@@ -119,11 +123,7 @@ export class NativeBackendEngine implements Engine {
         PIXEL_FORMATS.indexOf(frame.format),
         frame.width,
         frame.height,
-        scoreThresholds,
-        iouThreshold,
-        maxDetections,
-        maxCandidates,
-        nms === 'agnostic',
+        ...toNative(selection),
       )
     } catch (error) {
       throw nativeError(error, 'The frame was not taken')
@@ -137,6 +137,12 @@ export class NativeBackendEngine implements Engine {
     )
     return this.#hung
   }
+}
+
+/** See NativeSelection. */
+export function toNative(selection: Selection): NativeSelection {
+  const { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms } = selection
+  return [scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms === 'agnostic']
 }
 
 /** N-API reads no shared memory. */

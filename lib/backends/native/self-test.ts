@@ -8,7 +8,7 @@ import { checkDetectOptions } from '../../options/detect.js'
 import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import { toResult } from './engine.js'
+import { toNative, toResult } from './engine.js'
 import { nativeError } from './native-error.js'
 
 export interface SelfTestRequest {
@@ -42,9 +42,8 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
   const examination = new Examination(expected)
   signal?.throwIfAborted()
   const batches = testBatches(buckets, maxBatch, frames.length)
-  const selection = checkDetectOptions(COMPARED, spec)
+  const selection = toNative(checkDetectOptions(COMPARED, spec))
   const { width, height } = frames[0]
-  const { scoreThresholds, iouThreshold, maxDetections, maxCandidates } = selection
   const deadline = new Deadline(request.deadline)
   const { promise: interrupted, reject: interrupt } = withResolvers<never>()
   // Whoever still waits for it hears of it; nobody may.
@@ -65,17 +64,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
     deadline.begin(onLate)
     try {
       const data = batch.map((picture) => frames[picture].data as Uint8Array)
-      const promises = engine.submitTo(
-        slot,
-        id,
-        data,
-        width,
-        height,
-        scoreThresholds,
-        iouThreshold,
-        maxDetections,
-        maxCandidates,
-      )
+      const promises = engine.submitTo(slot, id, data, width, height, ...selection)
       return (await Promise.race([Promise.allSettled(promises!), interrupted])).map(answerOf)
     } finally {
       deadline.end(onLate)
