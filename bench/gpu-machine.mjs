@@ -28,6 +28,16 @@ export const engineOptions = {
   ...(process.env.TENSORRT_PATH && { libraryPath: process.env.TENSORRT_PATH }),
 }
 
+/** Runs one check or measurement; one that fails is a result, too, and the others still run. */
+export async function attempt(check, run) {
+  try {
+    return await run(check)
+  } catch (error) {
+    if (error.name !== 'EfficientDetError') throw error
+    return { check, passed: false, code: error.code, message: error.message, details: error.details }
+  }
+}
+
 /** Writes what was measured into bench/results, with the machine and the date. */
 export async function writeResults(name, machine, results) {
   const date = new Date().toISOString()

@@ -2,7 +2,7 @@
 // name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
 import { randomBytes } from 'node:crypto'
 import { EfficientDet } from '#lib/index.js'
-import { engineOptions, gpuMachine, writeResults } from './gpu-machine.mjs'
+import { attempt, engineOptions, gpuMachine, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'
 import { median } from './pairs.mjs'
 
@@ -20,22 +20,36 @@ if (machine !== null) {
   )
   const results = []
   for (const { name, model } of await gpuModels()) {
-    for (const precision of ['fp32', 'fp16']) results.push(...(await measure(name, model, precision)))
+    for (const precision of ['fp32', 'fp16']) {
+      const measured = await attempt(`${name} ${precision}`, () => measure(name, model, precision))
+      results.push(measured)
+      if (measured.passed !== false) continue
+      console.log(`${measured.check}: ${measured.message}`)
+      process.exitCode = 1
+    }
   }
-  await writeResults('gpu', machine, results)
+  await writeResults('gpu', machine, results.flat())
 }
 
-async function measure(name, model, precision) {
-  const maxBatchSize = Math.max(...BATCHES)
-  const detector = await EfficientDet.load(model, {
-    backend: 'tensorrt',
-    maxBatchSize,
-    maxPending: maxBatchSize,
-    engine: { ...engineOptions, precision },
-  })
+/** @param batches those that are timed; where memory does not suffice for the largest, the others are */
+async function measure(name, model, precision, batches = BATCHES) {
+  const maxBatchSize = Math.max(...batches)
+  let detector
+  try {
+    detector = await EfficientDet.load(model, {
+      backend: 'tensorrt',
+      maxBatchSize,
+      maxPending: maxBatchSize,
+      engine: { ...engineOptions, precision },
+    })
+  } catch (error) {
+    if (error.code !== 'ERR_OUT_OF_MEMORY' || batches.length === 1) throw error
+    console.log(`${name} ${precision} batch ${maxBatchSize}: ${error.message}`)
+    return measure(name, model, precision, batches.slice(0, -1))
+  }
   const frame = { data: randomBytes(WIDTH * HEIGHT * 3), format: 'rgb', width: WIDTH, height: HEIGHT }
   const results = []
-  for (const batch of BATCHES) {
+  for (const batch of batches) {
     const timings = []
     let start = 0
     for (let round = -WARM_UP; round < ROUNDS; round++) {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { EfficientDet } from '#lib/index.js'
-import { engineOptions, gpuMachine, writeResults } from '../../bench/gpu-machine.mjs'
+import { attempt, engineOptions, gpuMachine, writeResults } from '../../bench/gpu-machine.mjs'
 import { gpuModels } from '../../bench/gpu-models.mjs'
 import { median } from '../../bench/pairs.mjs'
 
@@ -17,20 +17,22 @@ const machine = await gpuMachine()
 if (machine !== null) {
   console.log(`${machine.description}, ${machine.devices.map(({ name }) => name).join(', ')}`)
   const results = []
+  const note = async (check, run) => {
+    results.push(await attempt(check, run))
+    console.log(JSON.stringify(results.at(-1)))
+  }
   for (const { name, model } of await gpuModels()) {
     for (const precision of ['fp32', 'fp16']) {
-      results.push(await agreement(name, model, precision))
-      console.log(JSON.stringify(results.at(-1)))
+      await note(`${name} ${precision} agrees with the CPU`, (check) => agreement(check, model, precision))
     }
   }
-  results.push(await soak())
-  console.log(JSON.stringify(results.at(-1)))
+  await note(`memory over ${FRAMES} frames`, soak)
   await writeResults('gpu-checks', machine, results)
   if (results.some(({ passed }) => !passed)) process.exitCode = 1
 }
 
 /** Detections of the GPU and of the CPU on all pictures. */
-async function agreement(name, model, precision) {
+async function agreement(check, model, precision) {
   const { threshold, ...limits } = LIMITS[precision]
   const gpu = await EfficientDet.load(model, { backend: 'tensorrt', engine: { ...engineOptions, precision } })
   const cpu = await EfficientDet.load(model, { backend: 'cpu' })
@@ -61,11 +63,11 @@ async function agreement(name, model, precision) {
     worst.score <= (limits.score ?? Infinity) &&
     worst.iou >= (limits.iou ?? 0)
   const { selfTest } = gpu.backend.gpus[0]
-  return { check: `${name} ${precision} agrees with the CPU`, passed, detections, worst, selfTest }
+  return { check, passed, detections, worst, selfTest }
 }
 
 /** Memory of the process over many frames of changing size. */
-async function soak() {
+async function soak(check) {
   const gpu = await EfficientDet.load('person', {
     backend: 'tensorrt',
     engine: engineOptions,
@@ -89,7 +91,7 @@ async function soak() {
     median(memory.slice((i * memory.length) / 4, ((i + 1) * memory.length) / 4)) / 2 ** 20
   const [second, last] = [quarter(1), quarter(3)]
   return {
-    check: `memory over ${FRAMES} frames`,
+    check,
     passed: last <= 1.02 * second,
     secondQuarterMiB: second,
     lastQuarterMiB: last,
