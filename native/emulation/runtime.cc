@@ -420,6 +420,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   if (device < 0 || device >= call->devices) return Report(cudaErrorInvalidDevice);
   *properties = {};
   std::strcpy(properties->name, "CUDA emulation");
+  // Another one for each device.
+  for (int i = 0; i < 16; i++) properties->uuid.bytes[i] = static_cast<char>(0x8f + 16 * i + device);
   properties->totalGlobalMem = size_t{8} << 30;
   properties->major = 8;
   properties->minor = 9;

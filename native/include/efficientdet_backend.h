@@ -73,6 +73,8 @@ typedef struct ed_message {
 typedef struct ed_device {
   /** Such as "NVIDIA GeForce RTX 4090". */
   char name[128];
+  /** As the driver names it, such as "GPU-8f…"; empty where it has none. */
+  char uuid[48];
   /** Compute capability, such as 8 and 9. */
   int32_t major;
   int32_t minor;

@@ -2,6 +2,10 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+
 #include "failure.h"
 
 namespace efficientdet {
@@ -12,6 +16,18 @@ namespace {
   // An error that is not taken away is found again by the next who asks.
   cudaGetLastError();
   throw Failure{status, what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")."};
+}
+
+/** In nvidia-smi's form; empty for a device that has none. */
+std::string UuidText(const cudaUUID_t &uuid) {
+  if (std::all_of(std::begin(uuid.bytes), std::end(uuid.bytes), [](char byte) { return byte == 0; })) return "";
+  std::string text = "GPU";
+  for (size_t i = 0; i < sizeof uuid.bytes; i++) {
+    char hexadecimal[3];
+    std::snprintf(hexadecimal, sizeof hexadecimal, "%02x", static_cast<unsigned char>(uuid.bytes[i]));
+    text += (i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "") + std::string(hexadecimal);
+  }
+  return text;
 }
 
 }  // namespace
@@ -53,6 +69,7 @@ ed_device DescribeDevice(int device) {
   if (error != cudaSuccess) Fail(ED_FAILED, "Device " + std::to_string(device) + " does not answer", error);
   ed_device described{};
   std::string(properties.name).copy(described.name, sizeof described.name - 1);
+  UuidText(properties.uuid).copy(described.uuid, sizeof described.uuid - 1);
   described.major = properties.major;
   described.minor = properties.minor;
   described.memory_bytes = properties.totalGlobalMem;

@@ -227,8 +227,13 @@ enum cudaDeviceAttr {
 #define cudaEventRecordExternal 0x01u
 #define cudaEventWaitDefault 0x00u
 
+typedef struct CUuuid_st {
+  char bytes[16];
+} cudaUUID_t;
+
 struct cudaDeviceProp {
   char name[256];
+  cudaUUID_t uuid;
   size_t totalGlobalMem;
   int major;
   int minor;

@@ -236,6 +236,16 @@ void MachinesThatCannotRunIt() {
   emulation::SetDriverVersion(CUDART_VERSION);
 }
 
+void DevicesAreToldApart() {
+  emulation::SetDeviceCount(2);
+  ed_probe probe{};
+  CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+  CHECK(probe.device_count == 2);
+  CHECK(std::string(probe.devices[0].uuid) == "GPU-8f9fafbf-cfdf-efff-0f1f-2f3f4f5f6f7f");
+  CHECK(std::string(probe.devices[1].uuid) == "GPU-90a0b0c0-d0e0-f000-1020-304050607080");
+  emulation::SetDeviceCount(1);
+}
+
 void EveryFormatAndBatch() {
   std::mt19937 random(1);
   for (const bool has_plugin : {false, true}) {
@@ -490,6 +500,7 @@ int main(int argc, char **argv) {
   }
   RUN(TensorRtIsToldItsFolder, kLate);
   RUN(MachinesThatCannotRunIt, kLate);
+  RUN(DevicesAreToldApart, kLate);
   RUN(EveryFormatAndBatch, kLate);
   RUN(AFixedBatchIsFilledUp, kAtOnce);
   RUN(EachFrameHasItsOwnSelection, kLate);
