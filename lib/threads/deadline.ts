@@ -16,19 +16,36 @@ export class Deadline {
   /** Begins a call. `onLate` is called once, unless `end` comes first. */
   begin(onLate: () => void): void {
     this.#calls.set(onLate, performance.now())
-    this.#timer ??= setTimeout(() => this.#check(), this.limit).unref()
+    this.#timer ??= this.#startTimer(this.limit)
   }
 
   end(onLate: () => void): void {
     this.#calls.delete(onLate)
   }
 
-  #check(): void {
+  /** Has all calls be late now. */
+  expire(): void {
+    for (const onLate of [...this.#calls.keys()]) {
+      this.#calls.delete(onLate)
+      onLate()
+    }
+  }
+
+  #startTimer(delay: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      const now = performance.now()
+      // Where the event loop was held up, answers wait in it by now: they have their turn between timers and
+      // immediates. An immediate without a reference would let the loop sleep instead.
+      setImmediate(() => this.#check(now))
+    }, delay).unref()
+  }
+
+  #check(now: number): void {
     this.#timer = null
     for (const [onLate, begun] of this.#calls) {
-      const left = begun + this.limit - performance.now()
+      const left = begun + this.limit - now
       if (left > 0) {
-        this.#timer = setTimeout(() => this.#check(), left).unref()
+        this.#timer = this.#startTimer(left)
         return
       }
       this.#calls.delete(onLate)

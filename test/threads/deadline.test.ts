@@ -1,0 +1,63 @@
+import { stat } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { Deadline } from '#lib/threads/deadline.js'
+import { ROOT } from '../helpers/cli.js'
+import { program } from '../helpers/programs.js'
+
+/** Holds up the event loop. */
+function block(milliseconds: number): void {
+  const begun = performance.now()
+  while (performance.now() - begun < milliseconds);
+}
+
+describe('a deadline', () => {
+  it('tells of each call that is late, once, and not of those that ended', async () => {
+    const deadline = new Deadline(40)
+    const begun = performance.now()
+    const late: [string, number][] = []
+    const begin = (name: string) => {
+      const onLate = () => void late.push([name, performance.now() - begun])
+      deadline.begin(onLate)
+      return onLate
+    }
+    begin('first')
+    deadline.end(begin('ended'))
+    await sleep(20)
+    begin('second')
+    await sleep(120)
+    expect(late.map(([name]) => name)).toEqual(['first', 'second'])
+    expect(late[0][1]).toBeGreaterThanOrEqual(39)
+    expect(late[1][1]).toBeGreaterThanOrEqual(59)
+  })
+
+  it('gives an answer its turn that came while the event loop was held up', async () => {
+    const deadline = new Deadline(20)
+    const late: string[] = []
+    const onLate = () => void late.push('answered')
+    deadline.begin(onLate)
+    // Another thread answers, as a backend's does.
+    stat('.', () => deadline.end(onLate))
+    deadline.begin(() => void late.push('silent'))
+    block(60)
+    await sleep(60)
+    expect(late).toEqual(['silent'])
+  })
+
+  it('comes where nothing else happens in the process, and does not keep it alive', async () => {
+    const url = JSON.stringify(pathToFileURL(join(ROOT, 'dist/threads/deadline.js')).href)
+    const prologue = `
+      const { Deadline } = await import(${url})
+      const begun = performance.now()
+      const deadline = new Deadline(50)`
+    const [late, done] = await Promise.all([
+      program(
+        `${prologue}; setTimeout(() => {}, 4000); deadline.begin(() => process.exit(performance.now() - begun < 2000 ? 3 : 4))`,
+      ),
+      program(`${prologue}; deadline.begin(() => process.exit(3))`),
+    ])
+    expect([late.code, done.code]).toEqual([3, 0])
+  })
+})
