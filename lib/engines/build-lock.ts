@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EfficientDetError } from '../errors.js'
+import { isRecord } from '../models/guards.js'
 import { onAbort } from '../threads/abort.js'
 import { withResolvers } from '../threads/with-resolvers.js'
 
@@ -31,7 +32,7 @@ export interface BuildLock {
  * twice, and the second replaces the first.
  *
  * @param onNews called while another one builds
- * @throws the signal's reason
+ * @throws the signal's reason; what `onNews` throws
  */
 export async function lockBuilds(
   folder: string,
@@ -86,12 +87,20 @@ function listen(path: string, onConnection: (socket: Socket) => void): Promise<S
   return promise
 }
 
-/** Hears what the builder tells until it ends. */
+/** More than any news takes, in UTF-16 units. */
+const LONGEST_LINE = 10_000
+
+/**
+ * Hears what the builder tells until it ends. Names in the abstract namespace have no permissions: whoever listens there
+ * may be a stranger, who is believed no more than that somebody builds.
+ */
 async function follow(
   path: string,
   signal: AbortSignal | undefined,
   onNews: (news: BuildNews) => void,
 ): Promise<void> {
+  // It may have aborted while the lock was tried.
+  signal?.throwIfAborted()
   const socket = connect({ path })
   const { promise, resolve, reject } = withResolvers<void>()
   // One that ends just now refuses or resets the connection.
@@ -101,8 +110,12 @@ async function follow(
   socket.setEncoding('utf8').on('data', (text: string) => {
     // A killed builder's last line may have no end.
     const lines = (unread + text).split('\n')
-    unread = lines.pop()!
-    for (const line of lines) onNews(JSON.parse(line))
+    unread = lines.pop()!.slice(0, LONGEST_LINE)
+    try {
+      for (const news of lines.map(newsFrom)) if (news !== null) onNews(news)
+    } catch (error) {
+      reject(error)
+    }
   })
   const stopListening = onAbort(signal, () => reject(signal!.reason))
   try {
@@ -111,4 +124,19 @@ async function follow(
     stopListening()
     socket.destroy()
   }
+}
+
+/** Null for a line that is no news. */
+function newsFrom(line: string): BuildNews | null {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return null
+  }
+  if (!isRecord(value)) return null
+  const { key, fraction, phase } = value
+  if (typeof key !== 'string' || typeof phase !== 'string' || typeof fraction !== 'number') return null
+  // Phases are shown on terminals, which control characters steer.
+  return fraction >= 0 && fraction <= 1 && !/\p{Cc}/u.test(phase) ? { key, fraction, phase } : null
 }

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -62,6 +64,55 @@ describe('the lock of builders', () => {
     await expect(waiting).rejects.toThrow('enough')
     await lock.release()
     await (await lockBuilds(folder, undefined, nobody)).release()
+  })
+
+  it('lets a waiter go when its signal aborts while the lock is tried', async () => {
+    const folder = await temporaryFolder()
+    const lock = await lockBuilds(folder, undefined, nobody)
+    const controller = new AbortController()
+    const waiting = lockBuilds(folder, controller.signal, nobody)
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    await lock.release()
+  })
+
+  it('gives a waiter back what its listener throws', async () => {
+    const folder = await temporaryFolder()
+    const lock = await lockBuilds(folder, undefined, nobody)
+    lock.tell({ key: 'k', fraction: 0.5, phase: 'building' })
+    const waiting = lockBuilds(folder, undefined, () => {
+      throw new Error('of the listener')
+    })
+    await expect(waiting).rejects.toThrow('of the listener')
+    await lock.release()
+  })
+
+  it('believes nothing but news of whoever has its name', async () => {
+    const folder = await temporaryFolder()
+    const news: BuildNews = { key: 'k', fraction: 0.5, phase: 'building' }
+    const name = createHash('sha256').update(folder).digest('hex').slice(0, 32)
+    const lines = [
+      'nonsense',
+      'null',
+      '[1]',
+      JSON.stringify({ ...news, key: 1 }),
+      JSON.stringify({ ...news, phase: null }),
+      JSON.stringify({ ...news, phase: '\x1b[2J' }),
+      ...[-1, 2, null, '1'].map((fraction) => JSON.stringify({ ...news, fraction })),
+      'x'.repeat(1e6),
+      JSON.stringify({ ...news, more: true }),
+    ]
+    const stranger = createServer((socket) => void socket.write(`${lines.join('\n')}\n`))
+    await new Promise<void>((resolve) => stranger.listen({ path: `\0efficientdet-trt-${name}` }, resolve))
+    onTestFinished(() => void stranger.close())
+    const controller = new AbortController()
+    const heard: BuildNews[] = []
+    const waiting = lockBuilds(folder, controller.signal, (each) => {
+      heard.push(each)
+      controller.abort(new Error('enough'))
+    })
+    await expect(waiting).rejects.toThrow('enough')
+    expect(heard).toEqual([news])
   })
 
   it('is free at once when its owner is killed', async () => {
