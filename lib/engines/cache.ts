@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { EfficientDetError } from '../errors.js'
 import { cacheFolder } from '../hub/cache.js'
 import { PARTIAL, writeWhole } from '../whole-file.js'
@@ -143,6 +143,16 @@ async function buildAndKeep(
   }
 }
 
+/**
+ * Takes an engine out of the cache that answers wrongly, so that the next load builds another: also what was measured
+ * for it, for that would likely choose the same kernels again. What cannot be removed stays, and is found wrong again.
+ */
+export async function discardEngine({ path, header }: CachedEngine): Promise<void> {
+  if (path === null) return
+  const files = [path, join(dirname(path), timingCacheName(header))]
+  await Promise.allSettled(files.map((file) => rm(file, { force: true })))
+}
+
 /** Timings hold for one library on one GPU. */
 function timingCacheName({ target }: EngineRecipe): string {
   const { backend, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
@@ -162,22 +172,25 @@ function sha256(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest()
 }
 
-/** No writer in another container or machine takes this long. In milliseconds. */
-const ABANDONED_AFTER = 24 * 3600 * 1000
+/** How long a file may lie unfinished before it is taken for abandoned, in milliseconds. */
+const ABANDONED_AFTER = {
+  // Writers of this machine that have no lock (`output`, test records) may be at work; they never pause so long.
+  ours: 10 * 60_000,
+  // In another container or machine, whose clock may be wrong.
+  theirs: 24 * 3600_000,
+}
 
-/** Removes what killed processes left: with the lock, nobody else of this machine writes into the folder. */
+/** Removes what killed processes left, where that is allowed. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.includes('.partial-')) continue
     const path = join(folder, name)
-    const isOurs = name.includes(PARTIAL)
     // One that has just gone was taken to its name.
-    const age =
-      Date.now() -
-      (await stat(path).then(
-        ({ mtimeMs }) => mtimeMs,
-        () => Date.now(),
-      ))
-    if (isOurs || age > ABANDONED_AFTER) await rm(path, { force: true })
+    const modified = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Infinity,
+    )
+    const limit = name.includes(PARTIAL) ? ABANDONED_AFTER.ours : ABANDONED_AFTER.theirs
+    if (Date.now() - modified > limit) await rm(path, { force: true }).catch(() => {})
   }
 }

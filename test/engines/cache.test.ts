@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type CacheRequest, cachedEngine, enginesFolder } from '#lib/engines/cache.js'
+import { type CacheRequest, cachedEngine, discardEngine, enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
 import { engineKey } from '#lib/engines/key.js'
 import { engineOf, HEADER } from '../helpers/engines.js'
@@ -122,6 +122,20 @@ describe('the cache of engines', () => {
     })
   })
 
+  it('discards an engine with what was measured for it, and leaves the others', async () => {
+    await emptyCache()
+    const { wanted, timingCaches } = request()
+    const other = { ...recipe, target: { ...recipe.target, gpu: 'NVIDIA L4' } }
+    const spared = await cachedEngine({ ...wanted, recipe: other })
+    await discardEngine(await cachedEngine(wanted))
+    expect(await cachedEngine(wanted)).toMatchObject({ cached: false })
+    expect(timingCaches).toEqual([null, null, null])
+    expect(await cachedEngine({ ...wanted, recipe: other })).toMatchObject({
+      cached: true,
+      path: spared.path,
+    })
+  })
+
   it('gives the engine also where it cannot be kept, and says why', async () => {
     const cache = await emptyCache()
     await mkdir(join(cache, '..'), { recursive: true })
@@ -133,18 +147,28 @@ describe('the cache of engines', () => {
     expect(notKept).toEqual(refusal('ERR_OUTPUT', /engines cannot be made \(ENOTDIR/))
   })
 
-  it('takes away what killed builders of this machine left, and what is old', async () => {
+  it('takes away what killed builders left, but nothing that another may write now', async () => {
     await emptyCache()
     await mkdir(enginesFolder(), { recursive: true })
-    const [ours, theirs, old] = [
-      `a.partial-${hostname()}-1`,
-      'b.partial-elsewhere-2',
-      'c.partial-elsewhere-3',
-    ]
-    for (const name of [ours, theirs, old]) await writeFile(join(enginesFolder(), name), 'half')
-    await utimes(join(enginesFolder(), old), 0, 0)
-    await cachedEngine(request().wanted)
-    expect((await readdir(enginesFolder())).filter((name) => name.includes('partial'))).toEqual([theirs])
+    const [minutes, day] = [11 * 60, 25 * 3600]
+    const files = [
+      [`a.partial-${hostname()}-1`, 0],
+      [`b.partial-${hostname()}-2`, minutes],
+      ['c.partial-elsewhere-3', minutes],
+      ['d.partial-elsewhere-4', day],
+    ] as const
+    for (const [name, age] of files) {
+      const path = join(enginesFolder(), name)
+      await writeFile(path, 'half')
+      const then = Date.now() / 1000 - age
+      await utimes(path, then, then)
+    }
+    // Of no writer of ours, nor removed.
+    await mkdir(join(enginesFolder(), 'e.partial-elsewhere-5'))
+    await utimes(join(enginesFolder(), 'e.partial-elsewhere-5'), 0, 0)
+    expect((await cachedEngine(request().wanted)).notKept).toBeNull()
+    const left = (await readdir(enginesFolder())).filter((name) => name.includes('partial'))
+    expect(left.sort()).toEqual([files[0][0], files[2][0], 'e.partial-elsewhere-5'])
   })
 
   it('keeps nothing of a build that fails, and lets the next one in', async () => {

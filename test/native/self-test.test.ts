@@ -1,4 +1,4 @@
-import { utimesSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -127,6 +127,24 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     expect(await kept(cache)).toEqual({ engines: [], others: [] })
     await behave()
     expect(await tested()).toMatchObject({ against: 'cpu' })
+  })
+
+  it('refuses one also where the cache does not let it go, and the GPU’s timings go with it', async () => {
+    await emptyCache()
+    await behave('wrong=score')
+    const timings = () => readdirSync(enginesFolder()).filter((name) => name.endsWith('.timing'))
+    let measured: string[] = []
+    const loading = load({
+      onProgress: ({ stage }) => {
+        if (stage !== 'test' || measured.length > 0) return
+        measured = timings()
+        const [name] = readdirSync(enginesFolder()).filter((name) => name.endsWith('.engine'))
+        rmSync(join(enginesFolder(), name))
+        mkdirSync(join(enginesFolder(), name))
+      },
+    })
+    await expect(loading).rejects.toThrow(wrong(/differ/))
+    expect([measured.length, timings()]).toEqual([1, []])
   })
 
   it('is remembered, for the same engine in the same use', async () => {

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises'
 import type { NativeEngine } from '../../binding/addon.js'
 import { bucketsUpTo } from '../../engines/buckets.js'
 import { engineFault } from '../../engines/engine-error.js'
+import { discardEngine } from '../../engines/cache.js'
 import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { checkFit, type Machine } from '../../engines/fit.js'
 import { findTestRecord, keepTestRecord } from '../../engines/test-record.js'
@@ -32,8 +32,7 @@ export async function openNative(native: NativeLibrary, request: OpenRequest): P
     try {
       return await load(native, { ...built, header }, { ...request, device, onStage })
     } catch (error) {
-      // The next load builds another.
-      if (engineFault(error) === 'wrong' && built.path !== null) await rm(built.path, { force: true })
+      if (engineFault(error) === 'wrong') await discardEngine(built)
       throw error
     }
   })
