@@ -3,7 +3,7 @@ import { type Opened, openEngine, type Unavailable } from './backends/registry.j
 import { isEngineFile } from './engines/engine-file.js'
 import { EfficientDetError } from './errors.js'
 import { resolveModel } from './hub/resolve.js'
-import { copyOf } from './image/frame.js'
+import { copyOf, isDeviceFrame } from './image/frame.js'
 import { readFrame, readSource, type Source } from './image/source.js'
 import type { AnchorConfig } from './models/anchors.js'
 import type { Size } from './models/levels.js'
@@ -15,7 +15,7 @@ import { checkDetectOptions, DETECT_OPTION_NAMES, type DetectOptions } from './o
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from './options/load.js'
 import type { Selection } from './postprocess/detections.js'
 import { DetectionResult } from './result.js'
-import { streamInOrder } from './stream.js'
+import { isOfOnePicture, streamInOrder } from './stream.js'
 import { Semaphore } from './threads/semaphore.js'
 
 export interface StreamOptions extends DetectOptions {
@@ -137,9 +137,8 @@ export class EfficientDet implements AsyncDisposable {
         try {
           results[i] = await this.#detect(source, selection, signal, 'wait')
         } catch (error) {
-          const ends =
-            signal?.aborted || (error instanceof EfficientDetError && error.code === 'ERR_DISPOSED')
-          if (ends || !(error instanceof EfficientDetError)) throw error
+          signal?.throwIfAborted()
+          if (!isOfOnePicture(error)) throw error
           results[i] = error
         }
       }
@@ -154,7 +153,8 @@ export class EfficientDet implements AsyncDisposable {
    * `maxInFlight` of them. Leaving the loop early cancels what is under way.
    *
    * @param sources pictures, which are taken no faster than they are worked on
-   * @throws EfficientDetError as `detect` does, for the first picture that fails if there is no `onError`
+   * @throws EfficientDetError as `detect` does, for the first picture that fails if there is no `onError`; with one,
+   *   ERR_DISPOSED still
    */
   async *stream(
     sources: Iterable<Source> | AsyncIterable<Source>,
@@ -208,7 +208,7 @@ export class EfficientDet implements AsyncDisposable {
     if (!this.#slots.tryAcquire()) {
       if (whenFull === 'reject') throw this.#full()
       // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
-      if (read !== null) read = { ...read, frame: copyOf(read.frame) }
+      if (read !== null && !isDeviceFrame(read.frame)) read = { ...read, frame: copyOf(read.frame) }
       await this.#slots.acquire(signal)
     }
     try {
@@ -231,6 +231,10 @@ export class EfficientDet implements AsyncDisposable {
         },
         this.model.labels,
       )
+    } catch (error) {
+      // Whoever gave up is told why, not that the picture would not have done.
+      signal?.throwIfAborted()
+      throw error
     } finally {
       this.#slots.release()
     }

@@ -104,6 +104,8 @@ export interface GpuReport {
   readonly device: number
   /** Such as `NVIDIA GeForce RTX 4090`. */
   readonly name: string
+  /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
+  readonly uuid: string
   /** Such as `8.9`. */
   readonly computeCapability: string
   /** Family of TensorRT: `tensorrt10`, `tensorrt11` or `tensorrt-rtx`. */

@@ -76,6 +76,8 @@ export interface NativeProbe {
     readonly freeBytes: number
     /** Whether it shares the host's memory, as Jetsons do. */
     readonly integrated: boolean
+    /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
+    readonly uuid: string
   }[]
 }
 
@@ -180,6 +182,11 @@ export interface NativeEngine {
   cancel(id: number): boolean
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */
   close(): Promise<void>
+  /**
+   * Takes no more jobs, drops those there are, whose promises never settle, and settles `close`. Waits for nothing: a
+   * batch that runs ends when the backend ends it, and keeps no process alive.
+   */
+  abandon(): void
   info(): {
     readonly maxBatch: number
     readonly slots: number

@@ -11,10 +11,8 @@ import { REFERENCES, type SelfTestFigures } from './self-test.js'
 /** What a test was made of: with all of it the same, the answers are. */
 export interface TestFacts {
   readonly planSha256: string
-  /** Number of the GPU: of two that are alike, one may be broken. */
-  readonly device: number
-  readonly name: string
-  readonly computeCapability: string
+  /** Which GPU of all that there are. */
+  readonly gpu: string
   readonly backend: string
   readonly libraryVersion: string
   readonly cudaVersion: string

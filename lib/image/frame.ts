@@ -46,9 +46,15 @@ export function isDeviceFrame(frame: Frame | DeviceFrame): frame is DeviceFrame 
   return 'devicePointer' in frame
 }
 
-/** A frame with bytes of its own; one on a GPU stays where it is. */
-export function copyOf<F extends Frame | DeviceFrame>(frame: F): F {
-  return isDeviceFrame(frame) ? frame : { ...frame, data: new Uint8Array(frame.data) }
+/** A frame with bytes of its own. */
+export function copyOf({ data, format, width, height, stride }: Frame): Frame {
+  return {
+    data: new Uint8Array(data),
+    format,
+    width,
+    height,
+    ...(stride !== undefined && { stride }),
+  }
 }
 
 const BYTES_PER_PIXEL: Readonly<Record<PixelFormat, number>> = {
@@ -116,6 +122,10 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
     throw invalid(
       `${bytes} bytes; ${width}×${height} ${format} with a stride of ${stride} needs at least ${end}`,
     )
+  }
+  // The addon takes both as 32 bits.
+  if (planes.some(({ offset, stride }) => offset >= 2 ** 32 || stride >= 2 ** 32)) {
+    throw invalid(`a stride of ${stride}; expected one with which no plane begins beyond 4 GiB`)
   }
   return planes
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -68,7 +69,11 @@ class EngineBuild {
     // Hooks run in the reverse order of their making: this one before the channel's own.
     napi_add_env_cleanup_hook(env_, OnCleanup, this);
     const auto onnx = info[1].As<Napi::Uint8Array>();
-    thread_ = std::thread([this, data = onnx.Data(), size = onnx.ByteLength()] { Run(data, size); });
+    try {
+      thread_ = std::thread([this, data = onnx.Data(), size = onnx.ByteLength()] { Run(data, size); });
+    } catch (const std::system_error &error) {
+      End(ED_FAILED, kNoThread + std::string(error.what()));
+    }
   }
 
   ~EngineBuild() {
@@ -86,8 +91,15 @@ class EngineBuild {
   using Channel = Napi::TypedThreadSafeFunction<EngineBuild, void, Deliver>;
 
   void Run(const uint8_t *onnx, size_t size) {
-    status_ = backend_->build(onnx, size, &options_, &plan_, message_.get());
+    Message message;
+    const ed_status status = backend_->build(onnx, size, &options_, &plan_, message.get());
+    End(status, message.Text());
+  }
+
+  void End(ed_status status, const std::string &message) {
     std::lock_guard<std::mutex> lock(mutex_);
+    status_ = status;
+    message_ = message;
     ended_ = true;
     Wake();
   }
@@ -117,7 +129,7 @@ class EngineBuild {
     if (ended_) {
       lock.unlock();
       napi_remove_env_cleanup_hook(env_, OnCleanup, this);
-      thread_.join();
+      Join();
       Settle(env);
       channel_.Release();
       return;
@@ -128,9 +140,14 @@ class EngineBuild {
     on_progress_.Call({fraction, phase});
   }
 
+  /** There is none if the system would not start it. */
+  void Join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
   void Settle(Napi::Env env) {
     if (status_ != ED_OK) {
-      Napi::Error error = ErrorOf(env, status_, message_.Text());
+      Napi::Error error = ErrorOf(env, status_, message_);
       error.Set("log", log_);
       deferred_.Reject(error.Value());
       return;
@@ -146,7 +163,7 @@ class EngineBuild {
   static void OnCleanup(void *self) {
     auto *build = static_cast<EngineBuild *>(self);
     __atomic_store_n(build->flag_, 1, __ATOMIC_RELAXED);
-    build->thread_.join();
+    build->Join();
     build->channel_.Release();
   }
 
@@ -164,7 +181,7 @@ class EngineBuild {
   ed_build_options options_{};
   ed_bytes plan_{};
   ed_bytes timing_cache_out_{};
-  Message message_;
+  std::string message_;
   ed_status status_ = ED_OK;
   std::thread thread_;
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "addon_data.h"
@@ -69,11 +70,12 @@ Napi::Function Engine::Define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::SubmitTo>("submitTo"),
                       InstanceMethod<&Engine::Cancel>("cancel"),
-                      InstanceMethod<&Engine::Close>("close"), InstanceMethod<&Engine::Info>("info")});
+                      InstanceMethod<&Engine::Close>("close"), InstanceMethod<&Engine::Abandon>("abandon"),
+                      InstanceMethod<&Engine::Info>("info")});
 }
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
-  const Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
+  Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
   backend_ = loaded.backend;
   info_ = loaded.info;
   deliveries_ = new Deliveries{this};
@@ -81,30 +83,36 @@ Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) 
                           [](Napi::Env, void *, Deliveries *deliveries) { delete deliveries; });
   channel_.Unref(info.Env());
   // Copied into the callback: the channel is a handle, and this object may go while the threads still end.
-  threads_ = std::make_unique<EngineThreads>(
-      loaded.backend, loaded.engine, loaded.options, [channel = channel_](std::unique_ptr<Outcome> outcome) {
-        // The queue has no limit of its own, so this neither blocks nor fails while the environment lives.
-        if (channel.NonBlockingCall(outcome.get()) == napi_ok) outcome.release();
-      });
+  const auto deliver = [channel = channel_](std::unique_ptr<Outcome> outcome) {
+    // The queue has no limit of its own, so this neither blocks nor fails while the environment lives.
+    if (channel.NonBlockingCall(outcome.get()) == napi_ok) outcome.release();
+  };
+  try {
+    threads_ = std::make_unique<EngineThreads>(loaded.backend, loaded.engine, loaded.options, deliver);
+  } catch (const std::system_error &error) {
+    channel_.Release();
+    throw ErrorOf(info.Env(), ED_FAILED, kNoThread + std::string(error.what()));
+  }
+  loaded.engine = nullptr;
   // Hooks run in the reverse order of their making: this one before the channel's own.
   napi_add_env_cleanup_hook(info.Env(), OnCleanup, this);
 }
 
-Engine::~Engine() { Release(); }
+Engine::~Engine() { Release(kPatience); }
 
-void Engine::Release() {
+void Engine::Release(std::chrono::milliseconds patience) {
   if (threads_ == nullptr) return;
   napi_remove_env_cleanup_hook(Env(), OnCleanup, this);
-  TearDown();
+  TearDown(patience);
   // Pinned memory, which must not wait for this object to be collected.
   spare_.clear();
 }
 
-void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(); }
+void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(kPatience); }
 
-void Engine::TearDown() {
+void Engine::TearDown(std::chrono::milliseconds patience) {
   if (threads_ == nullptr) return;
-  threads_->StopWithin(kPatience);
+  threads_->StopWithin(patience);
   threads_ = nullptr;
   deliveries_->engine = nullptr;
   channel_.Release();
@@ -220,6 +228,18 @@ Napi::Value Engine::Close(const Napi::CallbackInfo &info) {
   return closing_->Promise();
 }
 
+void Engine::Abandon(const Napi::CallbackInfo &info) {
+  if (threads_ == nullptr) return;
+  const bool works = !pending_.empty();
+  const bool closes = closing_ != nullptr;
+  pending_.clear();
+  if (works || closes) channel_.Unref(info.Env());
+  Release(std::chrono::milliseconds(0));
+  if (closes) closing_->Resolve(info.Env().Undefined());
+  if (works) Unref();
+  if (closes) Unref();
+}
+
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("maxBatch", info_.max_batch);
@@ -238,7 +258,7 @@ void Engine::Deliver(Napi::Env env, Napi::Function, Deliveries *deliveries, Outc
 
 void Engine::Settle(Napi::Env env, std::unique_ptr<Outcome> outcome) {
   if (outcome == nullptr) {
-    Release();
+    Release(kPatience);
     closing_->Resolve(env.Undefined());
     Unref();
     return;
@@ -317,9 +337,11 @@ class LoadWorker : public Napi::AsyncWorker {
     loaded_.options.max_batch = std::clamp(loaded_.options.max_batch, 1u, std::max(1u, loaded_.info.max_batch));
     loaded_.options.slots = std::clamp(loaded_.info.slots, 1u, load_options_.slots);
     const auto &constructor = Env().GetInstanceData<AddonData>()->engine;
-    const Napi::Object engine = constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)});
-    loaded_.engine = nullptr;
-    deferred_.Resolve(engine);
+    try {
+      deferred_.Resolve(constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)}));
+    } catch (const Napi::Error &error) {
+      deferred_.Reject(error.Value());
+    }
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <chrono>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,7 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
  *    they run together in that slot. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
+ *  - abandon(): drops everything and waits for nothing
  *  - info: { maxBatch, slots, description, deviceBytes }
  *
  * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
@@ -42,6 +44,7 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Napi::Value SubmitTo(const Napi::CallbackInfo &info);
   Napi::Value Cancel(const Napi::CallbackInfo &info);
   Napi::Value Close(const Napi::CallbackInfo &info);
+  void Abandon(const Napi::CallbackInfo &info);
   Napi::Value Info(const Napi::CallbackInfo &info);
 
   Napi::Promise Await(Napi::Env env, uint64_t id);
@@ -53,10 +56,12 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Staging StagingFor(size_t size);
   /** Keeps a frame's memory for those to come. Frames on the device have none. */
   void Spare(Staging bytes);
-  /** The environment is going: stops the threads, however busy they are. */
-  void TearDown();
+  /** Stops the threads, which have so long to end; those that do not are left behind. */
+  void TearDown(std::chrono::milliseconds patience);
+  /** The environment is going. */
   static void OnCleanup(void *engine);
-  void Release();
+  /** This object is done. */
+  void Release(std::chrono::milliseconds patience);
 
   const ed_backend *backend_;
   ed_engine_info info_{};

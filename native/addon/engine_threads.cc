@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <system_error>
 #include <utility>
 
 #include "message.h"
@@ -33,6 +34,8 @@ struct EngineThreads::State {
   /** Jobs that run together, and where. */
   struct Batch {
     uint32_t slot = 0;
+    /** Whether the caller made it. */
+    bool made = false;
     std::vector<std::unique_ptr<Job>> jobs;
   };
 
@@ -70,7 +73,7 @@ struct EngineThreads::State {
       {
         std::lock_guard<std::mutex> lock(mutex);
         running -= batch.jobs.size();
-        callers = batch.jobs.size() + running + queue.size();
+        if (!batch.made) callers = batch.jobs.size() + running + queue.size();
         // Whoever stops the threads is about to go, and waits for them no longer than its patience lasts.
         if (stopped) outcomes.clear();
         // Delivered under the lock, so that nothing is delivered once `stopped` is set.
@@ -128,6 +131,7 @@ struct EngineThreads::State {
     }
     if (stopped) queue.clear();
     batch.slot = slot;
+    batch.made = false;
     while (!queue.empty() && batch.jobs.size() < options.max_batch) {
       batch.jobs.push_back(std::move(queue.front()));
       queue.pop_front();
@@ -138,14 +142,27 @@ struct EngineThreads::State {
   }
 
   std::vector<std::unique_ptr<Outcome>> Infer(const Batch &batch) {
-    std::vector<std::unique_ptr<Outcome>> outcomes;
-    if (batch.jobs.empty()) return outcomes;
+    if (batch.jobs.empty()) return {};
     std::lock_guard<std::mutex> alone(slots[batch.slot]);
+    std::vector<const Job *> jobs;
+    for (const auto &job : batch.jobs) jobs.push_back(job.get());
+    auto outcomes = InferTogether(batch.slot, jobs);
+    if (jobs.size() > 1 && outcomes[0]->status == ED_INVALID) {
+      // One of the frames cannot be used. Which, shows when each runs alone, and the others have their answers.
+      outcomes.clear();
+      for (const Job *job : jobs) outcomes.push_back(std::move(InferTogether(batch.slot, {job})[0]));
+    }
+    for (size_t i = 0; i < outcomes.size(); i++) outcomes[i]->bytes = std::move(batch.jobs[i]->bytes);
+    return outcomes;
+  }
+
+  std::vector<std::unique_ptr<Outcome>> InferTogether(uint32_t slot, const std::vector<const Job *> &jobs) {
+    std::vector<std::unique_ptr<Outcome>> outcomes;
     const auto begun = Clock::now();
     std::vector<ed_frame> frames;
     std::vector<ed_selection> selections;
     std::vector<ed_result> results;
-    for (const auto &job : batch.jobs) {
+    for (const Job *job : jobs) {
       auto outcome = std::make_unique<Outcome>();
       outcome->id = job->id;
       outcome->queue_ms = MillisecondsBetween(job->submitted, begun);
@@ -160,11 +177,11 @@ struct EngineThreads::State {
     }
 
     Message message;
-    const auto count = static_cast<uint32_t>(batch.jobs.size());
+    const auto count = static_cast<uint32_t>(jobs.size());
     const ed_status status =
-        backend->infer(engine, batch.slot, frames.data(), selections.data(), results.data(), count, message.get());
+        backend->infer(engine, slot, frames.data(), selections.data(), results.data(), count, message.get());
 
-    for (size_t i = 0; i < batch.jobs.size(); i++) {
+    for (size_t i = 0; i < jobs.size(); i++) {
       Outcome &outcome = *outcomes[i];
       const ed_result &result = results[i];
       outcome.status = status;
@@ -185,7 +202,6 @@ struct EngineThreads::State {
       outcome.preprocess_ms = result.preprocess_ms;
       outcome.network_ms = result.network_ms;
       outcome.postprocess_ms = result.postprocess_ms;
-      outcome.bytes = std::move(batch.jobs[i]->bytes);
     }
     return outcomes;
   }
@@ -197,10 +213,16 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
   state_->engine = engine;
   state_->options = options;
   state_->deliver = std::move(deliver);
-  state_->threads = options.slots;
   state_->slots = std::make_unique<std::mutex[]>(options.slots);
-  for (uint32_t slot = 0; slot < options.slots; slot++) {
-    threads_.emplace_back([state = state_, slot] { state->Run(slot); });
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  try {
+    for (uint32_t slot = 0; slot < options.slots; slot++) {
+      threads_.emplace_back([state = state_, slot] { state->Run(slot); });
+      state_->threads++;
+    }
+  } catch (const std::system_error &) {
+    // With fewer it works too.
+    if (threads_.empty()) throw;
   }
 }
 
@@ -244,7 +266,7 @@ bool EngineThreads::SubmitTo(uint32_t slot, std::vector<std::unique_ptr<Job>> ba
   std::lock_guard<std::mutex> lock(state_->mutex);
   if (state_->closed || state_->stopped) return false;
   for (auto &job : batch) job->submitted = Clock::now();
-  state_->made.push_back({slot, std::move(batch)});
+  state_->made.push_back({slot, true, std::move(batch)});
   state_->wake.notify_one();
   return true;
 }

@@ -36,7 +36,11 @@ class EngineThreads {
   /** Called on the engine's threads: once per job, and with null when the last of them ends after `Close`. */
   using Deliver = std::function<void(std::unique_ptr<Outcome>)>;
 
-  /** Takes the engine over: it is destroyed when the last thread ends. */
+  /**
+   * Takes the engine over: it is destroyed when the last thread ends.
+   *
+   * @throws std::system_error if the system starts no thread at all; then the engine stays the caller's
+   */
   EngineThreads(const ed_backend *backend, ed_engine *engine, Options options, Deliver deliver);
 
   /** Stops; see there. */

@@ -29,6 +29,7 @@ Napi::Object ObjectOf(Napi::Env env, const ed_device &device) {
   item.Set("memoryBytes", static_cast<double>(device.memory_bytes));
   item.Set("freeBytes", static_cast<double>(device.free_bytes));
   item.Set("integrated", device.integrated != 0);
+  item.Set("uuid", device.uuid);
   return item;
 }
 

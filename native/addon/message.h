@@ -4,6 +4,10 @@
 
 #include "efficientdet_backend.h"
 
+/** What is said before the system's reason when it starts no thread. */
+inline constexpr const char *kNoThread =
+    "The system starts no more threads; a limit of the container or the user may be reached: ";
+
 /** A buffer for a backend's message, and what it says afterwards. */
 class Message {
  public:

@@ -11,8 +11,10 @@
  *   fail=build|load|infer   refuses to build or load, or fails every batch
  *   fail=attach|probe   lacks its library, or cannot run here
  *   fail=device  loses its device, the last if there are several, with the first batch
- *   hang=1       never answers
+ *   hang=1|device   never answers, or not on the last device if there are several
  *   nonsense=count|class|nan   answers what cannot be
+ *   refuse=N     the first byte of frames that it refuses, with all that run with them
+ *   machine=N    of which machine its devices are, by their UUIDs (default 1)
  *   not_finite=N   the first byte of frames for which the network gives NaN
  *   answers=PATH   a file of what to answer for frames that it knows: for each, 32-bit FNV-1a of its first row of pixels
  *                  and number of detections, 32 bits, then these as ed_detection
@@ -110,6 +112,7 @@ ed_status Probe(ed_probe *probe, ed_message *message) {
     device.memory_bytes = uint64_t{8} << 30;
     device.free_bytes = uint64_t{6} << 30;
     device.integrated = 0;
+    std::snprintf(device.uuid, sizeof device.uuid, "GPU-%ld-%u", ed_engine{SettingsOf(nullptr, 0)}.Number("machine", 1), i);
   }
   return ED_OK;
 }
@@ -247,15 +250,19 @@ struct Idle {
 
 ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *, ed_result *results,
                 uint32_t count, ed_message *message) {
-  while (engine->Is("hang", "1")) std::this_thread::sleep_for(std::chrono::seconds(1));
+  const bool is_last = engine->device + 1 == static_cast<uint32_t>(engine->Number("devices", 1));
+  while (engine->Is("hang", "1") || (engine->Is("hang", "device") && is_last)) std::this_thread::sleep_for(std::chrono::seconds(1));
   const uint64_t slot_bit = uint64_t{1} << slot;
   if ((engine->busy.fetch_or(slot_bit) & slot_bit) != 0) return Say(message, ED_FAILED, "two calls at once in one slot");
   const Idle idle{engine, slot_bit};
   const auto begun = std::chrono::steady_clock::now();
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  for (uint32_t i = 0; i < count; i++) {
+    if (engine->Number("refuse", -1) == MarkOf(frames[i])) return Say(message, ED_INVALID, "A frame is refused.");
+  }
   if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");
-  if (engine->Is("fail", "device") && engine->device + 1 == static_cast<uint32_t>(engine->Number("devices", 1))) {
+  if (engine->Is("fail", "device") && is_last) {
     return Say(message, ED_DEVICE_LOST, "an illegal memory access was encountered");
   }
 

@@ -273,6 +273,25 @@ void SlotsRunSideBySide() {
   CHECK(LiveEngines() == before);
 }
 
+void OneCallerNeverWaitsForOthers() {
+  EngineThreads::Options options = Options();
+  options.max_delay = 500ms;
+  Outcomes outcomes;
+  EngineThreads threads(Fake(), Load(""), options, outcomes.Deliver());
+  std::vector<std::unique_ptr<Job>> batch;
+  for (uint64_t id = 0; id < 8; id++) batch.push_back(MakeJob(id));
+  CHECK(threads.SubmitTo(0, std::move(batch)));
+  outcomes.WaitFor(8);
+  // Those of a test are no callers.
+  auto job = MakeJob(8);
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(threads.Submit(job));
+  outcomes.WaitFor(9);
+  CHECK(std::chrono::steady_clock::now() - begun < 400ms);
+  threads.Close();
+  outcomes.WaitForClosed();
+}
+
 void BatchesMayNameTheirSlot() {
   EngineThreads::Options options = Options();
   options.slots = 4;
@@ -369,6 +388,7 @@ int main() {
   RUN(FailuresAndNonsenseAreErrors);
   RUN(ConcurrentCallersShareBatches);
   RUN(SlotsRunSideBySide);
+  RUN(OneCallerNeverWaitsForOthers);
   RUN(BatchesMayNameTheirSlot);
   RUN(FramesAreCopiedTogether);
   RUN(ManyThreadsMaySubmitAndCancel);

@@ -121,6 +121,14 @@ describe('planesOf', () => {
     )
   })
 
+  it('refuses strides that put a plane beyond 4 GiB', () => {
+    expect(() => planesOf({ ...frame('grey', 4, 1, 100), stride: 2 ** 32 })).toThrow(
+      refusal(/a stride of 4294967296; expected one with which no plane begins beyond 4 GiB/),
+    )
+    const onGpu = { devicePointer: 4096n, byteLength: 2 ** 40, format: 'nv12', width: 4, height: 2 } as const
+    expect(() => planesOf({ ...onGpu, stride: 2 ** 31 })).toThrow(refusal(/beyond 4 GiB/))
+  })
+
   it('refuses formats it does not know and lists those it does', () => {
     for (const format of ['yuyv', 'RGB', '', undefined]) {
       expect(() => planesOf({ ...frame('rgb', 1, 1, 3), format: format as PixelFormat })).toThrow(

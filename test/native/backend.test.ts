@@ -136,6 +136,28 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await detector.dispose()
     })
 
+    it('takes frames whose fields are getters, also where they have to wait', async () => {
+      class Picture {
+        readonly #data = new Uint8Array(16).fill(9)
+        get data() {
+          return this.#data
+        }
+        get format() {
+          return 'grey' as const
+        }
+        get width() {
+          return 4
+        }
+        get height() {
+          return 4
+        }
+      }
+      const detector = await load('delay=5000', { maxPending: 1 })
+      const results = await Promise.all([1, 2].map(() => detector.detect(new Picture())))
+      expect(results.map(markOf)).toEqual([9, 9])
+      await detector.dispose()
+    })
+
     it('reads memory that is shared, and rows with gaps', async () => {
       const detector = await load()
       const data = new Uint8Array(new SharedArrayBuffer(64)).fill(7)
@@ -187,6 +209,16 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await detector.dispose()
     })
 
+    it('refuses a frame that the backend does not take, and answers the others of its batch', async () => {
+      const detector = await load('refuse=3 delay=5000')
+      const settled = await Promise.allSettled([1, 2, 3, 4, 5].map((mark) => detector.detect(frame(mark))))
+      expect(settled.map(({ status }) => status === 'fulfilled')).toEqual([true, true, false, true, true])
+      expect(settled[2]).toMatchObject({
+        reason: refusal('ERR_INVALID_OPTION', /^A frame is refused\.$/),
+      })
+      await detector.dispose()
+    })
+
     it('tells that the device was lost, and loads again', async () => {
       const detector = await load('fail=device')
       await expect(detector.detect(frame(1))).rejects.toThrow(
@@ -225,6 +257,21 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await expect(detector.detect(frame(1))).rejects.toThrow(refusal('ERR_INFERENCE', /taken for dead/))
       await detector.dispose()
     })
+
+    it('notices a backend that does not answer though its callers do not wait so long', async () => {
+      const detector = await load('hang=1', { inferenceDeadline: 200 })
+      const impatient = () => detector.detect(frame(1), { signal: AbortSignal.timeout(50) })
+      await expect(impatient()).rejects.toThrow(/timeout/)
+      await sleep(300)
+      await expect(impatient()).rejects.toThrow(refusal('ERR_INFERENCE', /taken for dead/))
+      await detector.dispose()
+    })
+
+    it('is disposed though it hangs', async () => {
+      const detector = await load('hang=1', { inferenceDeadline: 300 })
+      await expect(detector.detect(frame(1), { signal: AbortSignal.timeout(20) })).rejects.toThrow(/timeout/)
+      await detector.dispose()
+    })
   })
 
   describe('several batches at the same time', () => {
@@ -247,6 +294,16 @@ describe.skipIf(!hasNative)('a native backend', () => {
 
     it('run on several GPUs', async () => {
       expect(await timeOfEight('devices=4', { devices: [0, 1, 2, 3] })).toBeLessThan(500)
+    })
+
+    it('leave a GPU out whose backend hangs', async () => {
+      const detector = await load('devices=2 hang=device', { devices: [0, 1], inferenceDeadline: 200 })
+      const settled = await Promise.allSettled([1, 2, 3, 4].map((mark) => detector.detect(frame(mark))))
+      expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(2)
+      const marks = [5, 6, 7, 8]
+      const results = await Promise.all(marks.map((mark) => detector.detect(frame(mark))))
+      expect(results.map(markOf)).toEqual(marks)
+      await detector.dispose()
     })
 
     it('leave a GPU out that was lost', async () => {

@@ -159,6 +159,14 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await expect(load({ engine: { precision: 'fp32' } })).rejects.toThrow(wrong(/differ/))
   })
 
+  it('is not remembered for another GPU of the same kind', async () => {
+    await emptyCache()
+    await behave()
+    await tested()
+    await behave('machine=2 wrong=score')
+    await expect(load()).rejects.toThrow(wrong(/differ/))
+  })
+
   it('is not remembered by a file that is none of ours', async () => {
     await emptyCache()
     await behave()
@@ -452,6 +460,7 @@ describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
       {
         device: 1,
         name: 'Fake GPU',
+        uuid: 'GPU-1-1',
         computeCapability: '8.9',
         backend: 'fake',
         libraryVersion: '1.0',

@@ -44,6 +44,7 @@ export class NativeBackendEngine implements Engine {
   #nextId = 1
   /** Set when the backend did not answer in time: its thread may never come back. */
   #hung: EfficientDetError | null = null
+  #dead = false
   #closing: Promise<void> | null = null
 
   constructor(native: NativeEngine, { gpu, spec, size, notes, description, deadline }: NativeEngineFacts) {
@@ -79,34 +80,46 @@ export class NativeBackendEngine implements Engine {
       )
     }
     const { promise, resolve, reject } = withResolvers<NativeResult>()
-    submitted.then(resolve, reject)
     let interrupted = false
     const interrupt = (reason: unknown) => {
       interrupted = true
       reject(reason)
     }
-    const stopListening = onAbort(signal, () => {
-      // A running one cannot be stopped: its answer is dropped when it comes.
-      this.#native.cancel(id)
-      interrupt(signal!.reason)
-    })
     const onLate = () => interrupt(this.#giveUp())
     this.#deadline.begin(onLate)
+    submitted.then(
+      (result) => {
+        this.#deadline.end(onLate)
+        resolve(result)
+      },
+      (error) => {
+        this.#deadline.end(onLate)
+        reject(error)
+      },
+    )
+    const stopListening = onAbort(signal, () => {
+      // A running one cannot be stopped: its answer is dropped when it comes, which it must in time like any other.
+      if (this.#native.cancel(id)) this.#deadline.end(onLate)
+      interrupt(signal!.reason)
+    })
     try {
       return toResult(await promise)
     } catch (error) {
       // Made here, where its stack goes back to the caller.
-      throw interrupted ? error : nativeError(error, 'The network did not run')
+      throw interrupted ? error : this.#failure(error)
     } finally {
-      this.#deadline.end(onLate)
       stopListening()
     }
   }
 
   close(): Promise<void> {
-    // An engine that hangs is left to the end of the process, which does not wait for it.
-    this.#closing ??= this.#hung === null ? this.#native.close() : Promise.resolve()
+    this.#closing ??= this.#native.close()
     return this.#closing
+  }
+
+  /** Whether it will answer nothing more: its device was lost, or its backend hangs. */
+  get isDead(): boolean {
+    return this.#dead
   }
 
   #submit(id: number, frame: Frame | DeviceFrame, selection: Selection): Promise<NativeResult> | undefined {
@@ -130,11 +143,24 @@ export class NativeBackendEngine implements Engine {
     }
   }
 
+  #failure(error: unknown): EfficientDetError {
+    const failure = nativeError(error, 'The network did not run')
+    if (failure.code === 'ERR_DEVICE_LOST') this.#dead = true
+    // What does not fit here is the frame: the engine was found to fit when it was loaded.
+    if (failure.code !== 'ERR_ENGINE') return failure
+    return new EfficientDetError('ERR_INVALID_OPTION', (error as Error).message, { cause: error })
+  }
+
+  /** Leaves the backend to itself: nobody waits for it any more, neither other calls nor the process. */
   #giveUp(): EfficientDetError {
-    this.#hung ??= new EfficientDetError(
+    if (this.#hung !== null) return this.#hung
+    this.#dead = true
+    this.#hung = new EfficientDetError(
       'ERR_INFERENCE',
       `The backend did not answer within ${this.#deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
     )
+    this.#native.abandon()
+    this.#deadline.expire()
     return this.#hung
   }
 }

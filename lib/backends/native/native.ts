@@ -1,7 +1,8 @@
+import { hostname } from 'node:os'
 import type { NativeEngine } from '../../binding/addon.js'
 import { bucketsUpTo } from '../../engines/buckets.js'
-import { engineFault } from '../../engines/engine-error.js'
 import { discardEngine } from '../../engines/cache.js'
+import { engineFault } from '../../engines/engine-error.js'
 import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { checkFit, type Machine } from '../../engines/fit.js'
 import { findTestRecord, keepTestRecord } from '../../engines/test-record.js'
@@ -125,10 +126,11 @@ async function load(
   try {
     signal?.throwIfAborted()
     const info = engine.info()
-    const { name, computeCapability } = deviceOf(probe, device)
+    const { name, uuid, computeCapability } = deviceOf(probe, device)
     const gpu = {
       device,
       name,
+      uuid,
       computeCapability,
       backend: addon.nameOf(library),
       libraryVersion: probe.libraryVersion,
@@ -148,8 +150,9 @@ async function load(
       deadline: inferenceDeadline,
     })
   } catch (error) {
-    const closed = error instanceof NoAnswer ? null : engine.close()
-    if (!signal?.aborted) await closed
+    // Neither a backend that hangs is waited for, nor a batch that nobody wants any more.
+    if (signal?.aborted || error instanceof NoAnswer) engine.abandon()
+    else await engine.close()
     throw signal?.aborted ? signal.reason : error
   }
 }
@@ -162,9 +165,11 @@ async function tested(
   gpu: Omit<GpuReport, 'selfTest'>,
   { inferenceDeadline, signal, onStage }: OpenRequest,
 ): Promise<SelfTestReport> {
-  const { device, name, computeCapability, backend, libraryVersion, maxBatch, contexts } = gpu
+  const { device, uuid, backend, libraryVersion, maxBatch, contexts } = gpu
   const { cudaVersion, driverVersion } = probe
-  const use = { device, name, computeCapability, backend, libraryVersion, cudaVersion, driverVersion }
+  // Of two that are alike, one may be broken, and a folder may serve many machines.
+  const one = uuid === '' ? `${hostname()}, ${device}` : uuid
+  const use = { gpu: one, backend, libraryVersion, cudaVersion, driverVersion }
   const facts = planSha256 === null ? null : { planSha256, ...use, maxBatch, contexts }
   const known = facts === null ? null : await findTestRecord(facts)
   // One against itself is not enough where answers are there.

@@ -1,4 +1,3 @@
-import { EfficientDetError } from '../../errors.js'
 import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
@@ -9,8 +8,6 @@ import type { NativeBackendEngine } from './engine.js'
 interface Member {
   readonly engine: NativeBackendEngine
   pending: number
-  /** Whether its device failed: it answers nothing more. */
-  lost: boolean
 }
 
 /** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight, or where its frame is. */
@@ -30,7 +27,7 @@ export class EnginePool implements Engine {
     this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
     this.description = engines.map(({ description }) => description).join('; ')
     this.gpus = engines.flatMap(({ gpus }) => gpus)
-    this.#members = engines.map((engine) => ({ engine, pending: 0, lost: false }))
+    this.#members = engines.map((engine) => ({ engine, pending: 0 }))
   }
 
   async detect(
@@ -42,9 +39,6 @@ export class EnginePool implements Engine {
     member.pending++
     try {
       return await member.engine.detect(frame, selection, signal)
-    } catch (error) {
-      if (error instanceof EfficientDetError && error.code === 'ERR_DEVICE_LOST') member.lost = true
-      throw error
     } finally {
       member.pending--
     }
@@ -54,12 +48,12 @@ export class EnginePool implements Engine {
     await Promise.all(this.#members.map(({ engine }) => engine.close()))
   }
 
-  /** Of those whose device works; where none does, whoever answers tells why. */
+  /** Of those that work; where none does, whoever answers tells why. */
   #choose(frame: Frame | DeviceFrame): Member {
     if (isDeviceFrame(frame)) {
       return this.#members.find(({ engine }) => engine.device === (frame.device ?? 0)) ?? this.#members[0]
     }
-    const working = this.#members.filter(({ lost }) => !lost)
+    const working = this.#members.filter(({ engine }) => !engine.isDead)
     const candidates = working.length > 0 ? working : this.#members
     return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
   }
