@@ -56,7 +56,7 @@ export async function* streamInOrder(
       if (event === null) continue
       const { source } = inFlight.shift()!
       if ('result' in event) yield event.result
-      else if (onError !== undefined && event.error instanceof EfficientDetError) onError(event.error, source)
+      else if (onError !== undefined && isOfOnePicture(event.error)) onError(event.error, source)
       else throw event.error
     }
   } finally {
@@ -66,6 +66,11 @@ export async function* streamInOrder(
     const returned = exhausted ? undefined : iterator.return?.()
     if (pulling === null) await returned
   }
+}
+
+/** Whether an error need not stop work on other pictures. */
+export function isOfOnePicture(error: unknown): error is EfficientDetError {
+  return error instanceof EfficientDetError && error.code !== 'ERR_DISPOSED'
 }
 
 function outcomeOf(call: Promise<DetectionResult>): InFlight['outcome'] {

@@ -207,6 +207,20 @@ describe('abort', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
   })
 
+  it('wins over a bad picture that is read meanwhile', async () => {
+    // Also one that looks like a picture's own.
+    const reason = new EfficientDetError('ERR_IMAGE', 'no longer needed')
+    for (const begin of [
+      (signal: AbortSignal) => detector.detect('missing.jpg', { signal }),
+      (signal: AbortSignal) => detector.detectBatch(['missing.jpg', 'missing.jpg'], { signal }),
+    ]) {
+      const controller = new AbortController()
+      const call = begin(controller.signal)
+      controller.abort(reason)
+      await expect(call).rejects.toBe(reason)
+    }
+  })
+
   it('does nothing when it comes late', async () => {
     const controller = new AbortController()
     const result = await detector.detect(PERSON, { signal: controller.signal })
@@ -329,6 +343,23 @@ describe('a full queue', () => {
 })
 
 describe('dispose', () => {
+  it('ends a stream, whatever its onError', async () => {
+    const other = await EfficientDet.load('person', { size: 64 })
+    const errors: string[] = []
+    let yielded = 0
+    await expect(async () => {
+      for await (const _ of other.stream(Array(50).fill(frame()), {
+        onError: ({ code }) => errors.push(code),
+      })) {
+        yielded++
+        void other.dispose()
+      }
+    }).rejects.toThrow(refusal('ERR_DISPOSED', /disposed/))
+    expect(errors).toEqual([])
+    expect(yielded).toBeLessThan(50)
+    await other.dispose()
+  })
+
   it('waits for calls in flight, refuses new ones, and may be repeated', async () => {
     const other = await EfficientDet.load('person', { size: 64 })
     const call = other.detect(PERSON)
