@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -362,15 +362,27 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     expect(tried).toMatchObject({ header: { answers: [{}, {}, {}] }, notes: [] })
   })
 
-  it('are missing where the weights file was changed meanwhile', async () => {
+  it.each<[string, (weights: string) => void]>([
+    ['changed', (weights) => utimesSync(weights, 0, 0)],
+    [
+      'replaced by one of equal size and time',
+      (weights) => {
+        const { atime, mtime } = statSync(weights)
+        copyFileSync(weights, `${weights}.new`)
+        utimesSync(`${weights}.new`, atime, mtime)
+        renameSync(`${weights}.new`, weights)
+      },
+    ],
+  ])('are missing where the weights file was %s meanwhile', async (_, change) => {
     await emptyCache()
     const weights = join(await temporaryFolder(), 'best.safetensors')
     await copyFile('models/person/person.safetensors', weights)
+    utimesSync(weights, 1e9, 1e9)
     let isChanged = false
     const onProgress: BuildOptions['onProgress'] = ({ phase }) => {
       if (phase !== 'building' || isChanged) return
       isChanged = true
-      utimesSync(weights, 0, 0)
+      change(weights)
     }
     process.env.FAKE_BACKEND = 'step=5000'
     const { header, notes } = await build({ onProgress }, weights)

@@ -68,9 +68,9 @@ const FLOAT_TYPE: Readonly<Record<EnginePrecision, FloatType>> = {
   bf16: 'bfloat16',
 }
 
-/** The graph of a weights file, and when that was last written to. */
+/** The graph of a weights file, and what state that was in. */
 export interface NativeGraph extends HashedGraph {
-  readonly modified: number | null
+  readonly file: string | null
 }
 
 /** Reads weights and writes the graph that engines are built from, whatever GPU they are for. */
@@ -79,10 +79,10 @@ export async function nativeGraph(request: NativeGraphRequest): Promise<NativeGr
   onStage('weights', 0)
   const batch = maxBatch > 1 ? 'dynamic' : 1
   const settings = { size, batch, precision: FLOAT_TYPE[engine.precision], input: 'float32' } as const
-  const modified = await modifiedAt(path)
+  const file = await stateOf(path)
   const graph = await runTask('graph', [path, weights, settings], signal)
   onStage('graph', 1)
-  return { ...graph, modified }
+  return { ...graph, file }
 }
 
 /** Brings the engine of a graph: from the cache, or built. */
@@ -152,7 +152,7 @@ async function answersTo(
       checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.size), await freeMemory())
     }
     const answers = await testAnswers({ path, weights, size, threads, signal, onStage: () => {} }, frames)
-    if ((await modifiedAt(path)) === graph.modified) return answers
+    if ((await stateOf(path)) === graph.file) return answers
     throw new EfficientDetError('ERR_WEIGHTS', `${path} was changed while the engine was built.`)
   } catch (error) {
     if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
@@ -161,10 +161,10 @@ async function answersTo(
   }
 }
 
-/** When a file was last written to, in milliseconds; null for none. */
-function modifiedAt(path: string): Promise<number | null> {
+/** Tells a file from whatever takes its place or is written into it, of equal size and time too; null for none. */
+function stateOf(path: string): Promise<string | null> {
   return stat(path).then(
-    ({ mtimeMs }) => mtimeMs,
+    ({ dev, ino, size, mtimeMs, ctimeMs }) => [dev, ino, size, mtimeMs, ctimeMs].join(),
     () => null,
   )
 }
