@@ -16,6 +16,10 @@ Napi::Value Calls(const Napi::CallbackInfo &info) {
 
 void Revive(const Napi::CallbackInfo &) { emulation::Revive(); }
 
+void SetDeviceCount(const Napi::CallbackInfo &info) {
+  emulation::SetDeviceCount(static_cast<int>(NumberOf(info[0])));
+}
+
 void SetDriverVersion(const Napi::CallbackInfo &info) {
   emulation::SetDriverVersion(static_cast<int>(NumberOf(info[0])));
 }
@@ -38,6 +42,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("failCall", Napi::Function::New(env, FailCall));
   exports.Set("calls", Napi::Function::New(env, Calls));
   exports.Set("revive", Napi::Function::New(env, Revive));
+  exports.Set("setDeviceCount", Napi::Function::New(env, SetDeviceCount));
   exports.Set("setDriverVersion", Napi::Function::New(env, SetDriverVersion));
   exports.Set("countLive", Napi::Function::New(env, CountLive));
   return exports;

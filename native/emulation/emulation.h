@@ -22,10 +22,12 @@ void SetSchedule(Schedule schedule);
 void SetOrder(uint32_t seed);
 
 /** Makes the `countdown`-th call of the runtime from now (1: the next) answer `error`, once; 0: none. An error that
-    devices do not recover from answers every later call, too, until `Revive`. */
+    devices do not recover from answers every later call that concerns the same device, too, until `Revive`: to a
+    process, the device is lost. */
 void FailCall(size_t countdown, cudaError_t error);
 /** Calls of the runtime that could have been made to fail, since the program began. */
 size_t Calls();
+/** Brings all devices back, which a real process cannot. */
 void Revive();
 
 /** Devices that there are; 1 at first. 0 is a machine with a driver and no device. */

@@ -50,6 +50,7 @@ struct CUgraphExec_st {
 };
 
 struct CUstream_st {
+  int device = 0;
   std::deque<Work> queue;
   /** Numbers of the last work that was put in and that was done. */
   uint64_t issued = 0;
@@ -83,6 +84,7 @@ enum class Place { kDevice, kHost };
 struct Allocation {
   size_t size;
   Place place;
+  int device;
 };
 
 struct Runtime {
@@ -100,8 +102,8 @@ struct Runtime {
   size_t calls = 0;
   size_t countdown = 0;
   cudaError_t planned = cudaSuccess;
-  /** From which the device does not recover. */
-  cudaError_t lost = cudaSuccess;
+  /** From what a device does not recover, by its number. */
+  std::map<int, cudaError_t> lost;
 };
 
 Runtime &Get() {
@@ -119,6 +121,7 @@ thread_local std::set<cudaGraph_t> own_captures;
   std::abort();
 }
 
+/** What leaves a device unusable to the process (see CUDA's list of its errors). */
 bool IsSticky(cudaError_t error) { return error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure; }
 
 cudaError_t Report(cudaError_t error) {
@@ -126,16 +129,19 @@ cudaError_t Report(cudaError_t error) {
   return error;
 }
 
-/** Holds the lock, and says how a call fails before it does anything. */
+/** What a call concerns that asks for nothing of a device. */
+constexpr int kNoDevice = -1;
+
+/** Holds the lock, and says how a call that concerns a device fails before it does anything. */
 class Call {
  public:
-  Call() : runtime_(Get()), lock_(runtime_.mutex) {
+  explicit Call(int device = current_device) : runtime_(Get()), lock_(runtime_.mutex) {
     ++runtime_.calls;
     if (runtime_.countdown > 0 && --runtime_.countdown == 0) {
       error_ = runtime_.planned;
-      if (IsSticky(error_)) Lose();
+      if (IsSticky(error_) && device != kNoDevice) Lose(device);
     }
-    if (runtime_.lost != cudaSuccess) error_ = runtime_.lost;
+    if (const auto lost = runtime_.lost.find(device); lost != runtime_.lost.end()) error_ = lost->second;
     if (runtime_.driver < CUDART_VERSION) error_ = cudaErrorInsufficientDriver;
     if (error_ == cudaSuccess && runtime_.devices == 0) error_ = cudaErrorNoDevice;
     if (error_ != cudaSuccess) last_error = error_;
@@ -158,9 +164,10 @@ class Call {
   }
 
  private:
-  void Lose() {
-    runtime_.lost = error_;
+  void Lose(int device) {
+    runtime_.lost.emplace(device, error_);
     for (const cudaStream_t stream : runtime_.streams) {
+      if (stream->device != device) continue;
       stream->queue.clear();
       stream->done = stream->issued;
     }
@@ -188,6 +195,11 @@ cudaStream_t StreamOf(cudaStream_t stream) {
   if (stream == nullptr) return &Get().null_stream;
   if (Get().streams.count(stream) == 0) Fail("a stream is used that does not exist.");
   return stream;
+}
+
+int DeviceOf(cudaStream_t stream) {
+  std::lock_guard lock(Get().mutex);
+  return stream == nullptr ? current_device : StreamOf(stream)->device;
 }
 
 cudaEvent_t EventOf(cudaEvent_t event) {
@@ -234,7 +246,7 @@ cudaError_t Allocate(void **memory, size_t size, Place place) {
   *memory = std::aligned_alloc(256, (size + 255) / 256 * 256);
   if (*memory == nullptr) return Report(cudaErrorMemoryAllocation);
   std::memset(*memory, kGarbage, size);
-  call->allocations[reinterpret_cast<uintptr_t>(*memory)] = {size, place};
+  call->allocations[reinterpret_cast<uintptr_t>(*memory)] = {size, place, current_device};
   return cudaSuccess;
 }
 
@@ -296,7 +308,7 @@ size_t Calls() {
 
 void Revive() {
   std::lock_guard lock(Get().mutex);
-  Get().lost = cudaSuccess;
+  Get().lost.clear();
   Get().countdown = 0;
 }
 
@@ -332,6 +344,7 @@ Live CountLive() {
 cudaError_t Launch(const cudaLaunchConfig_t &config, std::function<void()> body) {
   Call call;
   if (call.error() != cudaSuccess) return call.error();
+  if (DeviceOf(config.stream) != current_device) return Report(cudaErrorInvalidResourceHandle);
   const dim3 grid = config.gridDim;
   const dim3 block = config.blockDim;
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
@@ -395,27 +408,30 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
 }
 
 cudaError_t cudaGetDeviceCount(int *count) {
-  Call call;
+  Call call(kNoDevice);
   *count = call->devices;
   return call.error();
 }
 
 cudaError_t cudaGetDevice(int *device) {
-  Call call;
+  Call call(kNoDevice);
   *device = current_device;
   return call.error();
 }
 
+/** A device that was lost can be chosen: what is asked of it then fails. */
 cudaError_t cudaSetDevice(int device) {
-  Call call;
-  if (call.error() != cudaSuccess) return call.error();
+  std::lock_guard lock(Get().mutex);
+  const bool was_lost = Get().lost.count(device) > 0;
+  Call call(device);
+  if (call.error() != cudaSuccess && !was_lost) return call.error();
   if (device < 0 || device >= call->devices) return Report(cudaErrorInvalidDevice);
   current_device = device;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
-  Call call;
+  Call call(device);
   if (call.error() != cudaSuccess) return call.error();
   if (device < 0 || device >= call->devices) return Report(cudaErrorInvalidDevice);
   *properties = {};
@@ -452,9 +468,16 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
   return Report(cudaErrorInvalidValue);
 }
 
+/** Spoils what is captured on any stream of the device, by whichever thread and in whichever mode. */
 cudaError_t cudaDeviceSynchronize() {
   Call call;
-  if (call.Unsafe() != cudaSuccess) return call.error();
+  if (call.error() != cudaSuccess) return call.error();
+  bool captures = false;
+  for (const cudaGraph_t capture : call->captures) {
+    if (capture->origin->device != current_device) continue;
+    capture->invalid = captures = true;
+  }
+  if (captures) return Report(cudaErrorStreamCaptureUnsupported);
   RunAll();
   return cudaSuccess;
 }
@@ -462,8 +485,10 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) {
   Call call;
   if (call.error() != cudaSuccess) return call.error();
-  *total_bytes = size_t{8} << 30;
-  *free_bytes = *total_bytes - emulation::CountLive().device_bytes;
+  *free_bytes = *total_bytes = size_t{8} << 30;
+  for (const auto &[address, allocation] : call->allocations) {
+    if (allocation.place == Place::kDevice && allocation.device == current_device) *free_bytes -= allocation.size;
+  }
   return cudaSuccess;
 }
 
@@ -481,7 +506,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const vo
   attributes->type = allocation == nullptr ? cudaMemoryTypeUnregistered
                      : on_device           ? cudaMemoryTypeDevice
                                            : cudaMemoryTypeHost;
-  attributes->device = 0;
+  attributes->device = allocation == nullptr ? 0 : allocation->device;
   return cudaSuccess;
 }
 
@@ -495,7 +520,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t size, cudaMemcpyKind k
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess || size == 0) return call.error();
   if (!CanCopy(to, from, size, kind)) return Report(cudaErrorInvalidValue);
   const bool from_pageable = Find(from, size) == nullptr;
@@ -517,7 +542,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyK
 }
 
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t size, cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess || size == 0) return call.error();
   if (!IsAt(Place::kDevice, memory, size)) return Report(cudaErrorInvalidValue);
   return Enqueue(stream, {[=] {
@@ -530,12 +555,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
   Call call;
   if (call.error() != cudaSuccess) return call.error();
   *stream = new CUstream_st;
+  (*stream)->device = current_device;
   call->streams.insert(*stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   RunUntil(StreamOf(stream), stream->issued);
   call->streams.erase(stream);
   delete stream;
@@ -543,7 +569,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   stream = StreamOf(stream);
   if (stream->capture != nullptr) {
@@ -556,7 +582,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 /** Whoever asks again and again must be told yes at last: asking runs one piece of work. */
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   stream = StreamOf(stream);
   if (stream->done == stream->issued) return cudaSuccess;
@@ -565,7 +591,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   stream = StreamOf(stream);
   const EventState &state = *EventOf(event)->state;
@@ -604,7 +630,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   stream = StreamOf(stream);
   const std::shared_ptr<EventState> state = EventOf(event)->state;
@@ -653,7 +679,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEve
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   // The default stream cannot be captured.
   if (stream == nullptr || StreamOf(stream)->capture != nullptr) return Report(cudaErrorStreamCaptureUnsupported);
@@ -668,7 +694,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 
 /** Ends the capture also where the call fails. */
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
-  Call call;
+  Call call(DeviceOf(stream));
   *graph = nullptr;
   cudaGraph_t capture = StreamOf(stream)->capture;
   if (capture == nullptr || capture->origin != stream) return Report(cudaErrorStreamCaptureUnmatched);
@@ -718,7 +744,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  Call call;
+  Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess) return call.error();
   if (call->executables.count(executable) == 0) Fail("a graph is launched that does not exist.");
   for (const Work &work : *executable->work) {

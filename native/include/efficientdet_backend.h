@@ -44,7 +44,8 @@ typedef enum ed_status {
   ED_CANCELLED = 4,
   /** Anything else that went wrong while it ran. The engine may be used again. */
   ED_FAILED = 5,
-  /** The device failed under the engine, which answers nothing more. Other engines, and a new load, may work. */
+  /** The device failed, and the process can use it no more until it ends: no engine there answers, nor does a load.
+      Engines on other devices go on. */
   ED_DEVICE_LOST = 6,
   /* What the machine lacks. The message says what was looked for. */
   /** There is no NVIDIA driver. */
@@ -71,7 +72,7 @@ typedef struct ed_message {
 /* --- Probing --------------------------------------------------------------------------------------------------- */
 
 typedef struct ed_device {
-  /** Such as "NVIDIA GeForce RTX 4090". */
+  /** Such as "NVIDIA GeForce RTX 4090"; empty, as all else, where the device does not tell it. */
   char name[128];
   /** As the driver names it, such as "GPU-8f…"; empty where it has none. */
   char uuid[48];
@@ -79,6 +80,7 @@ typedef struct ed_device {
   int32_t major;
   int32_t minor;
   uint64_t memory_bytes;
+  /** 0 if it cannot be used now: its memory is full, another process has it for itself, or it failed. */
   uint64_t free_bytes;
   /** Whether it shares the host's memory, as Jetsons do. */
   int32_t integrated;

@@ -3,21 +3,11 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
-#include <string>
 #include <utility>
 
-#include "failure.h"
+#include "cuda_error.h"
 
 namespace efficientdet {
-
-/** @throws Failure ED_OUT_OF_MEMORY or ED_FAILED if a call of CUDA did not succeed. `what` says what was tried. */
-inline void Check(cudaError_t error, const char *what) {
-  if (error == cudaSuccess) return;
-  // An error that is not taken away is found again by the next who asks.
-  cudaGetLastError();
-  throw Failure{error == cudaErrorMemoryAllocation ? ED_OUT_OF_MEMORY : ED_FAILED,
-                std::string(what) + " failed: " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")."};
-}
 
 /** A thing of CUDA's that is given back with its owner. Null until it is made. */
 template <typename Handle, cudaError_t (*Free)(Handle)>

@@ -6,17 +6,11 @@
 #include <cstdio>
 #include <iterator>
 
-#include "failure.h"
+#include "cuda_error.h"
 
 namespace efficientdet {
 
 namespace {
-
-[[noreturn]] void Fail(ed_status status, const std::string &what, cudaError_t error) {
-  // An error that is not taken away is found again by the next who asks.
-  cudaGetLastError();
-  throw Failure{status, what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")."};
-}
 
 /** In nvidia-smi's form; empty for a device that has none. */
 std::string UuidText(const cudaUUID_t &uuid) {
@@ -64,26 +58,28 @@ int CountDevices() {
 }
 
 ed_device DescribeDevice(int device) {
+  ed_device described{};
   cudaDeviceProp properties;
   cudaError_t error = cudaGetDeviceProperties(&properties, device);
-  if (error != cudaSuccess) Fail(ED_FAILED, "Device " + std::to_string(device) + " does not answer", error);
-  ed_device described{};
-  std::string(properties.name).copy(described.name, sizeof described.name - 1);
-  UuidText(properties.uuid).copy(described.uuid, sizeof described.uuid - 1);
-  described.major = properties.major;
-  described.minor = properties.minor;
-  described.memory_bytes = properties.totalGlobalMem;
-  described.integrated = properties.integrated;
+  if (error == cudaSuccess) {
+    std::string(properties.name).copy(described.name, sizeof described.name - 1);
+    UuidText(properties.uuid).copy(described.uuid, sizeof described.uuid - 1);
+    described.major = properties.major;
+    described.minor = properties.minor;
+    described.memory_bytes = properties.totalGlobalMem;
+    described.integrated = properties.integrated;
+  }
 
   int previous = 0;
+  const bool knows_previous = cudaGetDevice(&previous) == cudaSuccess;
   size_t free = 0;
   size_t total = 0;
-  error = cudaGetDevice(&previous);
   if (error == cudaSuccess) error = cudaSetDevice(device);
   if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
-  if (error != cudaSuccess) Fail(ED_FAILED, "Device " + std::to_string(device) + " cannot be used", error);
-  cudaSetDevice(previous);
-  described.free_bytes = free;
+  if (error == cudaSuccess) described.free_bytes = free;
+  if (knows_previous) cudaSetDevice(previous);
+  // An error that is not taken away is found again by the next who asks.
+  cudaGetLastError();
   return described;
 }
 
@@ -93,7 +89,11 @@ void UseDevice(uint32_t device) {
     throw Failure{ED_INVALID, "There is no device " + std::to_string(device) + ": their numbers are 0 to " +
                                   std::to_string(count - 1) + "."};
   }
-  const cudaError_t error = cudaSetDevice(static_cast<int>(device));
+  // Choosing a lost device may succeed. It has to be known before TensorRT, which would doubt the plan instead.
+  size_t free = 0;
+  size_t total = 0;
+  cudaError_t error = cudaSetDevice(static_cast<int>(device));
+  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
   if (error != cudaSuccess) Fail(ED_UNAVAILABLE, "Device " + std::to_string(device) + " cannot be used", error);
 }
 

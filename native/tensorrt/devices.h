@@ -19,12 +19,13 @@ int DriverVersion();
  */
 int CountDevices();
 
-/** @throws Failure ED_FAILED if the device does not answer. */
+/** As far as the device tells it: one that cannot be used has no free memory, and may have no name. */
 ed_device DescribeDevice(int device);
 
 /**
  * Has this thread work on a device, by its number.
- * @throws Failure as `CountDevices` if there is none to work on; ED_INVALID if there is none of that number.
+ * @throws Failure as `CountDevices` if there is none to work on; ED_INVALID if there is none of that number; if it
+ *     cannot be used, ED_DEVICE_LOST, ED_OUT_OF_MEMORY or ED_UNAVAILABLE.
  */
 void UseDevice(uint32_t device);
 

@@ -65,8 +65,7 @@ ed_engine_info Engine::Info() const {
 
 void Engine::Infer(uint32_t slot, const ed_frame *frames, const ed_selection *selections, ed_result *results,
                    uint32_t count) {
-  const Failure lost{ED_DEVICE_LOST, "The device failed under this engine, which is lost. Load it anew."};
-  if (lost_) throw lost;
+  if (lost_) throw Failure{ED_DEVICE_LOST, kDeviceLost};
   if (slot >= pipelines_.size()) {
     throw Failure{ED_INVALID, "There is no slot " + std::to_string(slot) + ": the engine has " +
                                   std::to_string(pipelines_.size()) + "."};
@@ -75,11 +74,15 @@ void Engine::Infer(uint32_t slot, const ed_frame *frames, const ed_selection *se
     Check(cudaSetDevice(static_cast<int>(device_)), "Choosing the device");
     pipelines_[slot]->Run(frames, selections, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));
   } catch (const Failure &failure) {
-    // What a device does not recover from, every later call answers too.
-    if (failure.status == ED_INVALID || cudaDeviceSynchronize() == cudaSuccess) throw;
-    cudaGetLastError();
+    if (failure.status == ED_DEVICE_LOST) {
+      lost_ = true;
+      throw;
+    }
+    // TensorRT tells of it in words of its own. Our stream is asked, and not the whole device: that would spoil what
+    // other threads capture.
+    if (!IsSticky(pipelines_[slot]->Wait())) throw;
     lost_ = true;
-    throw Failure{ED_DEVICE_LOST, lost.message + "\n" + failure.message};
+    throw Failure{ED_DEVICE_LOST, kDeviceLost + ("\n" + failure.message)};
   }
 }
 

@@ -124,7 +124,13 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
   Check(cudaStreamSynchronize(stream_.get()), "Making the engine ready");
 }
 
-Pipeline::~Pipeline() { cudaStreamSynchronize(stream_.get()); }
+Pipeline::~Pipeline() { Wait(); }
+
+cudaError_t Pipeline::Wait() const {
+  const cudaError_t error = cudaStreamSynchronize(stream_.get());
+  if (error != cudaSuccess) cudaGetLastError();
+  return error;
+}
 
 Pipeline::Parameters Pipeline::ParametersIn(void *memory) const {
   const auto batch = static_cast<size_t>(network_.max_batch());
@@ -146,6 +152,7 @@ void Pipeline::Run(const ed_frame *frames, const ed_selection *selections, ed_re
     Reserve(selections, results, count);
     Check(cudaEventRecord(events_[0].get(), stream_.get()), "Starting the batch");
     Send(*bucket, frames, selections, count);
+    if (bucket->runs == 0) Connect(*bucket);
     // The first run brings what the network needs but once, which a graph must not do again.
     if (bucket->runs == 1) Capture(*bucket);
     if (bucket->graph.get() != nullptr) {
@@ -157,7 +164,7 @@ void Pipeline::Run(const ed_frame *frames, const ed_selection *selections, ed_re
     Receive(*bucket, results, count);
   } catch (...) {
     // The device may still read the caller's frames.
-    cudaStreamSynchronize(stream_.get());
+    Wait();
     throw;
   }
 }
@@ -245,7 +252,7 @@ void Pipeline::Send(const Bucket &bucket, const ed_frame *frames, const ed_selec
 }
 
 /** Tells the context where its tensors are. */
-void Pipeline::Connect(Bucket &bucket) {
+void Pipeline::Connect(const Bucket &bucket) {
   const Parameters device = ParametersIn(parameters_.get());
   int32_t *counts = answers_.get<int32_t>();
   const struct {
@@ -274,9 +281,8 @@ void Pipeline::Connect(Bucket &bucket) {
 }
 
 /** Everything between the copies, in the stream. */
-void Pipeline::Enqueue(Bucket &bucket, unsigned event_flags) {
+void Pipeline::Enqueue(const Bucket &bucket, unsigned event_flags) {
   const LogListener log;
-  Connect(bucket);
   const Parameters device = ParametersIn(parameters_.get());
   Check(LaunchPreprocess(stream_.get(), model_, device.frames, bucket.batch, images_.get()),
         "Starting the preprocessing");
@@ -299,7 +305,8 @@ void Pipeline::Capture(Bucket &bucket) {
   bool captured = true;
   try {
     Enqueue(bucket, cudaEventRecordExternal);
-  } catch (const Failure &) {
+  } catch (...) {
+    // Whatever it is, the capture has to end. The run that follows meets it, too, if it is of more than that.
     captured = false;
   }
   if (cudaStreamEndCapture(stream_.get(), graph.Place()) != cudaSuccess || !captured ||

@@ -34,6 +34,9 @@ class Pipeline {
   /** As the contract's `infer`. @throws Failure; whatever it throws, the device is done with the frames then. */
   void Run(const ed_frame *frames, const ed_selection *selections, ed_result *results, int32_t count);
 
+  /** Until the device has done all that it was asked to. Answers what then comes of it. */
+  cudaError_t Wait() const;
+
   /** Memory that it holds on the device. */
   size_t device_bytes() const;
 
@@ -55,9 +58,9 @@ class Pipeline {
 
   Parameters ParametersIn(void *memory) const;
   void Reserve(const ed_selection *selections, const ed_result *results, int32_t count);
-  void Connect(Bucket &bucket);
+  void Connect(const Bucket &bucket);
   void Send(const Bucket &bucket, const ed_frame *frames, const ed_selection *selections, int32_t count);
-  void Enqueue(Bucket &bucket, unsigned event_flags);
+  void Enqueue(const Bucket &bucket, unsigned event_flags);
   void Capture(Bucket &bucket);
   void Receive(const Bucket &bucket, ed_result *results, int32_t count);
 

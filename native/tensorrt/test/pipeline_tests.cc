@@ -57,14 +57,15 @@ std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8")
   return "stand-in 8 256 32 90 " + std::to_string(half) + " " + std::to_string(capacity) + " " + batches;
 }
 
-Answer Load(const std::string &plan, ed_engine **engine, uint32_t slots = 1, const ed_model &model = Model()) {
-  const ed_load_options options{0, slots};
+Answer Load(const std::string &plan, ed_engine **engine, uint32_t slots = 1, const ed_model &model = Model(),
+            uint32_t device = 0) {
+  const ed_load_options options{device, slots};
   return Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, engine);
 }
 
-ed_engine *Loaded(const std::string &plan, uint32_t slots = 1) {
+ed_engine *Loaded(const std::string &plan, uint32_t slots = 1, uint32_t device = 0) {
   ed_engine *engine = nullptr;
-  CHECK_ANSWER(Load(plan, &engine, slots), ED_OK, "");
+  CHECK_ANSWER(Load(plan, &engine, slots, Model(), device), ED_OK, "");
   return engine;
 }
 
@@ -241,8 +242,82 @@ void DevicesAreToldApart() {
   ed_probe probe{};
   CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
   CHECK(probe.device_count == 2);
+  int device = 1;
+  CHECK(cudaGetDevice(&device) == cudaSuccess && device == 0);
   CHECK(std::string(probe.devices[0].uuid) == "GPU-8f9fafbf-cfdf-efff-0f1f-2f3f4f5f6f7f");
   CHECK(std::string(probe.devices[1].uuid) == "GPU-90a0b0c0-d0e0-f000-1020-304050607080");
+  emulation::SetDeviceCount(1);
+}
+
+/** Whatever is wrong with one device, all are told, each by its number, and it alone is without free memory. */
+void ADeviceThatCannotBeUsedIsToldBesideTheOthers() {
+  emulation::SetDeviceCount(2);
+  ed_probe sound{};
+  CHECK_ANSWER(Call(backend->probe, &sound), ED_OK, "");
+  CHECK(sound.devices[0].free_bytes > 0 && sound.devices[1].free_bytes > 0);
+  for (const cudaError_t error : {cudaErrorMemoryAllocation, cudaErrorLaunchFailure}) {
+    bool was_hurt[2] = {};
+    const size_t begun = emulation::Calls();
+    CHECK_ANSWER(Call(backend->probe, &sound), ED_OK, "");
+    const size_t calls = emulation::Calls() - begun;
+    // The first asks how many there are.
+    for (size_t call = 2; call <= calls; call++) {
+      emulation::FailCall(call, error);
+      ed_probe probe{};
+      CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+      CHECK(probe.device_count == 2);
+      CHECK(cudaPeekAtLastError() == cudaSuccess);
+      for (int i = 0; i < 2; i++) {
+        const bool is_hurt = probe.devices[i].free_bytes == 0;
+        CHECK(is_hurt || std::memcmp(&probe.devices[i], &sound.devices[i], sizeof(ed_device)) == 0);
+        was_hurt[i] = was_hurt[i] || is_hurt;
+      }
+      emulation::FailCall(0, cudaSuccess);
+      emulation::Revive();
+    }
+    CHECK(was_hurt[0] && was_hurt[1]);
+  }
+  emulation::SetDeviceCount(1);
+}
+
+/** It stays lost to the process, for loads too; what is on other devices goes on. */
+void ALostDeviceHarmsNoOther() {
+  emulation::SetDeviceCount(2);
+  ed_engine *hurt = Loaded(Plan(0, 0, "1"), 1, 0);
+  ed_engine *sound = Loaded(Plan(0, 0, "1"), 1, 1);
+  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
+  const auto goes_on = [&] {
+    CHECK_ANSWER(batch.Run(sound), ED_OK, "");
+    batch.CheckResults();
+  };
+  goes_on();
+  CHECK_ANSWER(batch.Run(hurt), ED_OK, "");
+
+  emulation::FailCall(8, cudaErrorIllegalAddress);
+  CHECK_ANSWER(batch.Run(hurt), ED_DEVICE_LOST, "an illegal memory access was encountered");
+  goes_on();
+  CHECK_ANSWER(batch.Run(hurt), ED_DEVICE_LOST, "Restart the process");
+  ed_engine *another = nullptr;
+  // The second has TensorRT work on the device before we do.
+  for (const int capacity : {0, 10}) {
+    CHECK_ANSWER(Load(Plan(0, capacity, "1"), &another), ED_DEVICE_LOST,
+                 "Restart the process; engines on other devices go on.");
+  }
+  CHECK(another == nullptr);
+  ed_probe probe{};
+  CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+  CHECK(probe.device_count == 2 && probe.devices[0].free_bytes == 0 && probe.devices[1].free_bytes > 0);
+  goes_on();
+  backend->destroy(Loaded(Plan(0, 0, "1"), 1, 1));
+  goes_on();
+  backend->destroy(sound);
+
+  emulation::Revive();
+  CHECK_ANSWER(batch.Run(hurt), ED_DEVICE_LOST, "Restart the process");
+  backend->destroy(hurt);
+  another = Loaded(Plan(0, 0, "1"));
+  CHECK_ANSWER(batch.Run(another), ED_OK, "");
+  backend->destroy(another);
   emulation::SetDeviceCount(1);
 }
 
@@ -340,6 +415,30 @@ void FramesOnTheDevice() {
   backend->destroy(engine);
 }
 
+void FramesOnAnotherDeviceAreRefused() {
+  emulation::SetDeviceCount(2);
+  ed_engine *engine = Loaded(Plan(0, 0));
+  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
+  const std::vector<uint8_t> &bytes = batch.pictures[0].bytes;
+  void *memory = nullptr;
+  CHECK(cudaSetDevice(1) == cudaSuccess);
+  CHECK(cudaMalloc(&memory, bytes.size()) == cudaSuccess);
+  CHECK(cudaMemcpy(memory, bytes.data(), bytes.size(), cudaMemcpyHostToDevice) == cudaSuccess);
+  batch.frames[0].memory = ED_DEVICE;
+  batch.frames[0].planes[0] = static_cast<uint8_t *>(memory);
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID,
+               "A frame is in the memory of device 1, and the engine runs on device 0.");
+  backend->destroy(engine);
+
+  engine = Loaded(Plan(0, 0), 1, 1);
+  CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+  batch.CheckResults();
+  cudaFree(memory);
+  backend->destroy(engine);
+  CHECK(cudaSetDevice(0) == cudaSuccess);
+  emulation::SetDeviceCount(1);
+}
+
 void BadFramesAreRefused() {
   ed_engine *engine = Loaded(Plan(0, 0));
   const auto refused = [&](void (*spoil)(ed_frame &), const char *words) {
@@ -394,6 +493,33 @@ void SlotsRunSideBySide() {
   backend->destroy(engine);
 }
 
+/** What one slot lacks, another that makes its graph meanwhile does not notice. */
+void AFailureSpoilsNoCaptureOfAnotherSlot() {
+  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  const Picture picture(ED_RGB, 64, 2, 5, 6, 7);
+  Batch few({picture}, 10);
+  CHECK_ANSWER(few.Run(engine), ED_OK, "");
+
+  // To CUDA, a stream of another slot, which another thread captures as we do.
+  cudaStream_t stream = nullptr;
+  std::thread([&] {
+    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  }).join();
+  Batch more({picture}, 20);
+  // The device is chosen, and the old memory freed; then more of it is asked for.
+  emulation::FailCall(3, cudaErrorMemoryAllocation);
+  CHECK_ANSWER(more.Run(engine), ED_OUT_OF_MEMORY, "Allocating");
+  cudaGraph_t graph = nullptr;
+  CHECK(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+  CHECK(cudaStreamDestroy(stream) == cudaSuccess);
+
+  CHECK_ANSWER(more.Run(engine), ED_OK, "");
+  more.CheckResults();
+  backend->destroy(engine);
+}
+
 bool IsNothingLeft() {
   const emulation::Live live = emulation::CountLive();
   return live.device_allocations == 0 && live.host_allocations == 0 && live.streams == 0 && live.events == 0 &&
@@ -418,8 +544,10 @@ ed_status UseOnce(const std::string &plan) {
       batch.CheckResults();
     } else {
       CHECK(!answer.message.empty());
-      // What is lost stays lost; all else can be used again.
-      CHECK(worst != ED_DEVICE_LOST || answer.status == ED_DEVICE_LOST);
+      // What is lost stays lost, whoever met it; all else can be used again.
+      size_t free = 0;
+      const bool is_lost = cudaMemGetInfo(&free, &free) == cudaErrorLaunchFailure;
+      CHECK(is_lost == (answer.status == ED_DEVICE_LOST));
       worst = answer.status;
     }
   }
@@ -501,14 +629,18 @@ int main(int argc, char **argv) {
   RUN(TensorRtIsToldItsFolder, kLate);
   RUN(MachinesThatCannotRunIt, kLate);
   RUN(DevicesAreToldApart, kLate);
+  RUN(ADeviceThatCannotBeUsedIsToldBesideTheOthers, kLate);
+  RUN(ALostDeviceHarmsNoOther, kLate);
   RUN(EveryFormatAndBatch, kLate);
   RUN(AFixedBatchIsFilledUp, kAtOnce);
   RUN(EachFrameHasItsOwnSelection, kLate);
   RUN(NumbersThatAreNoneAreTold, kLate);
   RUN(FramesOnTheDevice, kLate);
+  RUN(FramesOnAnotherDeviceAreRefused, kLate);
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
   RUN(SlotsRunSideBySide, kAtOnce);
+  RUN(AFailureSpoilsNoCaptureOfAnotherSlot, kLate);
   RUN(GrowingMayFail, kLate);
   // One thread and hundreds of loads: many minutes for ThreadSanitizer, and nothing to find.
   if (!kSanitizesThreads) RUN(EveryCallOfCudaMayFail, kLate);
