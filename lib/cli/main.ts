@@ -11,7 +11,7 @@ import { addDoctorCommand } from './doctor.js'
 import { addExportCommand } from './export.js'
 import { addInfoCommand } from './info.js'
 import { addInspectCommand } from './inspect.js'
-import { Interrupted } from './interrupt.js'
+import { Interrupted, outliveReader } from './interrupt.js'
 import { tell } from './output.js'
 import { addPullCommand } from './pull.js'
 
@@ -31,6 +31,7 @@ addBenchCommand(program)
 addPullCommand(program)
 addDoctorCommand(program)
 
+outliveReader()
 try {
   await program.parseAsync()
 } catch (error) {

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DetectionResult } from '#lib/index.js'
 import { buildBegins, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, jsonLines, MAIN, PERSON } from '../helpers/cli.js'
+import { efficientdet, jsonLines, MAIN, PERSON, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 
@@ -148,22 +148,42 @@ describe('detect', () => {
     expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
   })
 
-  it('ends with Ctrl-C, after the pictures that were done', async () => {
+  /** A folder of many pictures, which take longer than any test waits. */
+  const manyPictures = async () => {
     const folder = await temporaryFolder()
     const names = Array.from({ length: 300 }, (_, i) => `${i}.jpg`)
     await Promise.all(names.map((name) => symlink(PERSON, join(folder, name))))
+    return { folder, count: names.length }
+  }
+
+  it.each([
+    ['Ctrl-C', 'SIGINT', 130],
+    ['SIGTERM', 'SIGTERM', 143],
+  ] as const)('ends with %s, after the pictures that were done', async (_, signal, code) => {
+    const { folder, count } = await manyPictures()
     const child = spawn(process.execPath, [MAIN, 'detect', folder, '--json', '--backend', 'cpu'])
     const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
     let output = ''
     for await (const text of child.stdout) {
       output += text
       // A second one would end the process as it is.
-      if (!child.killed) child.kill('SIGINT')
+      if (!child.killed) child.kill(signal)
     }
-    expect(await exited).toEqual({ code: 130, signal: null })
+    expect(await exited).toEqual({ code, signal: null })
     const lines = output.trimEnd().split('\n')
-    expect(lines.length).toBeLessThan(names.length)
+    expect(lines.length).toBeLessThan(count)
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ width: 640 })
+  })
+
+  it('ends quietly, and early, when its reader has gone', async () => {
+    const { folder } = await manyPictures()
+    const annotated = await temporaryFolder()
+    const pipe = 'set -o pipefail; "$@" | head -1'
+    const args = [MAIN, 'detect', folder, '--json', '--backend', 'cpu', '--out', annotated]
+    const { code, stdout, stderr } = await run('bash', ['-c', pipe, 'bash', process.execPath, ...args])
+    expect({ code, stderr }).toEqual({ code: 141, stderr: '' })
+    expect(JSON.parse(stdout)).toMatchObject({ source: join(folder, '0.jpg') })
+    expect((await readdir(annotated)).length).toBeLessThan(100)
   })
 })
 

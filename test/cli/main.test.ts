@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { efficientdet } from '../helpers/cli.js'
+import { efficientdet, MAIN, run } from '../helpers/cli.js'
 
 const COMMANDS = ['detect', 'demo', 'info', 'convert', 'export', 'pull', 'doctor']
 
@@ -49,5 +49,11 @@ describe('the command line', () => {
     expect(stdout).toBe('')
     expect(stderr).toMatch(message)
     expect(stderr).toContain('--help')
+  })
+
+  it.each(['info', 'doctor'])('ends quietly when nobody reads what %s says', async (command) => {
+    const pipe = 'set -o pipefail; (sleep 0.2; exec "$@") | true'
+    const { code, stderr } = await run('bash', ['-c', pipe, 'bash', process.execPath, MAIN, command])
+    expect({ code, stderr }).toEqual({ code: 141, stderr: '' })
   })
 })
