@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { findTensorrt } from '#lib/backends/tensorrt.js'
+import { EfficientDet } from '#lib/index.js'
 
 /**
  * What TensorRT engines would run on here; null where nothing does, after saying why. The folder of TensorRT's
@@ -26,6 +27,16 @@ export async function gpuMachine() {
 export const engineOptions = {
   ...(process.env.TENSORRT_FAMILY && { family: process.env.TENSORRT_FAMILY }),
   ...(process.env.TENSORRT_PATH && { libraryPath: process.env.TENSORRT_PATH }),
+}
+
+/** Works with a detector, which gives its memory back however that ends. */
+export async function withDetector(model, options, work) {
+  const detector = await EfficientDet.load(model, options)
+  try {
+    return await work(detector)
+  } finally {
+    await detector.dispose()
+  }
 }
 
 /** Runs one check or measurement; one that fails is a result, too, and the others still run. */

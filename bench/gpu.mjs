@@ -1,8 +1,7 @@
 // Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`. TENSORRT_PATH may
 // name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
 import { randomBytes } from 'node:crypto'
-import { EfficientDet } from '#lib/index.js'
-import { attempt, engineOptions, gpuMachine, writeResults } from './gpu-machine.mjs'
+import { attempt, engineOptions, gpuMachine, withDetector, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'
 import { median } from './pairs.mjs'
 
@@ -34,19 +33,18 @@ if (machine !== null) {
 /** @param batches those that are timed; where memory does not suffice for the largest, the others are */
 async function measure(name, model, precision, batches = BATCHES) {
   const maxBatchSize = Math.max(...batches)
-  let detector
+  const engine = { ...engineOptions, precision }
+  const options = { backend: 'tensorrt', maxBatchSize, maxPending: maxBatchSize, engine }
   try {
-    detector = await EfficientDet.load(model, {
-      backend: 'tensorrt',
-      maxBatchSize,
-      maxPending: maxBatchSize,
-      engine: { ...engineOptions, precision },
-    })
+    return await withDetector(model, options, (detector) => time(detector, name, precision, batches))
   } catch (error) {
     if (error.code !== 'ERR_OUT_OF_MEMORY' || batches.length === 1) throw error
     console.log(`${name} ${precision} batch ${maxBatchSize}: ${error.message}`)
     return measure(name, model, precision, batches.slice(0, -1))
   }
+}
+
+async function time(detector, name, precision, batches) {
   const frame = { data: randomBytes(WIDTH * HEIGHT * 3), format: 'rgb', width: WIDTH, height: HEIGHT }
   const results = []
   for (const batch of batches) {
@@ -67,6 +65,5 @@ async function measure(name, model, precision, batches = BATCHES) {
     )
     results.push({ model: name, precision, batch, framesPerSecond, stages })
   }
-  await detector.dispose()
   return results
 }

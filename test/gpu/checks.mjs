@@ -3,8 +3,7 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { EfficientDet } from '#lib/index.js'
-import { attempt, engineOptions, gpuMachine, writeResults } from '../../bench/gpu-machine.mjs'
+import { attempt, engineOptions, gpuMachine, withDetector, writeResults } from '../../bench/gpu-machine.mjs'
 import { gpuModels } from '../../bench/gpu-models.mjs'
 import { median } from '../../bench/pairs.mjs'
 
@@ -34,8 +33,23 @@ if (machine !== null) {
 /** Detections of the GPU and of the CPU on all pictures. */
 async function agreement(check, model, precision) {
   const { threshold, ...limits } = LIMITS[precision]
-  const gpu = await EfficientDet.load(model, { backend: 'tensorrt', engine: { ...engineOptions, precision } })
-  const cpu = await EfficientDet.load(model, { backend: 'cpu' })
+  const engine = { ...engineOptions, precision }
+  return withDetector(model, { backend: 'tensorrt', engine }, (gpu) =>
+    withDetector(model, { backend: 'cpu' }, async (cpu) => {
+      const { detections, worst } = await compare(gpu, cpu, threshold)
+      const passed =
+        detections > 0 &&
+        worst.missing === 0 &&
+        worst.box <= (limits.box ?? Infinity) &&
+        worst.score <= (limits.score ?? Infinity) &&
+        worst.iou >= (limits.iou ?? 0)
+      const { selfTest } = gpu.backend.gpus[0]
+      return { check, passed, detections, worst, selfTest }
+    }),
+  )
+}
+
+async function compare(gpu, cpu, threshold) {
   const worst = { box: 0, score: 0, iou: 1, missing: 0 }
   let detections = 0
   for (const picture of await pictures()) {
@@ -54,25 +68,25 @@ async function agreement(check, model, precision) {
       worst.box = Math.max(worst.box, ...match.box.map((side, i) => Math.abs(side - detection.box[i])))
     }
   }
-  await gpu.dispose()
-  await cpu.dispose()
-  const passed =
-    detections > 0 &&
-    worst.missing === 0 &&
-    worst.box <= (limits.box ?? Infinity) &&
-    worst.score <= (limits.score ?? Infinity) &&
-    worst.iou >= (limits.iou ?? 0)
-  const { selfTest } = gpu.backend.gpus[0]
-  return { check, passed, detections, worst, selfTest }
+  return { detections, worst }
 }
 
 /** Memory of the process over many frames of changing size. */
 async function soak(check) {
-  const gpu = await EfficientDet.load('person', {
-    backend: 'tensorrt',
-    engine: engineOptions,
-    maxPending: 32,
-  })
+  const options = { backend: 'tensorrt', engine: engineOptions, maxPending: 32 }
+  const memory = await withDetector('person', options, memoryOverFrames)
+  const quarter = (i) =>
+    median(memory.slice((i * memory.length) / 4, ((i + 1) * memory.length) / 4)) / 2 ** 20
+  const [second, last] = [quarter(1), quarter(3)]
+  return {
+    check,
+    passed: last <= 1.02 * second,
+    secondQuarterMiB: second,
+    lastQuarterMiB: last,
+  }
+}
+
+async function memoryOverFrames(gpu) {
   const data = new Uint8Array(1280 * 720 * 3).fill(100)
   const memory = []
   let sent = 0
@@ -86,16 +100,7 @@ async function soak(check) {
       }
     }),
   )
-  await gpu.dispose()
-  const quarter = (i) =>
-    median(memory.slice((i * memory.length) / 4, ((i + 1) * memory.length) / 4)) / 2 ** 20
-  const [second, last] = [quarter(1), quarter(3)]
-  return {
-    check,
-    passed: last <= 1.02 * second,
-    secondQuarterMiB: second,
-    lastQuarterMiB: last,
-  }
+  return memory
 }
 
 async function pictures() {
