@@ -143,6 +143,7 @@ BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monit
   const std::unique_ptr<IBuilderConfig> config(builder->createBuilderConfig());
   if (network == nullptr || config == nullptr) throw log.FailureOf(ED_FAILED, Product() + " makes no network");
   family::SetTargets(*config, request.targets);
+  family::RequireCapture(*config);
 
   // The network may use what the parser holds, so this lives as long.
   const auto parser = library.CreateParser(*network);

@@ -107,6 +107,33 @@ inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig &, c
   return nullptr;
 }
 
+/** Has engines allocate nothing while they run, for what does cannot be captured into a graph. */
+inline void RequireCapture(nvinfer1::IBuilderConfig &config) {
+  config.setFlag(nvinfer1::BuilderFlag::kREQUIRE_USER_ALLOCATION);
+}
+
+/** Makes an engine's contexts, which are given the memory to work in. It must outlive them. */
+class Contexts {
+ public:
+  explicit Contexts(nvinfer1::ICudaEngine &engine) : engine_(engine), config_(engine.createRuntimeConfig()) {
+    if (config_ == nullptr) return;
+    config_->setExecutionContextAllocationStrategy(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED);
+    // Else the kernels for a batch's size are compiled aside while it runs with slower ones, and a graph that is
+    // captured meanwhile keeps those.
+    config_->setDynamicShapesKernelSpecializationStrategy(
+        nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
+  }
+
+  /** Null if TensorRT makes none. */
+  nvinfer1::IExecutionContext *Make() {
+    return config_ == nullptr ? nullptr : engine_.createExecutionContext(config_.get());
+  }
+
+ private:
+  nvinfer1::ICudaEngine &engine_;
+  const std::unique_ptr<nvinfer1::IRuntimeConfig> config_;
+};
+
 #else
 
 /** There are none to set: they build for the current device. */
@@ -126,6 +153,23 @@ inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig &con
   }
   return nullptr;
 }
+
+/** They do as they are. */
+inline void RequireCapture(nvinfer1::IBuilderConfig &) {}
+
+/** Makes an engine's contexts, which are given the memory to work in. It must outlive them. */
+class Contexts {
+ public:
+  explicit Contexts(nvinfer1::ICudaEngine &engine) : engine_(engine) {}
+
+  /** Null if TensorRT makes none. */
+  nvinfer1::IExecutionContext *Make() {
+    return engine_.createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED);
+  }
+
+ private:
+  nvinfer1::ICudaEngine &engine_;
+};
 
 #endif
 

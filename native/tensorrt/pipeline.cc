@@ -89,7 +89,11 @@ void CheckFrame(const ed_frame &frame) {
 
 Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const PreprocessModel &model,
                    const float *anchors)
-    : network_(network), model_(model), anchors_(anchors), shape_{network.anchors, network.classes, 0, 0} {
+    : network_(network),
+      model_(model),
+      anchors_(anchors),
+      shape_{network.anchors, network.classes, 0, 0},
+      contexts_(engine) {
   const LogListener log;
   Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
   for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
@@ -113,7 +117,7 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
   for (const Network::Bucket &bucket : network.buckets) {
     Bucket made;
     made.batch = bucket.batch;
-    made.context.reset(engine.createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
+    made.context.reset(contexts_.Make());
     if (made.context == nullptr) throw log.FailureOf(ED_FAILED, "The engine makes no execution context");
     made.context->setDeviceMemoryV2(activations_.get(), static_cast<int64_t>(activations_.size()));
     if (!made.context->setOptimizationProfileAsync(bucket.profile, stream_.get())) {

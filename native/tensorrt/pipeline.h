@@ -7,6 +7,7 @@
 #include "cuda_objects.h"
 #include "detections.h"
 #include "efficientdet_backend.h"
+#include "family.h"
 #include "network.h"
 #include "preprocess.h"
 
@@ -85,6 +86,7 @@ class Pipeline {
   PinnedMemory host_answers_;
   /** What the network's layers work in, for one bucket at a time. */
   DeviceMemory activations_;
+  family::Contexts contexts_;
   /** Last: contexts and graphs use all of the above. */
   std::vector<Bucket> buckets_;
 };
