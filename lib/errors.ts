@@ -27,7 +27,7 @@ export type ErrorCode =
   | 'ERR_OUT_OF_MEMORY'
   /** The network ran but gave something that cannot be used (NaN, wrong shape), or did not run. */
   | 'ERR_INFERENCE'
-  /** The device failed under the engine, which answers no more. Loading the model again may work. */
+  /** The GPU failed, and nothing runs on it any more until the process is restarted. Other GPUs go on. */
   | 'ERR_DEVICE_LOST'
   /** The queue of the detector is full and it was asked not to wait. */
   | 'ERR_QUEUE_FULL'

@@ -150,6 +150,11 @@ function gpu(
   { name, computeCapability, memoryBytes, freeBytes, integrated }: NativeProbe['devices'][number],
   i: number,
 ): string {
-  const [memory, free] = [memoryBytes, freeBytes].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`)
-  return `GPU ${i}: ${name}, compute capability ${computeCapability}, ${memory}${integrated ? ' shared with the host' : ''}, ${free} free`
+  if (name === '') return `GPU ${i}: does not answer; see what nvidia-smi says`
+  const [memory, left] = [memoryBytes, freeBytes].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`)
+  const free =
+    freeBytes > 0
+      ? `${left} free`
+      : 'which cannot be used now: its memory is full, another process keeps it for itself, or it failed'
+  return `GPU ${i}: ${name}, compute capability ${computeCapability}, ${memory}${integrated ? ' shared with the host' : ''}, ${free}`
 }

@@ -70,9 +70,11 @@ export interface NativeProbe {
   readonly driverVersion: string
   readonly canBuild: boolean
   readonly devices: readonly {
+    /** Empty, as all else, where the device does not tell it. */
     readonly name: string
     readonly computeCapability: string
     readonly memoryBytes: number
+    /** 0 if it cannot be used now. */
     readonly freeBytes: number
     /** Whether it shares the host's memory, as Jetsons do. */
     readonly integrated: boolean

@@ -16,6 +16,7 @@ export interface BuildMemory {
 /** What a GPU has, in bytes. */
 export interface DeviceMemory {
   readonly name: string
+  /** 0 where the GPU does not tell; then what it lacks is for the backend to say. */
   readonly free: number
   /** Whether it shares the host's memory, as Jetsons do. */
   readonly integrated: boolean
@@ -148,7 +149,8 @@ type Demand = readonly [place: string, needed: number, available: number]
 
 function demands(need: BuildMemory, free: FreeMemory, device: DeviceMemory | null): readonly Demand[] {
   const total = free.memory + free.swap
-  if (device === null) return [['of memory', need.host, total]]
+  const isUnknown = device?.free === 0 && !device.integrated
+  if (device === null || isUnknown) return [['of memory', need.host, total]]
   if (!device.integrated) {
     return [
       ['of memory', need.host, total],

@@ -431,7 +431,7 @@ cudaError_t cudaSetDevice(int device) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
-  Call call(device);
+  Call call(kNoDevice);
   if (call.error() != cudaSuccess) return call.error();
   if (device < 0 || device >= call->devices) return Report(cudaErrorInvalidDevice);
   *properties = {};

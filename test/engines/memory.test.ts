@@ -130,6 +130,14 @@ describe('the memory of a build', () => {
     )
   })
 
+  it('is left to the backend of a GPU that does not tell it', () => {
+    const need = { host: 500e6, device: 1e9 }
+    expect(request({ need, device: { ...gpu, free: 0 } })()).toBeNull()
+    expect(request({ need, device: { ...gpu, free: 0 }, free: { memory: 400e6, swap: 0 } })).toThrow(
+      refusal('ERR_OUT_OF_MEMORY', /about 500 MB of memory, and 400 MB are free/),
+    )
+  })
+
   it('counts swap for the host but not for the GPU of a Jetson', () => {
     const need = { host: 1e9, device: 1e9 }
     expect(request({ need, device: orin, free: { memory: 1.5e9, swap: 4e9 } })()).toBeNull()

@@ -39,8 +39,9 @@ export interface Emulation {
   /** Makes one call of CUDA fail, the `countdown`-th from now; none for 0. */
   failCall(countdown: number, error: number): void
   calls(): number
-  /** Brings a device back that was lost. */
+  /** Brings back all devices that were lost. */
   revive(): void
+  setDeviceCount(count: number): void
   setDriverVersion(version: number): void
   /** What was made on the device and not given back. */
   countLive(): Readonly<Record<string, number>>

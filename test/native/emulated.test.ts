@@ -1,7 +1,8 @@
 import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { tensorrt } from '#lib/backends/tensorrt.js'
 import { addonPath } from '#lib/binding/addon.js'
 import {
   type DetectionResult,
@@ -262,11 +263,66 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
         expect(device.countLive(), `after call ${call}`).toEqual(before)
         expectSame(await other.detect(frame, OPTIONS), reference)
       }
-      // Of the probe, of loading, of batches.
-      const ofBatches = isLost ? ['ERR_DEVICE_LOST'] : ['ERR_INFERENCE', 'ERR_OUT_OF_MEMORY']
-      expect([...codes].sort()).toEqual(['ERR_BACKEND_UNAVAILABLE', 'ERR_ENGINE', ...ofBatches].sort())
+      // Of the probe, then of loading and of batches.
+      const later = isLost ? ['ERR_DEVICE_LOST'] : ['ERR_INFERENCE', 'ERR_OUT_OF_MEMORY']
+      expect([...codes].sort()).toEqual(['ERR_BACKEND_UNAVAILABLE', ...later])
     },
   )
+})
+
+describe.skipIf(!hasEmulated)('one device of two', () => {
+  async function doctorLines(): Promise<readonly string[]> {
+    const { backendLibrary, engine } = EMULATED
+    const { details } = await tensorrt.probe({ backendLibrary, libraryPath: engine.libraryPath })
+    return details
+  }
+
+  const SOUND = 'CUDA emulation, compute capability 8.9, 8.6 GB, 8.6 GB free'
+
+  beforeEach(() => {
+    emulation().setDeviceCount(2)
+  })
+  afterEach(() => {
+    emulation().failCall(0, 0)
+    emulation().revive()
+    emulation().setDeviceCount(1)
+  })
+
+  it('that is lost takes no engine until the process ends, and the other goes on', async () => {
+    const device = emulation()
+    const frame = await frameOf(PERSON, 'nv12', 64)
+    const [reference] = await onCpu([frame], 64)
+    const path = await engineThatKnows([frame], { side: 64, maxBatch: 1 })
+    expect(await doctorLines()).toEqual([`GPU 0: ${SOUND}`, `GPU 1: ${SOUND}`])
+    await using hurt = await load(path, { devices: [0] })
+    await using other = await load(path, { devices: [1] })
+
+    device.failCall(8, CUDA_ERROR_LAUNCH_FAILURE)
+    const lost = refusal('ERR_DEVICE_LOST', /Restart the process; engines on other devices go on/)
+    await expect(hurt.detect(frame, OPTIONS)).rejects.toThrow(lost)
+    await expect(hurt.detect(frame, OPTIONS)).rejects.toThrow(lost)
+    await expect(load(path, { devices: [0] })).rejects.toThrow(lost)
+    expectSame(await other.detect(frame, OPTIONS), reference)
+    await (await load(path, { devices: [1] })).dispose()
+    const [first, second] = await doctorLines()
+    expect(first).toMatch(/^GPU 0: CUDA emulation, .* 8\.6 GB, which cannot be used now: its memory is full/)
+    expect(second).toMatch(/^GPU 1: CUDA emulation, .* GB free$/)
+  })
+
+  it('that cannot be asked at all is told so by its number', async () => {
+    const device = emulation()
+    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatch: 1 })
+    // How many there are, then what the first is.
+    device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
+    expect(await doctorLines()).toEqual([
+      'GPU 0: does not answer; see what nvidia-smi says',
+      `GPU 1: ${SOUND}`,
+    ])
+    device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
+    await expect(load(path)).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', /GPU 0 does not answer/))
+    device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
+    await (await load(path, { devices: [1] })).dispose()
+  })
 })
 
 describe.skipIf(!hasEmulated)('a driver', () => {

@@ -28,6 +28,7 @@ import { VERSION } from '../../version.js'
 import type { WeightsOptions } from '../../weights/decide.js'
 import type { LoadStage } from '../backend.js'
 import { testAnswers } from '../cpu/test-answers.js'
+import { unavailable } from '../unavailable.js'
 import type { NativeLibrary } from './library.js'
 import { buildError } from './native-error.js'
 
@@ -190,11 +191,23 @@ function targetOf(
   return { ...common, gpu: device.name, computeCapabilities: [capabilityOf(device)] }
 }
 
-/** The GPU of a number. @throws EfficientDetError ERR_INVALID_OPTION for one that is not there */
+/**
+ * The GPU of a number.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION for one that is not there; ERR_BACKEND_UNAVAILABLE for one of which
+ *   nothing is known
+ */
 export function deviceOf({ devices }: NativeProbe, number: number): NativeProbe['devices'][number] {
   const device = devices[number]
+  if (device?.name === '') {
+    throw unavailable(
+      'tensorrt',
+      `GPU ${number} does not answer: CUDA tells nothing of it`,
+      'see what nvidia-smi says; or use another GPU',
+    )
+  }
   if (device !== undefined) return device
-  const names = devices.map(({ name }) => name).join(', ')
+  const names = devices.map(({ name }) => name || 'one that does not answer').join(', ')
   throw new EfficientDetError(
     'ERR_INVALID_OPTION',
     `device is ${number}; there are ${devices.length} here, counted from 0: ${names}.`,
