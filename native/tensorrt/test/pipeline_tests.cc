@@ -336,6 +336,7 @@ void EveryFormatAndBatch() {
       CHECK_ANSWER(batch.Run(engine), ED_OK, "");
       batch.CheckResults();
     }
+    CHECK(emulation::CountLive().executables == 4);
     backend->destroy(engine);
   }
 }

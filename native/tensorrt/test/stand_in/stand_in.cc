@@ -180,12 +180,14 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
   bool enqueueV3(cudaStream_t stream) noexcept override;
 
  private:
+  bool MayChange() const;
   bool EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest);
 
   const Engine &engine_;
   void *memory_ = nullptr;
   int64_t memory_size_ = 0;
   int32_t profile_ = 0;
+  cudaStream_t stream_ = nullptr;
   std::map<std::string, Dims> shapes_;
   std::map<std::string, void *> addresses_;
   std::unique_ptr<nvinfer1::IPluginV3> plugin_;
@@ -280,9 +282,16 @@ class PublicEngine final : public nvinfer1::ICudaEngine {
 
 const nvinfer1::ICudaEngine &Context::getEngine() const noexcept { return engine_.self_; }
 
-bool Context::setOptimizationProfileAsync(int32_t profile, cudaStream_t) noexcept {
+/** Tensors are told before a capture: what TensorRT does about other ones, a graph need not have. */
+bool Context::MayChange() const {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(stream_, &status) == cudaSuccess && status == cudaStreamCaptureStatusNone;
+}
+
+bool Context::setOptimizationProfileAsync(int32_t profile, cudaStream_t stream) noexcept {
   if (profile < 0 || profile >= engine_.getNbOptimizationProfiles()) return false;
   profile_ = profile;
+  stream_ = stream;
   return true;
 }
 
@@ -291,13 +300,13 @@ bool Context::setInputShape(const char *name, const Dims &dims) noexcept {
   const auto &batches = engine_.description_.batches;
   const int64_t most = std::abs(batches[static_cast<size_t>(profile_)]);
   const int64_t least = profile_ == 0 ? 1 : batches[static_cast<size_t>(profile_) - 1] + 1;
-  if (tensor == nullptr || !tensor->is_input || dims.d[0] < least || dims.d[0] > most) return false;
+  if (tensor == nullptr || !MayChange() || !tensor->is_input || dims.d[0] < least || dims.d[0] > most) return false;
   shapes_[name] = dims;
   return true;
 }
 
 bool Context::setTensorAddress(const char *name, void *data) noexcept {
-  if (engine_.Find(name) == nullptr || data == nullptr) return false;
+  if (engine_.Find(name) == nullptr || data == nullptr || !MayChange()) return false;
   addresses_[name] = data;
   return true;
 }
