@@ -33,17 +33,23 @@ constexpr double kReading = 0.05;
 class Running {
  public:
   Running() {
+    WaitAtExit();
     std::lock_guard<std::mutex> lock(Shared().mutex);
-    // Handlers run in reverse order, so this one comes before the destructors of TensorRT, which is loaded.
-    if (!Shared().registered) Shared().registered = std::atexit(Wait) == 0;
     Shared().count++;
   }
 
+  /** On the thread, which counts until it is gone, with all that TensorRT keeps for each. */
   ~Running() {
-    std::lock_guard<std::mutex> lock(Shared().mutex);
+    std::unique_lock<std::mutex> lock(Shared().mutex);
     Shared().count--;
-    Shared().changed.notify_all();
+    std::notify_all_at_thread_exit(Shared().changed, std::move(lock));
   }
+
+  /**
+   * Has the process wait before it destroys what TensorRT has made until now: handlers run in reverse order. What it
+   * makes only while it builds is no exception, so this is called again when a build is left behind.
+   */
+  static void WaitAtExit() { std::atexit(Wait); }
 
   Running(const Running &) = delete;
   Running &operator=(const Running &) = delete;
@@ -53,7 +59,6 @@ class Running {
     std::mutex mutex;
     std::condition_variable changed;
     int count = 0;
-    bool registered = false;
   };
 
   /** Never destroyed, for threads may outlive static destructors. */
@@ -193,6 +198,7 @@ void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &opt
   if (ended) {
     thread.join();
   } else {
+    Running::WaitAtExit();
     thread.detach();
   }
   if (build->cancelled) throw Failure{ED_CANCELLED, "The build was cancelled."};
