@@ -236,13 +236,15 @@ void CancelledBuildsReturnAndFreeAll() {
     memory.push_back(SettledMemory());
   }
   std::sort(seconds.begin(), seconds.end());
+  // Of many: where one is left behind while the next begins, the heap once grows by what both need.
+  const double first = *std::max_element(memory.begin(), memory.begin() + 10);
+  const double last = *std::max_element(memory.begin() + 10, memory.end());
   std::printf(
-      "  20 cancelled builds: returned after %.3f s (median), %.3f s (worst); memory %.0f MB after the first "
-      "five, %.0f MB after the last five\n",
-      seconds[10], seconds.back(), *std::max_element(memory.begin(), memory.begin() + 5),
-      *std::max_element(memory.end() - 5, memory.end()));
+      "  20 cancelled builds: returned after %.3f s (median), %.3f s (worst); at most %.0f MB after the first "
+      "ten, %.0f MB after the last ten\n",
+      seconds[10], seconds.back(), first, last);
   CHECK(seconds.back() < 1);
-  CHECK(*std::max_element(memory.end() - 5, memory.end()) < *std::max_element(memory.begin(), memory.begin() + 5) + 10);
+  CHECK(last < first + 10);
 }
 
 void AProcessMayEndWhileABuildIsLeftBehind() {
