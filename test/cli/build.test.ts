@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process'
 import { chmod, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { buildBegins, kept } from '../helpers/builds.js'
+import { interruptBuild, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, MAIN, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
@@ -47,17 +46,11 @@ describe.skipIf(!hasNative)('build', () => {
   it('leaves no file when Ctrl-C ends it', async () => {
     const cache = await emptyCache()
     const folder = await temporaryFolder()
-    const child = spawn(process.execPath, [MAIN, ...BUILD, '--out', join(folder, 'x.engine')], {
-      env: { ...process.env, FAKE_BACKEND: 'step=100000' },
-      stdio: ['ignore', 'pipe', 'pipe'],
+    expect(await interruptBuild([...BUILD, '--out', join(folder, 'x.engine')])).toEqual({
+      code: 130,
+      signal: null,
+      output: '',
     })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
-    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
-    await buildBegins()
-    child.kill('SIGINT')
-    expect(await exited).toEqual({ code: 130, signal: null })
-    expect(output).toBe('')
     expect(await kept(cache)).toEqual({ engines: [], others: [] })
     expect(await readdir(folder)).toEqual([])
   })

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DetectionResult } from '#lib/index.js'
-import { buildBegins, kept } from '../helpers/builds.js'
+import { interruptBuild, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, jsonLines, MAIN, PERSON, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
@@ -234,17 +234,11 @@ describe.skipIf(!hasNative)('detect on a GPU', () => {
 
   it('builds the engine first, which Ctrl-C ends without a trace', async () => {
     const cache = await emptyCache()
-    const child = spawn(process.execPath, [MAIN, 'detect', PERSON, ...TENSORRT], {
-      env: { ...process.env, FAKE_BACKEND: 'step=100000' },
-      stdio: ['ignore', 'pipe', 'pipe'],
+    expect(await interruptBuild(['detect', PERSON, ...TENSORRT])).toEqual({
+      code: 130,
+      signal: null,
+      output: '',
     })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
-    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
-    await buildBegins()
-    child.kill('SIGINT')
-    expect(await exited).toEqual({ code: 130, signal: null })
-    expect(output).toBe('')
     expect(await kept(cache)).toEqual({ engines: [], others: [] })
   })
 

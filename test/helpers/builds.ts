@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lockBuilds } from '#lib/engines/build-lock.js'
 import { enginesFolder } from '#lib/engines/cache.js'
+import { MAIN } from './cli.js'
 
 /** Files of engines in a cache folder, and those that are neither engines nor timing caches. */
 export async function kept(cache: string): Promise<{ engines: string[]; others: string[] }> {
@@ -23,4 +25,20 @@ export async function buildBegins(): Promise<void> {
     await lock?.release()
     await sleep(10)
   }
+}
+
+/** Runs a command that builds an engine with the fake backend, and sends it Ctrl-C when it has begun. */
+export async function interruptBuild(args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, FAKE_BACKEND: 'step=100000' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+  const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.once('exit', (code, signal) => resolve({ code, signal })),
+  )
+  await buildBegins()
+  child.kill('SIGINT')
+  return { ...(await exited), output }
 }
