@@ -7,9 +7,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { testAnswers } from '../dist/backends/cpu/test-answers.js'
+import { referenceDetections } from '../dist/backends/cpu/reference-detections.js'
 import { estimateCpuMemory } from '../dist/engines/memory.js'
-import { testFrames } from '../dist/engines/test-frames.js'
+import { testImages } from '../dist/engines/self-test/images.js'
 import { officialArchitecture } from '../dist/models/spec.js'
 import { nativeInput, variant } from '../dist/models/variants.js'
 import { writeRandomWeights } from '../tools/random-weights.mjs'
@@ -47,12 +47,15 @@ async function all() {
 }
 
 async function one(path, height, width) {
-  const frames = await testFrames()
+  const frames = await testImages()
   const before = process.memoryUsage.rss()
   const begun = performance.now()
   const size = { height: Number(height), width: Number(width) }
   const threads = availableParallelism()
-  await testAnswers({ path, weights: {}, size, threads, signal: undefined, onStage: () => {} }, frames)
+  await referenceDetections(
+    { path, weights: {}, size, threads, signal: undefined, onStage: () => {} },
+    frames,
+  )
   const seconds = (performance.now() - begun) / 1000
   process.send({ peak: process.resourceUsage().maxRSS * 1024 - before, seconds })
   process.disconnect()

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { addonFolder, loadAddon } from '../dist/binding/addon.js'
+import { addonFolder, loadAddon } from '../dist/backends/tensorrt/addon.js'
 import { estimateMemory } from '../dist/engines/memory.js'
 import { buildGraph } from '../dist/graph/build.js'
 import { officialArchitecture } from '../dist/models/spec.js'
@@ -26,8 +26,8 @@ function all(sizes) {
   console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
   for (const size of sizes) {
     for (const precision of ['fp16', 'fp32']) {
-      for (const maxBatch of [1, 8]) {
-        const args = [process.argv[1], '--one', size, precision, maxBatch]
+      for (const maxBatchSize of [1, 8]) {
+        const args = [process.argv[1], '--one', size, precision, maxBatchSize]
         process.stdout.write(execFileSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8' }))
       }
     }
@@ -36,10 +36,10 @@ function all(sizes) {
 }
 
 async function one(name, precision, batch) {
-  const maxBatch = Number(batch)
+  const maxBatchSize = Number(batch)
   const architecture = officialArchitecture(variant(name))
   const size = nativeInput(variant(name))
-  const onnx = graph(architecture, size, precision, maxBatch)
+  const onnx = graph(architecture, size, precision, maxBatchSize)
   globalThis.gc()
   const addon = loadAddon()
   const library = addon.openLibrary(process.env.EFFICIENTDET_RTX ?? `${addonFolder()}/libefficientdet_rtx.so`)
@@ -49,7 +49,7 @@ async function one(name, precision, batch) {
   writeFileSync('/proc/self/clear_refs', '5')
   const begun = performance.now()
   const options = {
-    maxBatch,
+    maxBatchSize,
     device: 0,
     targets: Uint32Array.of(89),
     workspaceBytes: 0,
@@ -73,15 +73,15 @@ async function one(name, precision, batch) {
   const megabytes = [peak, reckoned].map((bytes) => (bytes / 1e6).toFixed(0))
   const ratio = (reckoned / peak).toFixed(2)
   console.log(
-    `| ${name} | ${precision} | ${maxBatch} | ${megabytes.join(' | ')} | ${ratio} | ${(plan.length / 1e6).toFixed(1)} | ${seconds.toFixed(1)} |`,
+    `| ${name} | ${precision} | ${maxBatchSize} | ${megabytes.join(' | ')} | ${ratio} | ${(plan.length / 1e6).toFixed(1)} | ${seconds.toFixed(1)} |`,
   )
   // Libraries that found no driver may stumble over it again while they unload.
   process.exit()
 }
 
 /** Of random weights: repeating ones are packed into less. */
-function graph(architecture, size, precision, maxBatch) {
-  const batch = maxBatch > 1 ? 'dynamic' : 1
+function graph(architecture, size, precision, maxBatchSize) {
+  const batch = maxBatchSize > 1 ? 'dynamic' : 1
   return buildGraph(architecture, randomWeights(architecture), {
     size,
     batch,

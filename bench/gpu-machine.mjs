@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { findTensorrt } from '#lib/backends/tensorrt.js'
+import { findTensorrt } from '#lib/backends/tensorrt/tensorrt.js'
 import { EfficientDet } from '#lib/index.js'
 
 /**

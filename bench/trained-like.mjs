@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import ort from 'onnxruntime-node'
 import { buildGraph } from '#lib/graph/build.js'
-import { toPicture } from '#lib/image/colour.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
 import { inventory } from '#lib/network/parameters.js'
 import { toMetadata } from '#lib/weights/metadata.js'
 import { readModelFile } from '#lib/weights/model-file.js'
-import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+import { writeSafetensors } from '#lib/weights/safetensors/writer.js'
 
 /** Class scores above 0.4 that a trained network has on a picture with some objects, before suppression. */
 const CONFIDENT = 200
@@ -21,7 +21,7 @@ export async function writeTrainedLike(path, picturePath, output) {
   const { inputSize } = spec.architecture.variant
   const size = { height: inputSize, width: inputSize }
   const { frame } = await readSource(picturePath, { maxPixels: 1e8 })
-  const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+  const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
   const graph = buildGraph(spec.architecture, weights, {
     size,
     batch: 1,

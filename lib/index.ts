@@ -1,25 +1,28 @@
-export type { BackendName, GpuReport, LoadStage, SelfTestReport } from './backends/backend.js'
-export type { Unavailable } from './backends/registry.js'
 export {
   type BackendReport,
   EfficientDet,
   type ModelInfo,
   type StreamOptions,
-} from './efficientdet.js'
+} from './api/detector.js'
 export {
   type BuiltEngine,
   buildEngine,
   type EngineInspection,
   type InspectEngineOptions,
   inspectEngine,
-} from './engine-files.js'
-export type { Agreement, Answer } from './engines/agreement.js'
+} from './api/engines.js'
+export { convertWeights, exportOnnx, inspectWeights } from './api/models.js'
+export { type Box, type Detection, DetectionResult, type Timings } from './api/result.js'
+export type { BackendName, GpuReport, LoadStage, SelfTestReport } from './backends/backend.js'
+export type { Unavailable } from './backends/registry.js'
+export { EfficientDetError, type ErrorCode } from './base/errors.js'
+export { VERSION } from './base/version.js'
 export type { EngineFault } from './engines/engine-error.js'
-export type { EngineHeader, EnginePrecision, EngineSettings, EngineTarget } from './engines/header.js'
+export type { EngineHeader, EngineTarget } from './engines/header.js'
 export type { EngineLayer } from './engines/layers.js'
-export type { Reference, SelfTestFigures } from './engines/self-test.js'
-export { EfficientDetError, type ErrorCode } from './errors.js'
-export { convertWeights, exportOnnx, inspectWeights } from './files.js'
+export type { Comparison } from './engines/self-test/comparison.js'
+export type { Reference, SelfTestFigures } from './engines/self-test/run.js'
+export type { EnginePrecision, EngineSettings, Family } from './engines/settings.js'
 export type { DeviceFrame, Frame, PixelFormat } from './image/frame.js'
 export type { Source } from './image/source.js'
 export type { AnchorConfig } from './models/anchors.js'
@@ -30,14 +33,12 @@ export type { Padding } from './models/spec.js'
 export type { VariantName } from './models/variants.js'
 export type { BuildOptions } from './options/build.js'
 export type { DetectOptions } from './options/detect.js'
-export type { EngineOptions, Family } from './options/engine.js'
-export type { GraphOptions, Precision } from './options/graph.js'
+export type { EngineOptions } from './options/engine.js'
+export type { ExportOptions, Precision } from './options/export.js'
 export type { LoadOptions } from './options/load.js'
-export type { PackedDetections } from './postprocess/detections.js'
+export type { DetectionArrays, PackedDetections } from './postprocess/detections.js'
 export type { NmsKind } from './postprocess/nms.js'
-export { type Box, type Detection, DetectionResult, type Timings } from './result.js'
 export type { Exported } from './tasks/export.js'
-export { VERSION } from './version.js'
 export type { ConvertOptions } from './weights/convert.js'
 export type { WeightsOptions } from './weights/decide.js'
 export type { Inspection } from './weights/model-file.js'

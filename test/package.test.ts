@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { VERSION } from '#lib/version.js'
+import { VERSION } from '#lib/base/version.js'
 import { temporaryFolder } from './helpers/checkpoints.js'
 import { jsonLines, PERSON, ROOT, run } from './helpers/cli.js'
 

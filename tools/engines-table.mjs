@@ -12,7 +12,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { buildEngine } from '#lib/engine-files.js'
+import { buildEngine } from '#lib/api/engines.js'
 import { VARIANT_NAMES } from '#lib/models/variants.js'
 import { writeRandomWeights } from './random-weights.mjs'
 
@@ -68,7 +68,7 @@ async function table() {
             ...libraries,
             targets: values.targets.split(','),
             precision,
-            maxBatch: Number(batch),
+            maxBatchSize: Number(batch),
             // TensorRT's time and memory, without the CPU backend's.
             selfTest: false,
           }

@@ -4,7 +4,7 @@ import { officialArchitecture } from '#lib/models/spec.js'
 import { nativeInput, variant } from '#lib/models/variants.js'
 import { inventory } from '#lib/network/parameters.js'
 import { toMetadata } from '#lib/weights/metadata.js'
-import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+import { writeSafetensors } from '#lib/weights/safetensors/writer.js'
 
 /** Seeded weights by name, which keep activations finite; what they find is nothing. */
 export function randomWeights(architecture) {

@@ -5,22 +5,26 @@ import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import ort from 'onnxruntime-node'
-import { bfloat16ToFloat32, float32ToBfloat16 } from '#lib/bfloat16.js'
-import { agreementOf, COMPARED, isWithin, worstOf } from '#lib/engines/agreement.js'
-import { testFrames } from '#lib/engines/test-frames.js'
+import { bfloat16ToFloat32, float32ToBfloat16 } from '#lib/base/bfloat16.js'
+import {
+  compareDetections,
+  comparedParameters,
+  isWithin,
+  worstOf,
+} from '#lib/engines/self-test/comparison.js'
+import { testImages } from '#lib/engines/self-test/images.js'
 import { buildGraph } from '#lib/graph/build.js'
 import { GraphBuilder } from '#lib/graph/builder.js'
-import { toPicture } from '#lib/image/colour.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { anchorBoxes } from '#lib/models/anchors.js'
 import { nativeInput } from '#lib/models/variants.js'
-import { checkDetectOptions } from '#lib/options/detect.js'
 import { selectDetections } from '#lib/postprocess/detections.js'
 import { readModelFile } from '#lib/weights/model-file.js'
 import { writeRandomWeights } from './random-weights.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-const frames = await testFrames()
+const frames = await testImages()
 
 console.log(
   `${new Date().toISOString().slice(0, 10)}, onnxruntime ${ort.env.versions.node}, ${cpus()[0].model}`,
@@ -140,14 +144,14 @@ async function measure(name, { spec, weights }, size = nativeInput(spec.architec
 }
 
 function tell(what, found, expected) {
-  const worst = worstOf(found.map((answer, i) => agreementOf(answer, expected[i])))
+  const worst = worstOf(found.map((answer, i) => compareDetections(answer, expected[i])))
   const { scoreDifference, overlap } = worst
   const figures = `${scoreDifference.toFixed(4)}  ${overlap.toFixed(4)}`
   console.log(`  ${what.padEnd(24)} ${figures}  ${isWithin(worst) ? 'accepted' : 'refused'}`)
 }
 
 async function inputOf(spec, size) {
-  return frames.map((frame) => ({ frame, ...preprocess(toPicture(frame), size, spec.preprocessing) }))
+  return frames.map((frame) => ({ frame, ...preprocess(toRgb(frame), size, spec.preprocessing) }))
 }
 
 function graphOf(architecture, weights, size, precision) {
@@ -204,7 +208,7 @@ function select(spec, size, { frame, letterbox }, { boxes, logits }) {
       anchors: anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors),
       classes: spec.architecture.classes,
     },
-    checkDetectOptions(COMPARED, spec),
+    comparedParameters(spec.architecture.classes),
     { width: frame.width, height: frame.height, scale: letterbox.scale },
   )
 }

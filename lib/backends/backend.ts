@@ -1,12 +1,11 @@
-import type { Fault } from '../binding/addon.js'
-import type { EnginePrecision } from '../engines/header.js'
-import type { SelfTestFigures } from '../engines/self-test.js'
+import type { SelfTestFigures } from '../engines/self-test/run.js'
+import type { EngineChoices, EnginePrecision } from '../engines/settings.js'
 import type { DeviceFrame, Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
-import type { EngineChoices } from '../options/engine.js'
-import type { PackedDetections, Selection } from '../postprocess/detections.js'
+import type { PackedDetections, PostprocessParameters } from '../postprocess/detections.js'
 import type { WeightsOptions } from '../weights/decide.js'
+import type { Fault } from './tensorrt/addon.js'
 
 export const BACKEND_NAMES = ['tensorrt', 'cpu'] as const
 export type BackendName = (typeof BACKEND_NAMES)[number]
@@ -93,7 +92,11 @@ export interface Engine {
    * @throws EfficientDetError ERR_INFERENCE, ERR_INVALID_OPTION for a frame on a GPU that this does not run on; the
    *   signal's reason, at once
    */
-  detect(frame: Frame | DeviceFrame, selection: Selection, signal?: AbortSignal): Promise<EngineResult>
+  detect(
+    frame: Frame | DeviceFrame,
+    parameters: PostprocessParameters,
+    signal?: AbortSignal,
+  ): Promise<EngineResult>
   /** Waits for calls in flight, then frees everything. */
   close(): Promise<void>
 }
@@ -115,9 +118,9 @@ export interface GpuReport {
   /** That was asked for when the engine was built; `inspectEngine` tells what each layer has. */
   readonly precision: EnginePrecision
   /** Frames that run together at most. */
-  readonly maxBatch: number
+  readonly maxBatchSize: number
   /** Batches that the engine was tuned for, rising; others run as the next larger. */
-  readonly buckets: readonly number[]
+  readonly profileBatchSizes: readonly number[]
   /** Batches that it works on at the same time: fewer than were asked for, where memory did not suffice. */
   readonly contexts: number
   /** Bytes that the engine held on the GPU when it was loaded; frames and what is found in them come on top. */

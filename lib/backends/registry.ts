@@ -1,7 +1,7 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Backend, BackendName, Engine, OpenRequest, Probe, ProbeSearch } from './backend.js'
 import { cpu } from './cpu/cpu.js'
-import { tensorrt } from './tensorrt.js'
+import { tensorrt } from './tensorrt/tensorrt.js'
 import { probeOf } from './unavailable.js'
 
 /** Fastest first: `auto` takes the first that can run. */

@@ -1,6 +1,6 @@
-import type { Fault } from '../binding/addon.js'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { BackendName, Probe } from './backend.js'
+import type { Fault } from './tensorrt/addon.js'
 
 /**
  * An error that says why a backend cannot run here and what would mend it.

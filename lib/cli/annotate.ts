@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import type { SharpConstructor } from 'sharp'
-import { EfficientDetError } from '../errors.js'
+import type { Detection, DetectionResult } from '../api/result.js'
+import { EfficientDetError } from '../base/errors.js'
 import { loadSharp } from '../image/sharp.js'
-import type { Detection, DetectionResult } from '../result.js'
 
 /** Colours that differ in hue and lightness, and stand out from photographs. */
 const COLOURS = [

@@ -1,11 +1,11 @@
 import { cpus } from 'node:os'
 import { type Command, Option } from 'commander'
-import type { EfficientDet } from '../efficientdet.js'
-import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import type { EfficientDet } from '../api/detector.js'
+import type { DetectionResult, Timings } from '../api/result.js'
+import { VERSION } from '../base/version.js'
+import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/settings.js'
 import { bundledPath } from '../hub/bundled.js'
 import { checkInteger } from '../options/checks.js'
-import type { DetectionResult, Timings } from '../result.js'
-import { VERSION } from '../version.js'
 import { parseInteger } from './arguments.js'
 import {
   addDetectorOptions,
@@ -23,7 +23,7 @@ interface BenchFlags extends DetectorFlags {
   readonly runs: number
   readonly warmUp: number
   readonly concurrency: number
-  readonly maxBatch?: number
+  readonly maxBatchSize?: number
   readonly precision?: EnginePrecision
   readonly json: boolean
 }
@@ -52,7 +52,7 @@ async function bench(picture: string, flags: BenchFlags, signal: AbortSignal): P
   const runs = checkInteger('--runs', flags.runs, 1, 1_000_000)
   const concurrency = checkInteger('--concurrency', flags.concurrency, 1, 10_000)
   await using detector = await loadDetector(flags, {
-    ...defined({ maxBatchSize: flags.maxBatch }),
+    ...defined({ maxBatchSize: flags.maxBatchSize }),
     engine: defined({ precision: flags.precision }),
     maxPending: concurrency,
     signal,

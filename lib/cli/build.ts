@@ -1,9 +1,8 @@
 import { type Command, Option } from 'commander'
-import { buildEngine } from '../engine-files.js'
-import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import { buildEngine } from '../api/engines.js'
 import { capabilityName } from '../engines/key.js'
+import { ENGINE_PRECISIONS, type EnginePrecision, FAMILIES, type Family } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
-import { FAMILIES, type Family } from '../options/engine.js'
 import { parseInteger, parseSize } from './arguments.js'
 import { selfTestOf } from './inspect.js'
 import { interruptible } from './interrupt.js'
@@ -18,14 +17,14 @@ interface BuildFlags extends WeightsFlags {
   readonly backendLibrary?: string
   readonly device?: number
   readonly precision: EnginePrecision
-  readonly maxBatch: number
+  readonly maxBatchSize: number
   readonly size?: Size
   readonly target?: string[]
   readonly workspace?: number
   readonly optimisation?: number
   readonly versionCompatible: boolean
   readonly hardwareCompatible: boolean
-  readonly refuseUnfit: boolean
+  readonly refuseMismatch: boolean
   readonly memoryCheck: boolean
   readonly selfTest: boolean
   readonly labels?: string
@@ -53,7 +52,7 @@ export function addBuildCommand(program: Command): void {
     .option('--optimisation <level>', '0 to 5: how long to look for fast kernels', parseInteger)
     .option('--version-compatible', 'runs with later versions of TensorRT too, of the same major one', false)
     .option('--hardware-compatible', 'runs on other GPUs too, from Ampere on', false)
-    .option('--refuse-unfit', 'fail over a damaged file in the cache instead of building it again', false)
+    .option('--refuse-mismatch', 'fail over a damaged file in the cache instead of building it again', false)
     .option('--no-memory-check', 'try although memory seems too small')
     .option(
       '--no-self-test',
@@ -67,7 +66,7 @@ export function addBuildCommand(program: Command): void {
 }
 
 async function build(model: string, flags: BuildFlags): Promise<void> {
-  const { precision, maxBatch, versionCompatible, hardwareCompatible, memoryCheck, selfTest } = flags
+  const { precision, maxBatchSize, versionCompatible, hardwareCompatible, memoryCheck, selfTest } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const bar = new PhaseBar()
   const engine = await interruptible(async (signal) => {
@@ -87,10 +86,10 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
           output: flags.out,
         }),
         precision,
-        maxBatch,
+        maxBatchSize,
         versionCompatible,
         hardwareCompatible,
-        unfit: flags.refuseUnfit ? 'refuse' : 'rebuild',
+        onMismatch: flags.refuseMismatch ? 'refuse' : 'rebuild',
         checkMemory: memoryCheck,
         selfTest,
         onProgress: ({ fraction, phase }) => bar.show(fraction, phase),
@@ -105,7 +104,7 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
   say(
     `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${size.height} high × ${size.width} wide, ` +
-      `batch up to ${maxBatch}, ${precision}, ${target.backend} ${target.libraryVersion}, ` +
+      `batch up to ${maxBatchSize}, ${precision}, ${target.backend} ${target.libraryVersion}, ` +
       `${target.gpu === null ? 'compute capability' : `${target.gpu},`} ${capabilities}, ` +
       `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}; self-test: ${selfTestOf(engine.header)}.`,
   )

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { convertWeights } from '../files.js'
+import { convertWeights } from '../api/models.js'
 import { readLabels } from './label-file.js'
 import { say, tellNotes } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { EfficientDet } from '../efficientdet.js'
+import { EfficientDet } from '../api/detector.js'
 import { bundledPath } from '../hub/bundled.js'
 import { Annotator } from './annotate.js'
 import { detectAll } from './detect.js'

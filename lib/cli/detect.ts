@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
-import type { EfficientDet } from '../efficientdet.js'
-import { EfficientDetError } from '../errors.js'
+import type { EfficientDet } from '../api/detector.js'
+import type { DetectionResult } from '../api/result.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { DetectOptions } from '../options/detect.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
-import type { DetectionResult } from '../result.js'
 import { Annotator } from './annotate.js'
 import { parseInteger, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
 import {

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
+import { EfficientDet } from '../api/detector.js'
 import { BACKEND_NAMES, type BackendName } from '../backends/backend.js'
-import { EfficientDet } from '../efficientdet.js'
 import type { Size } from '../models/levels.js'
 import type { LoadOptions } from '../options/load.js'
 import { parseInteger, parseSize } from './arguments.js'

@@ -1,10 +1,10 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { probeBackends } from '../backends/registry.js'
-import { addonPath, loadAddon } from '../binding/addon.js'
-import { cacheFolder } from '../hub/cache.js'
-import { libc } from '../libc.js'
-import { VERSION } from '../version.js'
+import { addonPath, loadAddon } from '../backends/tensorrt/addon.js'
+import { cacheFolder } from '../base/cache-folder.js'
+import { libc } from '../base/libc.js'
+import { VERSION } from '../base/version.js'
 import { say } from './output.js'
 
 interface DoctorFlags {

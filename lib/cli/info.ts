@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { inspectWeights } from '../files.js'
+import { inspectWeights } from '../api/models.js'
 import { countAnchors } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import { levelSizes } from '../models/levels.js'

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { type EngineInspection, inspectEngine } from '../engine-files.js'
+import { type EngineInspection, inspectEngine } from '../api/engines.js'
 import { type EngineHeader, headerToJson } from '../engines/header.js'
 import { capabilityName } from '../engines/key.js'
-import type { Reference } from '../engines/self-test.js'
+import type { Reference } from '../engines/self-test/run.js'
 import { parseInteger } from './arguments.js'
 import { say, sayFacts, tell } from './output.js'
 import { defined } from './weights-options.js'
@@ -31,7 +31,7 @@ export function addInspectCommand(program: Command): void {
 }
 
 function sayJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
-  // Of the answers, hundreds of numbers, only whether they are there.
+  // Of the referenceDetections, hundreds of numbers, only whether they are there.
   const { answers, ...facts } = JSON.parse(headerToJson(header))
   const selfTest: Reference = answers === null ? 'itself' : 'cpu'
   say(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
@@ -43,7 +43,7 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
   sayFacts(file, {
     model: `EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}`,
-    input: `${size.height} high × ${size.width} wide, batch up to ${settings.maxBatch}`,
+    input: `${size.height} high × ${size.width} wide, batch up to ${settings.maxBatchSize}`,
     precision: settings.precision,
     'built by': `${target.backend} ${target.libraryVersion}, CUDA ${target.cudaVersion}, efficientdet-trt ${packageVersion}`,
     'built for': `${target.gpu ?? 'compute capability'} ${capabilities}, ${target.platform}`,
@@ -62,8 +62,8 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
 }
 
 /** What an engine is compared with when it is loaded. */
-export function selfTestOf({ answers }: EngineHeader): string {
-  return answers === null
+export function selfTestOf({ referenceDetections }: EngineHeader): string {
+  return referenceDetections === null
     ? 'compared with itself alone, for it has no answers of the CPU backend'
     : "compared with the CPU backend's answers, which it has"
 }

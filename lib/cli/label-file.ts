@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /**
  * Reads a label file: one name per line in the order of class ids, an empty line for a class without a name.

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { EfficientDetError } from '../errors.js'
-import { VERSION } from '../version.js'
+import { EfficientDetError } from '../base/errors.js'
+import { VERSION } from '../base/version.js'
 import { addBenchCommand } from './bench.js'
 import { addBuildCommand } from './build.js'
 import { addConvertCommand } from './convert.js'

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** What sharp's builds decode; a file that is named outright is tried whatever its name. */
 const PICTURE_NAME = /\.(jpe?g|png|webp|avif|gif|tiff?)$/i

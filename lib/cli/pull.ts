@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { EfficientDetError } from '../errors.js'
+import { closest } from '../base/closest.js'
+import { EfficientDetError } from '../base/errors.js'
 import { OFFICIAL_MODELS, officialModel } from '../hub/official.js'
 import { pullModel } from '../hub/pull.js'
-import { closest } from '../options/checks.js'
 import { say } from './output.js'
 import { ProgressBar } from './progress.js'
 

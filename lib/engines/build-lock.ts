@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import { isRecord } from '../models/guards.js'
 import { onAbort } from '../threads/abort.js'
 import { withResolvers } from '../threads/with-resolvers.js'
 
 /** What the builder tells those who wait for it. */
-export interface BuildNews {
+export interface KeyedProgress {
   /** Key of the engine that is being built. */
   readonly key: string
   readonly fraction: number
@@ -17,7 +17,7 @@ export interface BuildNews {
 
 export interface BuildLock {
   /** Tells those who wait. */
-  tell(news: BuildNews): void
+  emit(news: KeyedProgress): void
   release(): Promise<void>
 }
 
@@ -31,20 +31,20 @@ export interface BuildLock {
  * end at once. Containers and machines that share a folder do not see each other's locks: they may build an engine
  * twice, and the second replaces the first.
  *
- * @param onNews called while another one builds
- * @throws the signal's reason; what `onNews` throws
+ * @param onProgress called while another one builds
+ * @throws the signal's reason; what `onProgress` throws
  */
 export async function lockBuilds(
   folder: string,
   signal: AbortSignal | undefined,
-  onNews: (news: BuildNews) => void,
+  onProgress: (news: KeyedProgress) => void,
 ): Promise<BuildLock> {
   const path = `\0efficientdet-trt-${createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 32)}`
   for (;;) {
     signal?.throwIfAborted()
     const lock = await tryLock(path)
     if (lock !== null) return lock
-    await follow(path, signal, onNews)
+    await follow(path, signal, onProgress)
     // All who waited try at once now; who comes late finds a listener again.
     await sleep(Math.random() * 20)
   }
@@ -62,7 +62,7 @@ async function tryLock(path: string): Promise<BuildLock | null> {
   })
   if (server === null) return null
   return {
-    tell(news) {
+    emit(news) {
       last = `${JSON.stringify(news)}\n`
       for (const socket of waiters) socket.write(last)
     },
@@ -97,7 +97,7 @@ const LONGEST_LINE = 10_000
 async function follow(
   path: string,
   signal: AbortSignal | undefined,
-  onNews: (news: BuildNews) => void,
+  onProgress: (news: KeyedProgress) => void,
 ): Promise<void> {
   // It may have aborted while the lock was tried.
   signal?.throwIfAborted()
@@ -112,7 +112,7 @@ async function follow(
     const lines = (unread + text).split('\n')
     unread = lines.pop()!.slice(0, LONGEST_LINE)
     try {
-      for (const news of lines.map(newsFrom)) if (news !== null) onNews(news)
+      for (const news of lines.map(progressFrom)) if (news !== null) onProgress(news)
     } catch (error) {
       reject(error)
     }
@@ -127,7 +127,7 @@ async function follow(
 }
 
 /** Null for a line that is no news. */
-function newsFrom(line: string): BuildNews | null {
+function progressFrom(line: string): KeyedProgress | null {
   let value: unknown
   try {
     value = JSON.parse(line)

@@ -1,25 +1,22 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { EfficientDetError } from '../errors.js'
-import { cacheFolder } from '../hub/cache.js'
-import { PARTIAL, writeWhole } from '../whole-file.js'
-import type { Answer } from './agreement.js'
+import { PARTIAL, writeWhole } from '../base/atomic-write.js'
+import { cacheFolder } from '../base/cache-folder.js'
+import { EfficientDetError } from '../base/errors.js'
+import type { DetectionArrays } from '../postprocess/detections.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
 import { engineError, engineFault } from './engine-error.js'
 import { type EngineFile, readEngine, writeEngine } from './engine-file.js'
 import type { EngineHeader, EngineRecipe } from './header.js'
 import { differences, engineKey } from './key.js'
-import { type BuildProgress, rising } from './rising.js'
-
-/** What to do about a file in the cache that is damaged, or not what its name says. */
-export const UNFIT_POLICIES = ['rebuild', 'refuse'] as const
-export type UnfitPolicy = (typeof UNFIT_POLICIES)[number]
+import { type BuildProgress, monotonic } from './progress.js'
+import type { MismatchPolicy } from './settings.js'
 
 export interface CacheRequest {
   /** Of the engine that is wanted. */
   readonly recipe: EngineRecipe
-  readonly unfit: UnfitPolicy
+  readonly onMismatch: MismatchPolicy
   readonly signal: AbortSignal | undefined
   readonly onProgress: BuildProgress
   /** Builds the engine. Others measured what the timing cache says; it gives what they may use then. */
@@ -29,7 +26,7 @@ export interface CacheRequest {
 /** What a build comes to. */
 export interface Built {
   readonly plan: Uint8Array
-  readonly answers: readonly Answer[] | null
+  readonly referenceDetections: readonly DetectionArrays[] | null
   readonly timingCache: Uint8Array
 }
 
@@ -62,7 +59,7 @@ export async function cachedEngine(request: CacheRequest): Promise<CachedEngine>
   const path = join(folder, `${key}.engine`)
   const found = await find(path, request)
   if (found !== null) return found
-  const onProgress = rising(request.onProgress)
+  const onProgress = monotonic(request.onProgress)
   const lock = await lockBuilds(folder, signal, (news) => {
     if (news.key === key) onProgress(news)
     else
@@ -91,15 +88,18 @@ async function buildUnkept(request: CacheRequest, reason: unknown): Promise<Cach
   if (!(reason instanceof EfficientDetError)) throw reason
   const lock = await lockBuilds('', request.signal, () => {})
   try {
-    const { plan, answers } = await request.build(null, request.onProgress)
-    const header = { ...request.recipe, answers }
+    const { plan, referenceDetections } = await request.build(null, request.onProgress)
+    const header = { ...request.recipe, referenceDetections }
     return { header, plan, planSha256: null, cached: false, path: null, notKept: reason }
   } finally {
     await lock.release()
   }
 }
 
-async function find(path: string, { recipe, unfit, signal }: CacheRequest): Promise<CachedEngine | null> {
+async function find(
+  path: string,
+  { recipe, onMismatch, signal }: CacheRequest,
+): Promise<CachedEngine | null> {
   const check = (found: EngineHeader) => {
     const [difference] = differences(found, recipe)
     if (difference === undefined) return
@@ -108,11 +108,11 @@ async function find(path: string, { recipe, unfit, signal }: CacheRequest): Prom
   try {
     const { header: found, plan, planSha256 } = await readEngine(path, check, signal)
     // Labels and notes are what they are now.
-    const header = { ...recipe, answers: found.answers }
+    const header = { ...recipe, referenceDetections: found.referenceDetections }
     return { header, plan, planSha256, cached: true, path, notKept: null }
   } catch (error) {
     const isAbsent = error instanceof EfficientDetError && error.code === 'ERR_MODEL_NOT_FOUND'
-    if (isAbsent || (engineFault(error) !== null && unfit === 'rebuild')) return null
+    if (isAbsent || (engineFault(error) !== null && onMismatch === 'rebuild')) return null
     throw error
   }
 }
@@ -124,11 +124,14 @@ async function buildAndKeep(
   onProgress: BuildProgress,
 ): Promise<CachedEngine> {
   const timingPath = join(folder, timingCacheName(recipe))
-  const { plan, answers, timingCache } = await build(await readTimingCache(timingPath), (progress) => {
-    onProgress(progress)
-    lock.tell({ key, ...progress })
-  })
-  const header = { ...recipe, answers }
+  const { plan, referenceDetections, timingCache } = await build(
+    await readTimingCache(timingPath),
+    (progress) => {
+      onProgress(progress)
+      lock.emit({ key, ...progress })
+    },
+  )
+  const header = { ...recipe, referenceDetections }
   try {
     await mkdir(folder, { recursive: true }).catch((cause: Error) => {
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })

@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** Why an engine file cannot be used. */
 export type EngineFault =

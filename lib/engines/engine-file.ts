@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { EfficientDetError } from '../errors.js'
-import { writeWhole } from '../whole-file.js'
+import { writeWhole } from '../base/atomic-write.js'
+import { EfficientDetError } from '../base/errors.js'
 import { engineError } from './engine-error.js'
-import type { EngineHeader } from './header.js'
 import {
   AGAIN,
   decodeHeader,
@@ -12,7 +11,8 @@ import {
   encodeHead,
   isEngine,
   PREAMBLE_BYTES,
-} from './layout.js'
+} from './file-format.js'
+import type { EngineHeader } from './header.js'
 
 export interface EngineFile {
   readonly header: EngineHeader

@@ -3,28 +3,13 @@ import { isAnchors, isLabels, isPadding, isPreprocessing, isRecord, isTexts } fr
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
 import { isVariantName, variant } from '../models/variants.js'
-import type { Answer } from './agreement.js'
-import { answersFromJson, answersToJson, isAnswersJson } from './answers.js'
-
-/**
- * How an engine computes. `fp32`, `fp16`, `bf16`: weights and activations are of this type. `tf32`: they are float32,
- * and products may be rounded to TF32's 10 bits.
- */
-export const ENGINE_PRECISIONS = ['fp32', 'tf32', 'fp16', 'bf16'] as const
-export type EnginePrecision = (typeof ENGINE_PRECISIONS)[number]
-
-/** The choices that decide a plan, beside the graph and what it is built for. */
-export interface EngineSettings {
-  readonly precision: EnginePrecision
-  /** Largest batch it takes. */
-  readonly maxBatch: number
-  /** Bytes of scratch memory that layers may use; 0 left it to the library. */
-  readonly workspaceBytes: number
-  /** 0…5; −1 left it to the library. */
-  readonly optimisationLevel: number
-  readonly versionCompatible: boolean
-  readonly hardwareCompatible: boolean
-}
+import type { DetectionArrays } from '../postprocess/detections.js'
+import {
+  isReferenceDetectionsJson,
+  referenceDetectionsFromJson,
+  referenceDetectionsToJson,
+} from './self-test/reference-detections.js'
+import { ENGINE_PRECISIONS, type EngineSettings } from './settings.js'
 
 /** What built an engine, and for which GPUs. */
 export interface EngineTarget {
@@ -56,19 +41,19 @@ export interface EngineHeader {
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
   /** What the CPU backend finds in the self-test's pictures; null where it was not asked, or could not run. */
-  readonly answers: readonly Answer[] | null
+  readonly referenceDetections: readonly DetectionArrays[] | null
 }
 
 /** What is known of an engine before it is built. */
-export type EngineRecipe = Omit<EngineHeader, 'answers'>
+export type EngineRecipe = Omit<EngineHeader, 'referenceDetections'>
 
 /** The header as JSON: the variant is its name, answers are rounded, all else is as it is. */
-export function headerToJson({ spec, answers, ...header }: EngineHeader): string {
+export function headerToJson({ spec, referenceDetections, ...header }: EngineHeader): string {
   const { variant, ...architecture } = spec.architecture
   return JSON.stringify({
     ...header,
     spec: { ...spec, architecture: { variant: variant.name, ...architecture } },
-    answers: answers && answersToJson(answers),
+    referenceDetections: referenceDetections && referenceDetectionsToJson(referenceDetections),
   })
 }
 
@@ -81,7 +66,7 @@ export function headerFromJson(json: string): EngineHeader | null {
     return null
   }
   if (!isRecord(value)) return null
-  const { packageVersion, target, settings, graph, size, notes, answers } = value
+  const { packageVersion, target, settings, graph, size, notes, referenceDetections } = value
   const spec = specFrom(value.spec)
   const isWhole =
     typeof packageVersion === 'string' &&
@@ -93,9 +78,9 @@ export function headerFromJson(json: string): EngineHeader | null {
     isTexts(notes)
   if (!isWhole || spec === null) return null
   const recipe = { packageVersion, target, settings, graph, spec, size, notes }
-  if (answers === null) return { ...recipe, answers }
-  const isRight = isAnswersJson(answers, spec.architecture.classes)
-  return isRight ? { ...recipe, answers: answersFromJson(answers) } : null
+  if (referenceDetections === null) return { ...recipe, referenceDetections }
+  const isRight = isReferenceDetectionsJson(referenceDetections, spec.architecture.classes)
+  return isRight ? { ...recipe, referenceDetections: referenceDetectionsFromJson(referenceDetections) } : null
 }
 
 function specFrom(value: unknown): ModelSpec | null {
@@ -137,7 +122,7 @@ function isSettings(value: unknown): value is EngineSettings {
   return (
     isRecord(value) &&
     (ENGINE_PRECISIONS as readonly unknown[]).includes(value.precision) &&
-    isCount(value.maxBatch) &&
+    isCount(value.maxBatchSize) &&
     (value.workspaceBytes === 0 || isCount(value.workspaceBytes)) &&
     Number.isInteger(value.optimisationLevel) &&
     typeof value.versionCompatible === 'boolean' &&

@@ -33,7 +33,7 @@ function factsOf({ target, settings, graph, size, spec }: EngineIdentity): [name
     ['GPU', target.gpu ?? 'any'],
     ['compute capability', target.computeCapabilities.map(capabilityName).join(', ')],
     ['precision', settings.precision],
-    ['batch up to', String(settings.maxBatch)],
+    ['batch up to', String(settings.maxBatchSize)],
     ['workspace', String(settings.workspaceBytes)],
     ['optimisation level', String(settings.optimisationLevel)],
     ['version-compatible', String(settings.versionCompatible)],

@@ -1,10 +1,10 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Size } from '../models/levels.js'
 import type { Architecture } from '../models/spec.js'
 import { footprint } from '../network/footprint.js'
-import { bucketsUpTo } from './buckets.js'
 import type { FreeMemory } from './free-memory.js'
-import type { EngineSettings } from './header.js'
+import { profileBatchSizesUpTo } from './profile-batch-sizes.js'
+import type { EngineSettings } from './settings.js'
 
 /** What a build will take, in bytes. */
 export interface BuildMemory {
@@ -52,19 +52,20 @@ export const SPARING_LEVEL = 1
 export function estimateMemory(
   architecture: Architecture,
   size: Size,
-  { precision, maxBatch, workspaceBytes, optimisationLevel }: EngineSettings,
+  { precision, maxBatchSize, workspaceBytes, optimisationLevel }: EngineSettings,
   onDevice: boolean,
 ): BuildMemory {
   const { weights, largestLayer, outputs, layers } = footprint(architecture, size)
   const width = BYTES_PER_VALUE[precision]
-  const more = bucketsUpTo(maxBatch).length - 1
+  const more = profileBatchSizesUpTo(maxBatchSize).length - 1
   const kernels = layers * (HOST_PER_LAYER + more * HOST_PER_LAYER_AND_BUCKET)
   const host = HOST_BASE + HOST_COPIES * weights * width + kernels
   if (!onDevice) return { host, device: 0 }
-  const layer = maxBatch * largestLayer * width
+  const layer = maxBatchSize * largestLayer * width
   const isSparing = optimisationLevel >= 0 && optimisationLevel <= SPARING_LEVEL
   const workspace = workspaceBytes > 0 ? workspaceBytes : isSparing ? 0 : layer
-  const device = DEVICE_BASE + weights * width * DEVICE_COPIES + layer + maxBatch * outputs * 4 + workspace
+  const device =
+    DEVICE_BASE + weights * width * DEVICE_COPIES + layer + maxBatchSize * outputs * 4 + workspace
   return { host, device }
 }
 
@@ -97,9 +98,9 @@ export function checkCpuMemory(need: number, { memory, swap }: FreeMemory): void
 export function largestLayerBytes(
   architecture: Architecture,
   size: Size,
-  { precision, maxBatch }: EngineSettings,
+  { precision, maxBatchSize }: EngineSettings,
 ): number {
-  return maxBatch * footprint(architecture, size).largestLayer * BYTES_PER_VALUE[precision]
+  return maxBatchSize * footprint(architecture, size).largestLayer * BYTES_PER_VALUE[precision]
 }
 
 /** Beyond this part of what is free a build may still succeed, and is warned of. */

@@ -1,8 +1,8 @@
+import { VERSION } from '../base/version.js'
 import { countAnchors } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { Architecture } from '../models/spec.js'
 import { efficientDet } from '../network/efficientdet.js'
-import { VERSION } from '../version.js'
 import type { FloatType } from './builder.js'
 import { GraphBuilder } from './builder.js'
 import { type DetectionsNode, detectionsNode } from './detections-node.js'
@@ -13,7 +13,7 @@ import { OnnxLayers } from './onnx-layers.js'
 /** The symbolic batch dimension's name. */
 const DYNAMIC_BATCH = 'N'
 
-export interface GraphOptions {
+export interface GraphSettings {
   /** Input height and width, in pixels; any size from 1×1 on. */
   readonly size: Size
   /** Pictures per run, or `dynamic` for any number. */
@@ -38,7 +38,7 @@ export interface GraphOptions {
 export function buildGraph(
   architecture: Architecture,
   weights: Weights,
-  { size, batch, precision, input, detections }: GraphOptions,
+  { size, batch, precision, input, detections }: GraphSettings,
 ): Uint8Array<ArrayBuffer> {
   const builder = new GraphBuilder(precision)
   const images =

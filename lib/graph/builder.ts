@@ -1,6 +1,6 @@
-import { float32ToBfloat16 } from '../bfloat16.js'
-import { EfficientDetError } from '../errors.js'
-import { float32ToFloat16 } from '../float16.js'
+import { float32ToBfloat16 } from '../base/bfloat16.js'
+import { EfficientDetError } from '../base/errors.js'
+import { float32ToFloat16 } from '../base/float16.js'
 import type { Attribute, ElementType, Graph, Initializer, Node, ValueInfo } from './onnx.js'
 
 /** Floating-point type of a network's body. bfloat16 is for TensorRT: the standard's operators of opset 17 lack it. */

@@ -39,7 +39,7 @@ export function detectionsNode(
       'class_logits',
       graph.matrix('anchors', 4, anchors),
       'class_thresholds',
-      'selection',
+      'parameters',
     ],
     outputs: ['detections', 'counts'],
     attributes: { capacity, plugin_version: PLUGIN.version, plugin_namespace: PLUGIN.domain },
@@ -47,7 +47,7 @@ export function detectionsNode(
   return {
     inputs: [
       { name: 'class_thresholds', type: 'float32', dims: [n, classes] },
-      { name: 'selection', type: 'float32', dims: [n, SELECTION_WIDTH] },
+      { name: 'parameters', type: 'float32', dims: [n, SELECTION_WIDTH] },
     ],
     outputs: [
       { name: 'detections', type: 'float32', dims: [n, capacity, 6] },

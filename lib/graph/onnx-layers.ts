@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Size } from '../models/levels.js'
 import { halved } from '../models/levels.js'
 import type { ConvPadding, PoolPadding } from '../models/spec.js'

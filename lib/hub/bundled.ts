@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { packageFile } from '../package-file.js'
+import { packageFile } from '../base/package-file.js'
 
 /** Models that come with this package. */
 export const BUNDLED_MODELS = ['person'] as const

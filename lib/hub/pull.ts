@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
-import { EfficientDetError } from '../errors.js'
-import { cacheFolder } from './cache.js'
+import { cacheFolder } from '../base/cache-folder.js'
+import { EfficientDetError } from '../base/errors.js'
 import { downloadUrl, type OfficialModel } from './official.js'
 
 export interface PullOptions {

@@ -1,9 +1,9 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EfficientDetError } from '../errors.js'
-import { closest } from '../options/checks.js'
+import { cacheFolder } from '../base/cache-folder.js'
+import { closest } from '../base/closest.js'
+import { EfficientDetError } from '../base/errors.js'
 import { BUNDLED_MODELS, bundledPath } from './bundled.js'
-import { cacheFolder } from './cache.js'
 import { OFFICIAL_MODELS, officialModel } from './official.js'
 
 /**

@@ -1,5 +1,5 @@
 import type { Size } from '../models/levels.js'
-import type { Picture } from './colour.js'
+import type { RgbImage } from './rgb.js'
 
 /** Fixed-point fraction bits: 8-bit samples times weights that sum to 1 stay below 2³¹. */
 const FRACTION_BITS = 22
@@ -21,12 +21,12 @@ interface Taps {
  * columns, with 8-bit samples in between (Pillow, `Resample.c`; effdet resizes with it). Pillow 13 begins with
  * the columns of tall pictures, which changes samples by one level; the versions that people trained with do not.
  */
-export function resizeAntialiased(picture: Picture, size: Size): Picture {
+export function resizeAntialiased(picture: RgbImage, size: Size): RgbImage {
   if (picture.width === size.width && picture.height === size.height) return picture
   return resizeColumns(resizeRows(picture, size.width), size.height)
 }
 
-function resizeRows(picture: Picture, width: number): Picture {
+function resizeRows(picture: RgbImage, width: number): RgbImage {
   if (picture.width === width) return picture
   const { first, count, weights, stride } = tapsOf(picture.width, width)
   const { data: source, height } = picture
@@ -56,7 +56,7 @@ function resizeRows(picture: Picture, width: number): Picture {
   return { data, width, height }
 }
 
-function resizeColumns(picture: Picture, height: number): Picture {
+function resizeColumns(picture: RgbImage, height: number): RgbImage {
   if (picture.height === height) return picture
   const { first, count, weights, stride } = tapsOf(picture.height, height)
   const { data: source, width } = picture

@@ -1,5 +1,5 @@
 import type { Size } from '../models/levels.js'
-import type { Picture } from './colour.js'
+import type { RgbImage } from './rgb.js'
 
 /** Left or upper neighbour of each output sample, and how far (0…1) it lies towards the next one. */
 interface Neighbours {
@@ -14,7 +14,7 @@ interface Neighbours {
  *
  * @returns height × width × 3 values 0…255
  */
-export function resizeBilinear(picture: Picture, size: Size): Float32Array {
+export function resizeBilinear(picture: RgbImage, size: Size): Float32Array {
   const { data, width } = picture
   const rows = neighboursOf(picture.height, size.height)
   const columns = neighboursOf(width, size.width)

@@ -1,5 +1,5 @@
 import type { Metadata, Sharp } from 'sharp'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Frame } from './frame.js'
 import { checkPixels, imageError } from './refusals.js'
 import { loadSharp } from './sharp.js'

@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** Layouts of uncompressed pixels, 8 bits a sample. */
 export const PIXEL_FORMATS = ['rgb', 'rgba', 'bgr', 'bgra', 'grey', 'nv12', 'i420'] as const

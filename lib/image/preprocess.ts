@@ -2,8 +2,8 @@ import type { Size } from '../models/levels.js'
 import type { Preprocessing } from '../models/preprocessing.js'
 import { resizeAntialiased } from './antialiased.js'
 import { resizeBilinear } from './bilinear.js'
-import type { Picture } from './colour.js'
 import { type Letterbox, letterbox } from './letterbox.js'
+import type { RgbImage } from './rgb.js'
 
 export interface NetworkInput {
   /** 1×3×H×W: normalised R, G and B planes. */
@@ -15,7 +15,7 @@ export interface NetworkInput {
  * Turns a picture into network input the way the weights' trainer did: scale into the input, fill the rest,
  * normalise. This is the oracle of the CUDA kernel.
  */
-export function preprocess(picture: Picture, input: Size, how: Preprocessing): NetworkInput {
+export function preprocess(picture: RgbImage, input: Size, how: Preprocessing): NetworkInput {
   const fitted = letterbox(picture, input)
   const resized =
     how.resize === 'antialiased' ? resizeAntialiased(picture, fitted).data : resizeBilinear(picture, fitted)

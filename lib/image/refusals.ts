@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** Says of a picture why it cannot be used. */
 export function imageError(name: string, why: string, cause?: unknown): EfficientDetError {

@@ -1,5 +1,5 @@
 import type { SharpConstructor } from 'sharp'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** Loaded on first use, so that a program that only has raw frames needs no decoder. */
 export async function loadSharp(): Promise<SharpConstructor> {

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Sharp } from 'sharp'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import { decode } from './decode.js'
 import { type DeviceFrame, type Frame, planesOf } from './frame.js'
 import { checkPixels, imageError } from './refusals.js'

@@ -1,4 +1,5 @@
-import type { BuildProgress } from '../engines/rising.js'
+import type { BuildProgress } from '../engines/progress.js'
+import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
@@ -10,13 +11,7 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import {
-  checkEngineOptions,
-  ENGINE_OPTION_NAMES,
-  type EngineChoices,
-  type EngineOptions,
-  MAX_BATCH,
-} from './engine.js'
+import { checkEngineOptions, ENGINE_OPTION_NAMES, type EngineOptions } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
@@ -24,7 +19,7 @@ export interface BuildOptions extends EngineOptions, WeightsOptions {
   /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
   readonly size?: SizeOption
   /** Largest batch, 1…64. Defaults to 8. */
-  readonly maxBatch?: number
+  readonly maxBatchSize?: number
   /**
    * Compute capabilities to build for, such as `sm89`; TensorRT-RTX then needs no GPU. Defaults to that of the GPU.
    */
@@ -40,7 +35,7 @@ export interface BuildOptions extends EngineOptions, WeightsOptions {
 export interface BuildSettings {
   readonly weights: WeightsOptions
   readonly size: Size | null
-  readonly maxBatch: number
+  readonly maxBatchSize: number
   /** As 10·major + minor, rising; empty for the device's own. */
   readonly targets: readonly number[]
   readonly backendLibrary: string | null
@@ -57,7 +52,7 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
     ...ENGINE_OPTION_NAMES,
     'device',
     'size',
-    'maxBatch',
+    'maxBatchSize',
     'targets',
     'backendLibrary',
     'output',
@@ -69,7 +64,7 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
   return {
     weights: checkWeightsOptions(options),
     size: size === undefined ? null : checkSize('size', size),
-    maxBatch: checkInteger('maxBatch', options.maxBatch ?? 8, 1, MAX_BATCH),
+    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
     targets: targets === undefined ? [] : checkTargets(targets),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
     output: output === undefined ? null : checkPath('output', output),

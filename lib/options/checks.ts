@@ -1,5 +1,5 @@
-import { closest as closestOf, distance } from 'fastest-levenshtein'
-import { EfficientDetError } from '../errors.js'
+import { closest } from '../base/closest.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Size } from '../models/levels.js'
 
 /** Checks of options, for callers without types and for values that come from outside. */
@@ -14,12 +14,6 @@ function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'function') return 'a function'
   return String(value)
-}
-
-/** The candidate that a misspelt word was probably meant to be, or null. */
-export function closest(word: string, candidates: readonly string[]): string | null {
-  const best = closestOf(word.slice(0, 100), candidates)
-  return distance(word, best) <= Math.max(1, Math.floor(best.length / 3)) ? best : null
 }
 
 /** Accepts an object with none but the known names; undefined is an empty one. */

@@ -1,8 +1,9 @@
+import { closest } from '../base/closest.js'
 import { labelOf } from '../models/labels.js'
 import type { ModelSpec } from '../models/spec.js'
-import type { Selection } from '../postprocess/detections.js'
+import type { PostprocessParameters } from '../postprocess/detections.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
-import { checkInteger, checkNames, checkNumber, checkOneOf, closest, invalidOption } from './checks.js'
+import { checkInteger, checkNames, checkNumber, checkOneOf, invalidOption } from './checks.js'
 
 /** What a caller can choose about detections. */
 export interface DetectOptions {
@@ -17,7 +18,7 @@ export interface DetectOptions {
   /** Best detections that are kept; 1…100000. Defaults to 100. */
   readonly maxDetections?: number
   /** Best class scores that enter non-maximum suppression; 1…1000000. Defaults to 5000, as the trainers have it. */
-  readonly maxCandidates?: number
+  readonly preNmsTopK?: number
   /** Whether boxes compete within their class (`class`, the default) or all with all (`agnostic`). */
   readonly nms?: NmsKind
   readonly signal?: AbortSignal
@@ -29,19 +30,19 @@ export const DETECT_OPTION_NAMES = [
   'classes',
   'iouThreshold',
   'maxDetections',
-  'maxCandidates',
+  'preNmsTopK',
   'nms',
   'signal',
 ] as const
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkDetectOptions(options: DetectOptions, spec: ModelSpec): Selection {
+export function checkDetectOptions(options: DetectOptions, spec: ModelSpec): PostprocessParameters {
   checkNames('the detect options', options, DETECT_OPTION_NAMES)
   return {
     scoreThresholds: scoreThresholds(options, spec),
     iouThreshold: checkNumber('iouThreshold', options.iouThreshold ?? 0.5, 0, 1),
     maxDetections: checkInteger('maxDetections', options.maxDetections ?? 100, 1, 100_000),
-    maxCandidates: checkInteger('maxCandidates', options.maxCandidates ?? 5000, 1, 1_000_000),
+    preNmsTopK: checkInteger('preNmsTopK', options.preNmsTopK ?? 5000, 1, 1_000_000),
     nms: checkOneOf('nms', options.nms ?? 'class', NMS_KINDS),
   }
 }

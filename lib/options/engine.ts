@@ -1,13 +1,13 @@
-import { UNFIT_POLICIES, type UnfitPolicy } from '../engines/cache.js'
-import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/header.js'
+import {
+  ENGINE_PRECISIONS,
+  type EngineChoices,
+  type EnginePrecision,
+  FAMILIES,
+  type Family,
+  MISMATCH_POLICIES,
+  type MismatchPolicy,
+} from '../engines/settings.js'
 import { checkInteger, checkNames, checkOneOf, checkPath, invalidOption } from './checks.js'
-
-/** TensorRT's families: two major versions, and TensorRT-RTX for GeForce and RTX cards. */
-export const FAMILIES = ['10', '11', 'rtx'] as const
-export type Family = (typeof FAMILIES)[number]
-
-/** Frames that run together at most. */
-export const MAX_BATCH = 64
 
 /** How a TensorRT engine is built, and by what. */
 export interface EngineOptions {
@@ -28,7 +28,7 @@ export interface EngineOptions {
   /** Whether the engine shall run on other GPUs of the Ampere generation and later. Defaults to false. */
   readonly hardwareCompatible?: boolean
   /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
-  readonly unfit?: UnfitPolicy
+  readonly onMismatch?: MismatchPolicy
   /**
    * Whether a build is refused that needs more memory than is free, by an estimate, and the self-test's answers are left
    * out that do. Defaults to true.
@@ -51,27 +51,10 @@ export const ENGINE_OPTION_NAMES = [
   'optimisationLevel',
   'versionCompatible',
   'hardwareCompatible',
-  'unfit',
+  'onMismatch',
   'checkMemory',
   'selfTest',
 ] as const
-
-/** EngineOptions with nothing left open. */
-export interface EngineChoices {
-  readonly family: Family | null
-  readonly libraryPath: string | null
-  readonly device: number
-  readonly precision: EnginePrecision
-  /** 0 leaves it to TensorRT. */
-  readonly workspaceBytes: number
-  /** −1 leaves it to TensorRT. */
-  readonly optimisationLevel: number
-  readonly versionCompatible: boolean
-  readonly hardwareCompatible: boolean
-  readonly unfit: UnfitPolicy
-  readonly checkMemory: boolean
-  readonly selfTest: boolean
-}
 
 /** `engine` of the load options, which tell of the GPUs themselves. @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkEngine(options: Omit<EngineOptions, 'device'> | undefined): EngineChoices {
@@ -92,7 +75,7 @@ export function checkEngineOptions(options: EngineOptions): EngineChoices {
       optimisationLevel === undefined ? -1 : checkInteger('optimisationLevel', optimisationLevel, 0, 5),
     versionCompatible: checkFlag('versionCompatible', options.versionCompatible ?? false),
     hardwareCompatible: checkFlag('hardwareCompatible', options.hardwareCompatible ?? false),
-    unfit: checkOneOf('unfit', options.unfit ?? 'rebuild', UNFIT_POLICIES),
+    onMismatch: checkOneOf('onMismatch', options.onMismatch ?? 'rebuild', MISMATCH_POLICIES),
     checkMemory: checkFlag('checkMemory', options.checkMemory ?? true),
     selfTest: checkFlag('selfTest', options.selfTest ?? true),
   }

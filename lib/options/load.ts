@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
+import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
@@ -13,7 +14,7 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import { checkEngine, type EngineChoices, type EngineOptions, MAX_BATCH } from './engine.js'
+import { checkEngine, type EngineOptions } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can choose about a detector. */

@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import { NORMALIZATIONS } from '../models/preprocessing.js'
 import { VARIANT_NAMES } from '../models/variants.js'

@@ -4,25 +4,29 @@ import { checkFinite } from './finite.js'
 import { type NmsKind, suppress } from './nms.js'
 
 /** What a caller can choose about detections. */
-export interface Selection {
+export interface PostprocessParameters {
   /** 0…1 for each class: its scores must be above it. 2 for a class that is not wanted. */
   readonly scoreThresholds: Float32Array
   /** 0…1; of two boxes that overlap more, the worse is dropped. */
   readonly iouThreshold: number
   readonly maxDetections: number
   /** Best class scores that enter NMS; the trainers use 5000. */
-  readonly maxCandidates: number
+  readonly preNmsTopK: number
   readonly nms: NmsKind
 }
 
 /** Detections as columns, best first; equal scores keep the order of anchors. */
-export interface PackedDetections {
+export interface DetectionArrays {
   /** x1, y1, x2, y2 of each, in source pixels within the picture. */
   readonly boxes: Float32Array
   /** 0…1. */
   readonly scores: Float32Array
   /** Zero-based output of the class head. */
   readonly classIds: Uint32Array
+}
+
+/** Detections as columns, and whether limits left something out. */
+export interface PackedDetections extends DetectionArrays {
   /** Which limits left something out. */
   readonly capped: { readonly candidates: boolean; readonly detections: boolean }
 }
@@ -46,7 +50,7 @@ export interface SourceGeometry {
 }
 
 /**
- * From raw outputs to detections, as effdet does it: thresholds, the best `maxCandidates` anchor-class pairs,
+ * From raw outputs to detections, as effdet does it: thresholds, the best `preNmsTopK` anchor-class pairs,
  * boxes decoded, hard NMS, boxes clipped, those beside the picture left out. This is the oracle of the CUDA
  * kernels.
  *
@@ -54,10 +58,10 @@ export interface SourceGeometry {
  */
 export function selectDetections(
   { boxRegression, classLogits, anchors, classes }: NetworkOutput,
-  { scoreThresholds, iouThreshold, maxDetections, maxCandidates, nms }: Selection,
+  { scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms }: PostprocessParameters,
   { scale, width, height }: SourceGeometry,
 ): PackedDetections {
-  const candidates = selectCandidates(classLogits, scoreThresholds, maxCandidates)
+  const candidates = selectCandidates(classLogits, scoreThresholds, preNmsTopK)
   checkFinite('box_regression', boxRegression)
   const anchorIndices = candidates.indices.map((index) => Math.floor(index / classes))
   const classIds = candidates.indices.map((index) => index % classes)

@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 
 /** @throws EfficientDetError ERR_INFERENCE when a value of a network's output is NaN or infinite */
 export function checkFinite(name: string, values: Float32Array): void {

@@ -1,3 +1,4 @@
+import { writeWhole } from '../base/atomic-write.js'
 import { buildGraph } from '../graph/build.js'
 import type { FloatType } from '../graph/builder.js'
 import { anchorBoxes } from '../models/anchors.js'
@@ -6,7 +7,6 @@ import type { ModelSpec } from '../models/spec.js'
 import { nativeInput } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { readModelFile } from '../weights/model-file.js'
-import { writeWhole } from '../whole-file.js'
 
 export interface ExportSettings {
   /** Network input; null for the model's native one. */

@@ -1,4 +1,4 @@
-import { packageFile } from '../package-file.js'
+import { packageFile } from '../base/package-file.js'
 import { runJob } from '../threads/job.js'
 import type { Tasks } from './tasks.js'
 

@@ -1,6 +1,6 @@
-import { EfficientDetError, type ErrorCode } from '../errors.js'
+import { EfficientDetError, type ErrorCode } from '../base/errors.js'
 import { onAbort } from './abort.js'
-import type { Answer } from './answer.js'
+import type { Outcome } from './outcome.js'
 import { fromWire } from './wire-error.js'
 import { withResolvers } from './with-resolvers.js'
 import { startWorker } from './worker.js'
@@ -12,7 +12,7 @@ export interface JobOptions {
 }
 
 /**
- * Runs a worker file that answers once (see `answer`) and ends its thread, at the latest when the signal aborts.
+ * Runs a worker file that answers once (see `postOutcome`) and ends its thread, at the latest when the signal aborts.
  *
  * @throws the job's error; the signal's reason
  */
@@ -25,9 +25,9 @@ export async function runJob<Result>(
   const worker = startWorker(url, workerData)
   const { promise, resolve, reject } = withResolvers<Result>()
   const stopListening = onAbort(signal, () => reject(signal!.reason))
-  worker.on('message', (answer: Answer<Result>) => {
-    if ('error' in answer) reject(fromWire(answer.error, fallback))
-    else resolve(answer.result)
+  worker.on('message', (outcome: Outcome<Result>) => {
+    if ('error' in outcome) reject(fromWire(outcome.error, fallback))
+    else resolve(outcome.result)
   })
   worker.on('error', (cause) => reject(new EfficientDetError(fallback, cause.message, { cause })))
   worker.on('exit', (code) =>

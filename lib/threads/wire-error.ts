@@ -1,4 +1,4 @@
-import { EfficientDetError, type ErrorCode } from '../errors.js'
+import { EfficientDetError, type ErrorCode } from '../base/errors.js'
 
 /** An error as it travels between threads, for structured cloning keeps neither class nor code. */
 export interface WireError {

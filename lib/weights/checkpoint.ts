@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import { fileKind, HEAD_BYTES } from './file-kind.js'
-import { openPyTorch } from './pytorch.js'
-import { openSafetensors } from './safetensors.js'
+import { openPyTorch } from './pytorch/pytorch.js'
+import { openSafetensors } from './safetensors/reader.js'
 import type { Checkpoint } from './tensor.js'
 import { readBytes, type WeightsFile, weightsError } from './weights-file.js'
 

@@ -2,11 +2,11 @@ import { basename } from 'node:path'
 import { nativeInput } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import type { WeightsOptions } from './decide.js'
-import { roundToHalf } from './half.js'
+import { roundToHalf } from './fp16-rounding.js'
 import { toMetadata } from './metadata.js'
 import type { Model } from './model-file.js'
 import { readModelFile } from './model-file.js'
-import { type WritableTensor, writeSafetensors } from './safetensors-writer.js'
+import { type WritableTensor, writeSafetensors } from './safetensors/writer.js'
 
 export interface ConvertOptions extends WeightsOptions {
   /** Store convolution weights as float16. Defaults to false. */

@@ -1,4 +1,4 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import { anchorsPerCell, DEFAULT_RATIOS, DEFAULT_SCALES } from '../models/anchors.js'
 import { COCO_LABELS } from '../models/labels.js'

@@ -1,5 +1,5 @@
-import { bfloat16ToFloat32 } from '../bfloat16.js'
-import { float16ToFloat32 } from '../float16.js'
+import { bfloat16ToFloat32 } from '../base/bfloat16.js'
+import { float16ToFloat32 } from '../base/float16.js'
 import type { DType } from './tensor.js'
 
 /**

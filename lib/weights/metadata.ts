@@ -1,11 +1,11 @@
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
+import { abridged } from '../base/listing.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import { isAnchors, isLabels, isPadding, isPreprocessing } from '../models/guards.js'
 import type { Preprocessing, WeightsOrigin } from '../models/preprocessing.js'
 import type { ModelSpec, Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
 import { isVariantName } from '../models/variants.js'
-import { abridged } from './listing.js'
 
 /** Marks a safetensors file as ours. */
 const FORMAT_KEY = 'format'

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import type { Weights } from '../graph/onnx-layers.js'
 import type { WeightsOrigin } from '../models/preprocessing.js'
 import type { ModelSpec } from '../models/spec.js'

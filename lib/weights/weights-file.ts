@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
-import { EfficientDetError } from '../errors.js'
+import { EfficientDetError } from '../base/errors.js'
 import { INCOMPLETE } from './advice.js'
 
 /** An open file of weights and its size when it was opened, against which every claim in it is checked. */

@@ -39,7 +39,7 @@ class EngineBuild {
     const auto options = info[2].As<Napi::Object>();
     const auto number = [&](const char *name) { return options.Get(name).As<Napi::Number>(); };
     const auto flag = [&](const char *name) { return options.Get(name).As<Napi::Boolean>() ? 1 : 0; };
-    options_.max_batch = number("maxBatch");
+    options_.max_batch = number("maxBatchSize");
     options_.device = number("device");
     const auto targets = options.Get("targets").As<Napi::Uint32Array>();
     targets_.assign(targets.Data(), targets.Data() + targets.ElementLength());

@@ -242,7 +242,7 @@ void Engine::Abandon(const Napi::CallbackInfo &info) {
 
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
   Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("maxBatch", info_.max_batch);
+  result.Set("maxBatchSize", info_.max_batch);
   result.Set("slots", info_.slots);
   result.Set("description", info_.description);
   result.Set("deviceBytes", static_cast<double>(info_.device_bytes));

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { findGpuHost, type GpuHost, remedyOn } from '#lib/backends/gpu-host.js'
+import { findGpuHost, type GpuHost, remedyOn } from '#lib/backends/tensorrt/gpu-host.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 
 async function host(files: Readonly<Record<string, string>>): Promise<GpuHost> {

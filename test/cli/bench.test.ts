@@ -124,7 +124,7 @@ describe('bench', () => {
     const { backend }: Report = JSON.parse(stdout)
     expect(backend).toMatchObject({
       name: 'tensorrt',
-      gpus: [{ device: 0, precision: 'fp32', maxBatch: 2 }],
+      gpus: [{ device: 0, precision: 'fp32', maxBatchSize: 2 }],
       description: expect.stringMatching(/^fake backend 1\.0: /),
     })
   })

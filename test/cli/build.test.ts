@@ -61,7 +61,7 @@ describe.skipIf(!hasNative)('build', () => {
     const [name] = (await kept(cache)).engines
     const path = join(cache, 'engines', name)
     await writeFile(path, 'nonsense')
-    const refused = await efficientdet([...BUILD, '--refuse-unfit'])
+    const refused = await efficientdet([...BUILD, '--refuse-mismatch'])
     expect(refused.code).toBe(1)
     expect(refused.stderr).toMatch(/is no engine file of efficientdet-trt.*\[ERR_ENGINE\]/)
     expect((await efficientdet(BUILD)).code).toBe(0)
@@ -104,7 +104,7 @@ describe.skipIf(!hasNative)('build', () => {
   it.each([
     [['--precision', 'int8'], /Allowed choices are fp32, tf32, fp16, bf16/],
     [['--family', '9'], /Allowed choices are 10, 11, rtx/],
-    [['--max-batch', '0'], /maxBatch is 0; expected a whole number from 1 to 64/],
+    [['--max-batch', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
     [['--optimisation', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
     [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],

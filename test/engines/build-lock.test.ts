@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type BuildNews, lockBuilds } from '#lib/engines/build-lock.js'
+import { type KeyedProgress, lockBuilds } from '#lib/engines/build-lock.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { ROOT } from '../helpers/cli.js'
 
@@ -15,7 +15,7 @@ const nobody = () => {}
 const holder = (folder: string) => `
 const { lockBuilds } = await import(${JSON.stringify(pathToFileURL(join(ROOT, 'dist/engines/build-lock.js')).href)})
 const lock = await lockBuilds(${JSON.stringify(folder)}, undefined, () => {})
-lock.tell({ key: 'theirs', fraction: 0.25, phase: 'building' })
+lock.emit({ key: 'theirs', fraction: 0.25, phase: 'building' })
 `
 
 describe('the lock of builders', () => {
@@ -44,12 +44,12 @@ describe('the lock of builders', () => {
   it('brings news to those who wait, also of what was told before they came', async () => {
     const folder = await temporaryFolder()
     const lock = await lockBuilds(folder, undefined, nobody)
-    const first: BuildNews = { key: 'k', fraction: 0.5, phase: 'building' }
-    lock.tell(first)
-    const heard: BuildNews[] = []
+    const first: KeyedProgress = { key: 'k', fraction: 0.5, phase: 'building' }
+    lock.emit(first)
+    const heard: KeyedProgress[] = []
     const waiting = lockBuilds(folder, undefined, (news) => heard.push(news))
     await expect.poll(() => heard).toEqual([first])
-    lock.tell({ ...first, fraction: 0.75 })
+    lock.emit({ ...first, fraction: 0.75 })
     await expect.poll(() => heard).toEqual([first, { ...first, fraction: 0.75 }])
     await lock.release()
     await (await waiting).release()
@@ -79,7 +79,7 @@ describe('the lock of builders', () => {
   it('gives a waiter back what its listener throws', async () => {
     const folder = await temporaryFolder()
     const lock = await lockBuilds(folder, undefined, nobody)
-    lock.tell({ key: 'k', fraction: 0.5, phase: 'building' })
+    lock.emit({ key: 'k', fraction: 0.5, phase: 'building' })
     const waiting = lockBuilds(folder, undefined, () => {
       throw new Error('of the listener')
     })
@@ -89,7 +89,7 @@ describe('the lock of builders', () => {
 
   it('believes nothing but news of whoever has its name', async () => {
     const folder = await temporaryFolder()
-    const news: BuildNews = { key: 'k', fraction: 0.5, phase: 'building' }
+    const news: KeyedProgress = { key: 'k', fraction: 0.5, phase: 'building' }
     const name = createHash('sha256').update(folder).digest('hex').slice(0, 32)
     const lines = [
       'nonsense',
@@ -106,7 +106,7 @@ describe('the lock of builders', () => {
     await new Promise<void>((resolve) => stranger.listen({ path: `\0efficientdet-trt-${name}` }, resolve))
     onTestFinished(() => void stranger.close())
     const controller = new AbortController()
-    const heard: BuildNews[] = []
+    const heard: KeyedProgress[] = []
     const waiting = lockBuilds(folder, controller.signal, (each) => {
       heard.push(each)
       controller.abort(new Error('enough'))
@@ -124,7 +124,7 @@ describe('the lock of builders', () => {
     ])
     onTestFinished(() => void child.kill('SIGKILL'))
     await new Promise((resolve) => child.stdout.once('data', resolve))
-    const heard: BuildNews[] = []
+    const heard: KeyedProgress[] = []
     const waiting = lockBuilds(folder, undefined, (news) => heard.push(news))
     await expect.poll(() => heard).toEqual([{ key: 'theirs', fraction: 0.25, phase: 'building' }])
     child.kill('SIGKILL')

@@ -55,7 +55,7 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
     await emptyCache()
     await build()
     for (const options of [
-      { maxBatch: 1 },
+      { maxBatchSize: 1 },
       { size: 96 },
       { precision: 'fp32' },
       { precision: 'tf32' },
@@ -85,7 +85,7 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
 
   it('is the same for loading as for building', async () => {
     await emptyCache()
-    await build('person', { maxBatch: 4 })
+    await build('person', { maxBatchSize: 4 })
     const heard: string[] = []
     const detector = await EfficientDet.load('person', {
       ...FAKE,
@@ -132,7 +132,7 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
       for (const engine of (await kept(cache)).engines) await readEngine(join(cache, 'engines', engine))
     }
     const begun = performance.now()
-    const { path } = await build('person', { maxBatch: 3 })
+    const { path } = await build('person', { maxBatchSize: 3 })
     expect(performance.now() - begun).toBeLessThan(10_000)
     await readEngine(path)
     expect((await kept(cache)).others).toEqual([])
@@ -142,9 +142,9 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
     await emptyCache()
     process.env.FAKE_BACKEND = 'step=2000'
     const heard: string[] = []
-    const building = (name: string, maxBatch: number) =>
+    const building = (name: string, maxBatchSize: number) =>
       build('person', {
-        maxBatch,
+        maxBatchSize,
         onProgress: ({ phase }) => heard.push(phase.startsWith('waiting') ? 'waiting' : name),
       })
     await Promise.all([building('one', 1), building('two', 2)])
@@ -233,7 +233,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
   async function engineFile(change: (header: EngineHeader) => EngineHeader = (header) => header) {
     await emptyCache()
     const output = join(await temporaryFolder(), 'person.engine')
-    await build('person', { output, labels: ['somebody'], maxBatch: 4 })
+    await build('person', { output, labels: ['somebody'], maxBatchSize: 4 })
     const { header, plan } = await readEngine(output)
     await writeEngine(output, { header: change(header), plan })
     return output
@@ -262,7 +262,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
   it('keeps labels of its own though the plan is another model’s', async () => {
     const path = await engineFile()
     const other = join(path, '..', 'other.engine')
-    expect(await build('person', { output: other, labels: ['anybody'], maxBatch: 4 })).toMatchObject({
+    expect(await build('person', { output: other, labels: ['anybody'], maxBatchSize: 4 })).toMatchObject({
       cached: true,
     })
     const detectors = [await load(path), await load(other)]
@@ -316,7 +316,7 @@ describe.skipIf(!hasNative)('case 40: memory while building', () => {
   it('is refused with both numbers, and the next build works', async () => {
     await emptyCache()
     // The fake GPU has six gibibytes free.
-    const large = { size: 1536, maxBatch: 64, precision: 'fp32' } as const
+    const large = { size: 1536, maxBatchSize: 64, precision: 'fp32' } as const
     await expect(build('person', large)).rejects.toThrow(
       refusal(
         'ERR_OUT_OF_MEMORY',
@@ -329,9 +329,9 @@ describe.skipIf(!hasNative)('case 40: memory while building', () => {
 
   it('is warned of where it is tight, and a level that needs less is offered where it is short', async () => {
     await emptyCache()
-    const { notes } = await build('person', { size: 1024, maxBatch: 20, precision: 'fp32' })
+    const { notes } = await build('person', { size: 1024, maxBatchSize: 20, precision: 'fp32' })
     expect(notes.at(-1)).toMatch(/and 6443 MB are free: that is tight/)
-    await expect(build('person', { size: 1024, maxBatch: 24, precision: 'fp32' })).rejects.toThrow(
+    await expect(build('person', { size: 1024, maxBatchSize: 24, precision: 'fp32' })).rejects.toThrow(
       refusal('ERR_OUT_OF_MEMORY', /With optimisation level 1 it needs \d+ MB and fits/),
     )
   })

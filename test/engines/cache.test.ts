@@ -10,20 +10,20 @@ import { emptyCache } from '../helpers/mirror.js'
 import { refusal } from '../helpers/refusal.js'
 
 const { plan } = engineOf()
-const { answers, ...recipe } = HEADER
+const { referenceDetections, ...recipe } = HEADER
 
 /** A request whose builds are counted. */
 function request(options: Partial<CacheRequest> = {}) {
   const timingCaches: (Uint8Array | null)[] = []
   const wanted: CacheRequest = {
     recipe,
-    unfit: 'rebuild',
+    onMismatch: 'rebuild',
     signal: undefined,
     onProgress: () => {},
     build: async (timingCache, onProgress) => {
       timingCaches.push(timingCache)
       onProgress({ fraction: 0.5, phase: 'building' })
-      return { plan, answers, timingCache: Uint8Array.of(1, 2, timingCaches.length) }
+      return { plan, referenceDetections, timingCache: Uint8Array.of(1, 2, timingCaches.length) }
     },
     ...options,
   }
@@ -40,7 +40,10 @@ describe('the cache of engines', () => {
     expect(built).toMatchObject({ cached: false, path: pathOf(), notKept: null })
     const found = await cachedEngine({ ...wanted, recipe: { ...recipe, notes: ['of now'] } })
     expect(found).toMatchObject({ cached: true, path: pathOf(), header: { notes: ['of now'] } })
-    expect([built.header.answers, found.header.answers]).toEqual([answers, answers])
+    expect([built.header.referenceDetections, found.header.referenceDetections]).toEqual([
+      referenceDetections,
+      referenceDetections,
+    ])
     expect(Buffer.compare(found.plan, plan)).toBe(0)
     expect(timingCaches).toEqual([null])
     expect((await readEngine(pathOf())).header).toEqual(HEADER)
@@ -114,7 +117,7 @@ describe('the cache of engines', () => {
 
     it('refuses where that was asked for', async () => {
       await emptyCache()
-      const { wanted, timingCaches } = request({ unfit: 'refuse' })
+      const { wanted, timingCaches } = request({ onMismatch: 'refuse' })
       await cachedEngine(wanted)
       await spoil(pathOf())
       await expect(cachedEngine(wanted)).rejects.toThrow(refusal('ERR_ENGINE', message))
@@ -188,7 +191,7 @@ describe('the cache of engines', () => {
       onProgress: ({ fraction }) => fractions.push(fraction),
       build: async (_, onProgress) => {
         for (const fraction of [0.1, 0.6, 0.2, 1]) onProgress({ fraction, phase: '' })
-        return { plan, answers, timingCache: new Uint8Array() }
+        return { plan, referenceDetections, timingCache: new Uint8Array() }
       },
     })
     await cachedEngine(wanted)

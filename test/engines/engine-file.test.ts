@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { EfficientDetError } from '#lib/base/errors.js'
 import {
   type EngineFile,
   isEngineFile,
@@ -9,7 +10,6 @@ import {
   readEngineHeader,
   writeEngine,
 } from '#lib/engines/engine-file.js'
-import { EfficientDetError } from '#lib/errors.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { PERSON } from '../helpers/cli.js'
 import { engineOf, HEADER } from '../helpers/engines.js'
@@ -123,21 +123,23 @@ describe('an engine file', () => {
     }
     const { header } = await readEngine(await resigned(json.replace('10.15.1', '10.3.0')))
     expect(header.target).toMatchObject({ libraryVersion: '10.3.0' })
-    const without = await readEngine(await resigned(json.replace(/"answers":.*\}/, '"answers":null}')))
-    expect(without.header).toEqual({ ...HEADER, answers: null })
+    const without = await readEngine(
+      await resigned(json.replace(/"referenceDetections":.*\}/, '"referenceDetections":null}')),
+    )
+    expect(without.header).toEqual({ ...HEADER, referenceDetections: null })
     for (const [from, to] of [
       ['"d0"', '"d9"'],
-      ['"maxBatch":8', '"maxBatch":0'],
-      ['"maxBatch":8', '"maxBatch":"8"'],
+      ['"maxBatchSize":8', '"maxBatchSize":0'],
+      ['"maxBatchSize":8', '"maxBatchSize":"8"'],
       ['"height":384', '"height":-1'],
       ['"precision":"fp16"', '"precision":"int8"'],
       ['"anchorsPerCell":9', '"anchorsPerCell":6'],
       ['"classes":2', '"classes":3'],
       ['"labels"', '"label"'],
       ['"backbone":"same"', '"backbone":"other"'],
-      [/"answers":.*\}/, '"answer":null}'],
-      [/"answers":\[.*?\},/, '"answers":['],
-      [/"answers":\[.*?\},/, '"answers":[null,'],
+      [/"referenceDetections":.*\}/, '"referenceDetection":null}'],
+      [/"referenceDetections":\[.*?\},/, '"referenceDetections":['],
+      [/"referenceDetections":\[.*?\},/, '"referenceDetections":[null,'],
       ['"scores":[0.75', '"scores":[1.75'],
       ['"scores":[0.75', '"scores":[null'],
       ['"scores":[0.75', '"scores":[0.75,0.75'],
@@ -166,15 +168,17 @@ describe('an engine file', () => {
     const whole = [100, 0, 7].map(answer)
     const farthest = (some: Float32Array, others: Float32Array) =>
       Math.max(0, ...some.map((value, i) => Math.abs(value - others[i])))
-    const { path, bytes } = await written(engineOf({ ...HEADER, answers: whole }))
+    const { path, bytes } = await written(engineOf({ ...HEADER, referenceDetections: whole }))
     expect(bytes.readUInt32LE(12)).toBeLessThan(6000)
-    const { answers } = (await readEngine(path)).header
-    answers!.forEach(({ boxes, scores, classIds }, i) => {
+    const { referenceDetections } = (await readEngine(path)).header
+    referenceDetections!.forEach(({ boxes, scores, classIds }, i) => {
       expect(classIds).toEqual(whole[i].classIds)
       expect(farthest(boxes, whole[i].boxes)).toBeLessThan(0.00501)
       expect(farthest(scores, whole[i].scores)).toBeLessThan(0.0000501)
     })
-    const { path: longer } = await written(engineOf({ ...HEADER, answers: [101, 0, 7].map(answer) }))
+    const { path: longer } = await written(
+      engineOf({ ...HEADER, referenceDetections: [101, 0, 7].map(answer) }),
+    )
     await expect(readEngine(longer)).rejects.toThrow(fault('damaged', /cannot read/))
   })
 

@@ -16,7 +16,7 @@ const OTHERS: readonly (readonly [what: string, header: EngineHeader])[] = [
   }).map(([name, value]) => [name, { ...HEADER, target: { ...HEADER.target, [name]: value } }] as const),
   ...Object.entries({
     precision: 'fp32',
-    maxBatch: 1,
+    maxBatchSize: 1,
     workspaceBytes: 1e6,
     optimisationLevel: 3,
     versionCompatible: true,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { bucketsUpTo } from '#lib/engines/buckets.js'
 import { freeMemory, freeMemoryOf } from '#lib/engines/free-memory.js'
 import { checkMemory, estimateMemory, type MemoryRequest } from '#lib/engines/memory.js'
+import { profileBatchSizesUpTo } from '#lib/engines/profile-batch-sizes.js'
 import { buildGraph } from '#lib/graph/build.js'
 import { officialArchitecture } from '#lib/models/spec.js'
 import { nativeInput, VARIANTS, variant } from '#lib/models/variants.js'
@@ -78,7 +78,7 @@ describe('the memory of a build', () => {
       return host + device
     }
     expect(of({ precision: 'fp32' })).toBeGreaterThan(of({}))
-    expect(of({ maxBatch: 1 })).toBeLessThan(of({}))
+    expect(of({ maxBatchSize: 1 })).toBeLessThan(of({}))
     expect(of({ workspaceBytes: 1e9 })).toBeGreaterThan(of({}))
     expect(of({ optimisationLevel: 0 })).toBeLessThan(of({}))
     expect(estimateMemory(d0, size, HEADER.settings, false).device).toBe(0)
@@ -89,7 +89,7 @@ describe('the memory of a build', () => {
   })
 
   it('counts one set of kernels for each batch that is tuned for', () => {
-    expect([1, 2, 3, 8, 32, 64].map(bucketsUpTo)).toEqual([
+    expect([1, 2, 3, 8, 32, 64].map(profileBatchSizesUpTo)).toEqual([
       [1],
       [1, 2],
       [1, 2, 3],

@@ -10,7 +10,7 @@ import { type ModelSpec, officialArchitecture } from '#lib/models/spec.js'
 import { nativeInput, variant } from '#lib/models/variants.js'
 import { inventory } from '#lib/network/parameters.js'
 import { toMetadata } from '#lib/weights/metadata.js'
-import { writeSafetensors } from '#lib/weights/safetensors-writer.js'
+import { writeSafetensors } from '#lib/weights/safetensors/writer.js'
 import { kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, PERSON } from '../helpers/cli.js'
@@ -23,7 +23,7 @@ import { hasShared, shared } from '../helpers/shared.js'
 
 const D0 = shared('data/golden-d0/zylo-d0.pth')
 const build = (model: string, options: BuildOptions & { signal?: AbortSignal } = {}) =>
-  buildEngine(model, { ...RTX, maxBatch: 1, selfTest: false, ...options })
+  buildEngine(model, { ...RTX, maxBatchSize: 1, selfTest: false, ...options })
 
 describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   it('person is built, found again, and told of', async () => {
@@ -80,7 +80,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
       const delay = monitorEventLoopDelay({ resolution: 1 })
       delay.enable()
       let isBuilding = true
-      const builds = Promise.all([build('person', { maxBatch: 2 }), build(D0)]).finally(() => {
+      const builds = Promise.all([build('person', { maxBatchSize: 2 }), build(D0)]).finally(() => {
         isBuilding = false
       })
       let pictures = 0

@@ -22,7 +22,7 @@ if (machine !== null) {
   }
   for (const { name, model } of await gpuModels()) {
     for (const precision of ['fp32', 'fp16']) {
-      await note(`${name} ${precision} agrees with the CPU`, (check) => agreement(check, model, precision))
+      await note(`${name} ${precision} agrees with the CPU`, (check) => comparison(check, model, precision))
     }
   }
   await note(`memory over ${FRAMES} frames`, soak)
@@ -31,7 +31,7 @@ if (machine !== null) {
 }
 
 /** Detections of the GPU and of the CPU on all pictures. */
-async function agreement(check, model, precision) {
+async function comparison(check, model, precision) {
   const { threshold, ...limits } = LIMITS[precision]
   const engine = { ...engineOptions, precision }
   return withDetector(model, { backend: 'tensorrt', engine }, (gpu) =>

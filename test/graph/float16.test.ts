@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { toPicture } from '#lib/image/colour.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
 import { anchorBoxes } from '#lib/models/anchors.js'
 import { type PackedDetections, selectDetections } from '#lib/postprocess/detections.js'
@@ -19,7 +19,7 @@ describe('person in float16', () => {
     const { spec, weights } = await readModelFile(PERSON)
     const size = { height: 320, width: 320 }
     const { frame } = await readSource(file, { maxPixels: 1e8 })
-    const picture = toPicture(frame)
+    const picture = toRgb(frame)
     const { tensor, letterbox } = preprocess(picture, size, spec.preprocessing)
     const anchors = anchorBoxes(size, 7, spec.anchors)
     const find = async (precision: 'float32' | 'float16', scoreThreshold: number) => {
@@ -34,7 +34,7 @@ describe('person in float16', () => {
           scoreThresholds: Float32Array.of(scoreThreshold),
           iouThreshold: 0.5,
           maxDetections: 100,
-          maxCandidates: 5000,
+          preNmsTopK: 5000,
           nms: 'class',
         },
         { width: picture.width, height: picture.height, scale: letterbox.scale },
@@ -79,7 +79,7 @@ describe.skipIf(!hasShared)('the golden D0 in float16', () => {
           scoreThresholds: new Float32Array(90).fill(scoreThreshold),
           iouThreshold,
           maxDetections: 100,
-          maxCandidates: 5000,
+          preNmsTopK: 5000,
           nms: 'class',
         },
         { width: 512, height: 512, scale: 1 },

@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import sharp from 'sharp'
-import { findLibrary } from '#lib/backends/native/library.js'
-import { bucketsUpTo } from '#lib/engines/buckets.js'
+import { findLibrary } from '#lib/backends/tensorrt/library.js'
 import { writeEngine } from '#lib/engines/engine-file.js'
-import { toPicture } from '#lib/image/colour.js'
+import { profileBatchSizesUpTo } from '#lib/engines/profile-batch-sizes.js'
 import { type Frame, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { graphOfModelFile } from '#lib/tasks/export.js'
 import { temporaryFolder } from './checkpoints.js'
 import { ROOT } from './cli.js'
@@ -69,7 +69,7 @@ const SAMPLES = 1021
  */
 export async function engineThatKnows(
   frames: readonly Frame[],
-  { side, maxBatch }: { readonly side: number; readonly maxBatch: number },
+  { side, maxBatchSize }: { readonly side: number; readonly maxBatchSize: number },
 ): Promise<string> {
   const settings = {
     size: { height: side, width: side },
@@ -83,7 +83,7 @@ export async function engineThatKnows(
   const answers: Float32Array[] = []
   let anchors = 0
   for (const frame of frames) {
-    const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+    const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
     const images = new ort.Tensor('float32', tensor, [1, 3, side, side])
     const { box_regression, class_logits } = await session.run({ images })
     const samples = Float32Array.from(
@@ -114,7 +114,7 @@ export async function engineThatKnows(
     },
     settings: {
       precision: 'fp32',
-      maxBatch,
+      maxBatchSize,
       workspaceBytes: 0,
       optimisationLevel: -1,
       versionCompatible: false,
@@ -124,10 +124,12 @@ export async function engineThatKnows(
     spec,
     size,
     notes: [],
-    answers: null,
+    referenceDetections: null,
   } as const
   const { classes } = spec.architecture
-  const line = ['stand-in', side, side, anchors, classes, 0, 0, ...bucketsUpTo(maxBatch)].join(' ')
+  const line = ['stand-in', side, side, anchors, classes, 0, 0, ...profileBatchSizesUpTo(maxBatchSize)].join(
+    ' ',
+  )
   const plan = Buffer.concat([
     Buffer.from(`${line}\n`),
     ...answers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),

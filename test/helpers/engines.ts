@@ -19,7 +19,7 @@ export const HEADER: EngineHeader = {
   },
   settings: {
     precision: 'fp16',
-    maxBatch: 8,
+    maxBatchSize: 8,
     workspaceBytes: 0,
     optimisationLevel: -1,
     versionCompatible: false,
@@ -34,7 +34,7 @@ export const HEADER: EngineHeader = {
   },
   size: { height: 384, width: 640 },
   notes: ['The padding was assumed.'],
-  answers: [0, 1, 2].map((i) => ({
+  referenceDetections: [0, 1, 2].map((i) => ({
     boxes: Float32Array.of(10.25, 20, 300.5, 40 + i, -0.75, 0, 8, 9),
     scores: Float32Array.of(0.75, 0.125),
     classIds: Uint32Array.of(1, 0),

@@ -8,7 +8,7 @@ import type { Preprocessing } from '#lib/models/preprocessing.js'
 import type {
   NetworkOutput,
   PackedDetections,
-  Selection,
+  PostprocessParameters,
   SourceGeometry,
 } from '#lib/postprocess/detections.js'
 
@@ -101,7 +101,7 @@ export function preprocessCall(
 /** A network's output for one picture with what is wanted of it. */
 export interface DetectionsQuestion {
   readonly output: NetworkOutput
-  readonly selection: Selection
+  readonly parameters: PostprocessParameters
   readonly geometry: SourceGeometry
 }
 
@@ -121,13 +121,13 @@ export function detectionsCall(
   const [{ output: first }] = questions
   const anchors = first.anchors.length / 4
   const batch = questions.length
-  const rows = questions.map(({ selection, geometry }) => {
+  const rows = questions.map(({ parameters, geometry }) => {
     const scale = Math.fround(geometry.scale)
     return Float32Array.of(
-      selection.iouThreshold,
-      selection.maxDetections,
-      selection.maxCandidates,
-      selection.nms === 'agnostic' ? 1 : 0,
+      parameters.iouThreshold,
+      parameters.maxDetections,
+      parameters.preNmsTopK,
+      parameters.nms === 'agnostic' ? 1 : 0,
       scale,
       geometry.width,
       geometry.height,
@@ -141,7 +141,7 @@ export function detectionsCall(
       ...questions.map(({ output }) => bytesOf(output.boxRegression)),
       ...questions.map(({ output }) => bytesOf(output.classLogits)),
       bytesOf(first.anchors),
-      ...questions.map(({ selection }) => bytesOf(selection.scoreThresholds)),
+      ...questions.map(({ parameters }) => bytesOf(parameters.scoreThresholds)),
       ...rows.map(bytesOf),
     ],
     answerBytes: batch * (4 + 6 * limits.detections) * 4,

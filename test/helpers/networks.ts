@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import * as ort from 'onnxruntime-node'
-import { buildGraph, type GraphOptions } from '#lib/graph/build.js'
+import { buildGraph, type GraphSettings } from '#lib/graph/build.js'
 import type { Size } from '#lib/models/levels.js'
 import type { Architecture } from '#lib/models/spec.js'
 import { inventory } from '#lib/network/parameters.js'
@@ -66,7 +66,7 @@ export function randomImages(batch: number, { height, width }: Size, seed = 2): 
 export function graphOf(
   architecture: Architecture,
   weights: Map<string, Float32Array>,
-  options: Partial<GraphOptions> & { size: Size },
+  options: Partial<GraphSettings> & { size: Size },
 ): Uint8Array {
   return buildGraph(architecture, weights, { batch: 1, precision: 'float32', input: 'float32', ...options })
 }

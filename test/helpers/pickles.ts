@@ -1,4 +1,4 @@
-import type { PickleValue } from '#lib/weights/pickle-values.js'
+import type { PickleValue } from '#lib/weights/pytorch/pickle-values.js'
 
 /** A pickle written by hand: texts give their Latin-1 bytes, numbers single bytes. */
 export function pickle(...parts: (string | number)[]): Uint8Array {

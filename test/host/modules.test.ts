@@ -49,7 +49,7 @@ describe('from CommonJS (case 34)', () => {
   it('what is inside stays inside', async () => {
     const { code, stderr } = await run(
       process.execPath,
-      ['--input-type=module', '--eval', "import 'efficientdet-trt/dist/files.js'"],
+      ['--input-type=module', '--eval', "import 'efficientdet-trt/dist/api/models.js'"],
       { cwd: app.folder },
     )
     expect(code).toBe(1)

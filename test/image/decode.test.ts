@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { toPicture } from '#lib/image/colour.js'
 import type { DeviceFrame } from '#lib/image/frame.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { readSource, type Source } from '#lib/image/source.js'
 import { refusal } from '../helpers/refusal.js'
 import { withoutSegment } from './jpeg.js'
@@ -14,7 +14,7 @@ async function decoded(
   source: Exclude<Source, DeviceFrame>,
 ): Promise<{ data: number[]; width: number; height: number; pages: number }> {
   const { frame, pages } = await readSource(source, { maxPixels: 1e6 })
-  const { data, width, height } = toPicture(frame)
+  const { data, width, height } = toRgb(frame)
   return { data: [...data], width, height, pages }
 }
 

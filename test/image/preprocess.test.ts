@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { toPicture } from '#lib/image/colour.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
 import type { Size } from '#lib/models/levels.js'
 import { type Normalization, preprocessingOf, type WeightsOrigin } from '#lib/models/preprocessing.js'
@@ -57,7 +57,7 @@ describe('preprocess', () => {
   it.skipIf(!hasShared)('makes of a photograph what effdet made of it', async () => {
     const { frame } = await readSource('models/person/person.jpg', { maxPixels: 1e6 })
     const input = { height: 320, width: 320 }
-    const { tensor } = preprocess(toPicture(frame), input, preprocessingOf('effdet', 'lite'))
+    const { tensor } = preprocess(toRgb(frame), input, preprocessingOf('effdet', 'lite'))
     const expected = await readFloats(shared('data/person-lite0/person.input.f32'))
     expect(largestDifference(tensor, expected)).toBeLessThan(1e-6)
   })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Picture } from '#lib/image/colour.js'
+import type { RgbImage } from '#lib/image/rgb.js'
 
 const FOLDER = join(import.meta.dirname, '..', 'fixtures', 'image')
 
@@ -25,7 +25,7 @@ function noise(index: number): number {
 }
 
 /** The picture that make_fixtures.py has under these numbers: noise in blocks of different brightness. */
-export function picture(width: number, height: number, seed: number): Picture {
+export function picture(width: number, height: number, seed: number): RgbImage {
   const data = new Uint8Array(width * height * 3)
   let at = 0
   for (let y = 0; y < height; y++) {

@@ -2,8 +2,8 @@ import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { tensorrt } from '#lib/backends/tensorrt.js'
-import { addonPath } from '#lib/binding/addon.js'
+import { addonPath } from '#lib/backends/tensorrt/addon.js'
+import { tensorrt } from '#lib/backends/tensorrt/tensorrt.js'
 import {
   type DetectionResult,
   EfficientDet,
@@ -98,7 +98,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
     const frames = await Promise.all(names.map((name) => frameOf(`${folder}/${name}`)))
     const references = await onCpu(frames, 320)
     expect(references.flatMap(({ detections }) => detections).length).toBeGreaterThan(10)
-    await using detector = await load(await engineThatKnows(frames, { side: 320, maxBatch: 8 }))
+    await using detector = await load(await engineThatKnows(frames, { side: 320, maxBatchSize: 8 }))
     const results = await detector.detectBatch(frames, OPTIONS)
     results.filter(isDetection).forEach((result, i) => {
       expectSame(result, references[i])
@@ -109,7 +109,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
 
   it('answers NaN for a picture that the network does not know, which is told', async () => {
     const [known, other] = await Promise.all([frameOf(PERSON, 'rgb', 160), frameOf(PERSON, 'rgb', 150)])
-    await using detector = await load(await engineThatKnows([known], { side: 128, maxBatch: 8 }))
+    await using detector = await load(await engineThatKnows([known], { side: 128, maxBatchSize: 8 }))
     const [first, second] = await detector.detectBatch([known, other], OPTIONS)
     expect(first).toMatchObject({ backend: 'tensorrt' })
     expect(second).toMatchObject({ code: 'ERR_INFERENCE', message: expect.stringContaining('NaN') })
@@ -125,7 +125,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
       expect(counts).toContain(0)
       expect(counts).toContain(1)
       expect(Math.max(...counts)).toBeGreaterThan(1)
-      await using detector = await load(await engineThatKnows(frames, { side: 128, maxBatch: 8 }), {
+      await using detector = await load(await engineThatKnows(frames, { side: 128, maxBatchSize: 8 }), {
         maxBatchSize,
         maxBatchDelay: 50,
         contexts: 1,
@@ -165,7 +165,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
       Array.from({ length: 14 }, (_, i) => frameOf(PERSON, formatOf(i), 97 + 13 * i)),
     )
     const references = await onCpu(kinds, 128)
-    const path = await engineThatKnows(kinds, { side: 128, maxBatch: 8 })
+    const path = await engineThatKnows(kinds, { side: 128, maxBatchSize: 8 })
     await using detector = await load(path, { contexts: 4, maxPending: 64 })
     const reason = new Error('no longer needed')
     let rejected = 0
@@ -192,7 +192,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
       Array.from({ length: 7 }, (_, i) => frameOf(PERSON, formatOf(i), 100 + 7 * i)),
     )
     const references = await onCpu(kinds, 128)
-    const detector = await load(await engineThatKnows(kinds, { side: 128, maxBatch: 4 }), {
+    const detector = await load(await engineThatKnows(kinds, { side: 128, maxBatchSize: 4 }), {
       contexts: 2,
       maxPending: 64,
     })
@@ -232,7 +232,7 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
       const device = emulation()
       const frame = await frameOf(PERSON, 'nv12', 64)
       const [reference] = await onCpu([frame], 64)
-      const path = await engineThatKnows([frame], { side: 64, maxBatch: 1 })
+      const path = await engineThatKnows([frame], { side: 64, maxBatchSize: 1 })
       await using other = await load(path, { contexts: 1 })
       // Twice, for the graph of its batches to be made.
       for (let i = 0; i < 2; i++) expectSame(await other.detect(frame, OPTIONS), reference)
@@ -293,7 +293,7 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     const device = emulation()
     const frame = await frameOf(PERSON, 'nv12', 64)
     const [reference] = await onCpu([frame], 64)
-    const path = await engineThatKnows([frame], { side: 64, maxBatch: 1 })
+    const path = await engineThatKnows([frame], { side: 64, maxBatchSize: 1 })
     expect(await doctorLines()).toEqual([`GPU 0: ${SOUND}`, `GPU 1: ${SOUND}`])
     await using hurt = await load(path, { devices: [0] })
     await using other = await load(path, { devices: [1] })
@@ -312,7 +312,7 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
 
   it('that cannot be asked at all is told so by its number', async () => {
     const device = emulation()
-    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatch: 1 })
+    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatchSize: 1 })
     // How many there are, then what the first is.
     device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
     expect(await doctorLines()).toEqual([
@@ -335,7 +335,7 @@ describe.skipIf(!hasEmulated)('a driver', () => {
     ],
     [0, 'no-driver', /There is no NVIDIA driver/],
   ])('for CUDA %i is told as the fault %s', async (version, fault, message) => {
-    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatch: 1 })
+    const path = await engineThatKnows([await frameOf(PERSON, 'rgb', 64)], { side: 64, maxBatchSize: 1 })
     emulation().setDriverVersion(version)
     try {
       const error = await load(path).catch((thrown) => thrown)

@@ -1,12 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import * as ort from 'onnxruntime-node'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { toPicture } from '#lib/image/colour.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
 import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import type { Size } from '#lib/models/levels.js'
-import { type NetworkOutput, type Selection, selectDetections } from '#lib/postprocess/detections.js'
+import {
+  type NetworkOutput,
+  type PostprocessParameters,
+  selectDetections,
+} from '#lib/postprocess/detections.js'
 import { graphOfModelFile } from '#lib/tasks/export.js'
 import {
   type DetectionsQuestion,
@@ -25,11 +29,11 @@ const above = (threshold: number, classes = 90) => ({
   scoreThresholds: new Float32Array(classes).fill(threshold),
 })
 
-const SELECTION: Selection = {
+const SELECTION: PostprocessParameters = {
   ...above(0.3),
   iouThreshold: 0.5,
   maxDetections: 100,
-  maxCandidates: 5000,
+  preNmsTopK: 5000,
   nms: 'class',
 }
 const LIMITS = { candidates: 5000, detections: 300 }
@@ -60,8 +64,8 @@ function expectReference(
   questions: readonly DetectionsQuestion[],
   results: readonly KernelDetections[],
 ): void {
-  questions.forEach(({ output, selection, geometry }, i) => {
-    const reference = selectDetections(output, selection, geometry)
+  questions.forEach(({ output, parameters, geometry }, i) => {
+    const reference = selectDetections(output, parameters, geometry)
     const { boxes, scores, classIds, capped, notFinite } = results[i]
     expect(notFinite).toBe(false)
     expect(capped).toEqual(reference.capped)
@@ -96,12 +100,12 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
   )
 
   it('for all selections, each picture of a batch having its own', async () => {
-    const selections: Selection[] = [
+    const selections: PostprocessParameters[] = [
       SELECTION,
       { ...SELECTION, nms: 'agnostic' },
       { ...SELECTION, maxDetections: 7 },
-      { ...SELECTION, maxCandidates: 50 },
-      { ...SELECTION, maxCandidates: 1, maxDetections: 1 },
+      { ...SELECTION, preNmsTopK: 50 },
+      { ...SELECTION, preNmsTopK: 1, maxDetections: 1 },
       { ...SELECTION, iouThreshold: 0 },
       { ...SELECTION, iouThreshold: 1 },
       { ...SELECTION, scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => (i % 7 === 3 ? 0.3 : 2)) },
@@ -118,9 +122,9 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       { width: 31, height: 500 },
       { width: 8000, height: 6001 },
     ]
-    const questions = selections.map((selection, i) => ({
+    const questions = selections.map((parameters, i) => ({
       output: usual,
-      selection,
+      parameters,
       geometry: geometryOf(sizes[i % sizes.length], INPUT),
     }))
     const results = await run(questions)
@@ -140,7 +144,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     for (const nms of ['class', 'agnostic'] as const) {
       await expectSame([
-        { output, selection: { ...SELECTION, ...above(0.3, classes), nms }, geometry: GEOMETRY },
+        { output, parameters: { ...SELECTION, ...above(0.3, classes), nms }, geometry: GEOMETRY },
       ])
     }
   })
@@ -153,11 +157,11 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 0.75,
       () => bell(rng) / 2,
     )
-    const selection = { ...SELECTION, maxDetections: 300 }
+    const parameters = { ...SELECTION, maxDetections: 300 }
     const questions = [
-      { output, selection, geometry: GEOMETRY },
-      { output, selection: { ...selection, nms: 'agnostic' as const }, geometry: GEOMETRY },
-      { output, selection: { ...selection, maxCandidates: 77 }, geometry: GEOMETRY },
+      { output, parameters, geometry: GEOMETRY },
+      { output, parameters: { ...parameters, nms: 'agnostic' as const }, geometry: GEOMETRY },
+      { output, parameters: { ...parameters, preNmsTopK: 77 }, geometry: GEOMETRY },
     ]
     await expectSame(questions)
   })
@@ -171,9 +175,9 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => values[rng.int(values.length)],
       () => 0,
     )
-    for (const maxCandidates of [100, 1234, 5000]) {
-      const selection = { ...SELECTION, ...above(0.1, 3), maxCandidates, maxDetections: 300 }
-      await expectSame([{ output, selection, geometry: GEOMETRY }])
+    for (const preNmsTopK of [100, 1234, 5000]) {
+      const parameters = { ...SELECTION, ...above(0.1, 3), preNmsTopK, maxDetections: 300 }
+      await expectSame([{ output, parameters, geometry: GEOMETRY }])
     }
   })
 
@@ -187,7 +191,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     const none = { ...SELECTION, ...above(0.99) }
     const all = { ...SELECTION, ...above(0.001) }
-    await expectSame([none, all].map((selection) => ({ output, selection, geometry: GEOMETRY })))
+    await expectSame([none, all].map((parameters) => ({ output, parameters, geometry: GEOMETRY })))
   })
 
   it('for more than 5,000 candidates and detections that nothing drops', async () => {
@@ -199,14 +203,14 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => bell(rng),
       (i) => (i % 4 < 2 ? 0 : -4),
     )
-    const selection = {
+    const parameters = {
       ...SELECTION,
       ...above(0.01, 2),
-      maxCandidates: 8000,
+      preNmsTopK: 8000,
       maxDetections: 6000,
     }
     const geometry = { width: 256, height: 256, scale: 1 }
-    await expectSame([{ output, selection, geometry }], { candidates: 8000, detections: 6000 })
+    await expectSame([{ output, parameters, geometry }], { candidates: 8000, detections: 6000 })
   })
 
   it('for regressions that overflow', async () => {
@@ -217,7 +221,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 3 * bell(rng) - 3,
       () => 60 * bell(rng),
     )
-    await expectSame([{ output, selection: { ...SELECTION, ...above(0.3, 4) }, geometry: GEOMETRY }])
+    await expectSame([{ output, parameters: { ...SELECTION, ...above(0.3, 4) }, geometry: GEOMETRY }])
   })
 
   it('for D7x, whose 39.8 million logits are scanned', async () => {
@@ -233,8 +237,8 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     expect(output.anchors.length / 4).toBe(442_260)
     const geometry = geometryOf({ width: 1920, height: 1080 }, input)
     for (const threshold of [0.5, 0.001]) {
-      const selection = { ...SELECTION, ...above(threshold) }
-      await expectSame([{ output, selection, geometry }])
+      const parameters = { ...SELECTION, ...above(threshold) }
+      await expectSame([{ output, parameters, geometry }])
     }
   }, 120_000)
 })
@@ -266,8 +270,8 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
         whole,
       ]
       // Also in classes that nobody asked for, and whatever the threshold.
-      const selection = { ...SELECTION, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
-      const results = await run(outputs.map((output) => ({ output, selection, geometry: GEOMETRY })))
+      const parameters = { ...SELECTION, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
+      const results = await run(outputs.map((output) => ({ output, parameters, geometry: GEOMETRY })))
       expect(results.map(({ notFinite }) => notFinite)).toEqual([false, true, true, true, true, false])
       expect(results.map(({ classIds }) => classIds.length > 0)).toEqual([
         true,
@@ -279,7 +283,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
       ])
       // The reference refuses the same.
       for (const [i, output] of outputs.entries()) {
-        const refer = () => selectDetections(output, selection, GEOMETRY)
+        const refer = () => selectDetections(output, parameters, GEOMETRY)
         if (results[i].notFinite)
           expect(refer).toThrow(refusal('ERR_INFERENCE', new RegExp(`answered ${value} \\(`)))
         else expect(refer).not.toThrow()
@@ -294,7 +298,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
       () => Number.NaN,
       () => Number.NaN,
     )
-    const [result] = await run([{ output, selection: SELECTION, geometry: GEOMETRY }])
+    const [result] = await run([{ output, parameters: SELECTION, geometry: GEOMETRY }])
     expect(result).toMatchObject({ notFinite: true, capped: { candidates: false, detections: false } })
     expect(result.classIds).toHaveLength(0)
   })
@@ -312,7 +316,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
     const folder = shared('data/pictures')
     for (const file of await readdir(folder)) {
       const { frame } = await readSource(`${folder}/${file}`, { maxPixels: 1e8 })
-      const { tensor } = preprocess(toPicture(frame), size, spec.preprocessing)
+      const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
       const { box_regression, class_logits } = await session.run({
         images: new ort.Tensor('float32', tensor, [1, 3, size.height, size.width]),
       })
@@ -322,7 +326,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
         anchors,
         classes: spec.architecture.classes,
       }
-      questions.push({ output, selection: SELECTION, geometry: geometryOf(frame, size) })
+      questions.push({ output, parameters: SELECTION, geometry: geometryOf(frame, size) })
     }
     await session.release()
   })
@@ -332,7 +336,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
       await expectSame(
         questions.map((question) => ({
           ...question,
-          selection: { ...SELECTION, ...above(threshold, 1), nms },
+          parameters: { ...SELECTION, ...above(threshold, 1), nms },
         })),
       )
     }

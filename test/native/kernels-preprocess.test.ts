@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { float32ToFloat16 } from '#lib/float16.js'
-import { toPicture } from '#lib/image/colour.js'
+import { float32ToFloat16 } from '#lib/base/float16.js'
 import { type Frame, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
+import { toRgb } from '#lib/image/rgb.js'
 import type { Size } from '#lib/models/levels.js'
 import { NORMALIZATIONS, type Preprocessing, preprocessingOf } from '#lib/models/preprocessing.js'
 import { hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
@@ -39,10 +39,7 @@ function expected({ frames, input, how, precision }: Case): Float32Array | Uint1
   const each = 3 * input.width * input.height
   const values = new Float32Array(frames.length * each)
   frames.forEach((frame, i) => {
-    values.set(
-      frame === null ? nothing(how, input) : preprocess(toPicture(frame), input, how).tensor,
-      i * each,
-    )
+    values.set(frame === null ? nothing(how, input) : preprocess(toRgb(frame), input, how).tensor, i * each)
   })
   return precision === 'float16' ? float32ToFloat16(values) : values
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { findLibrary, type LibrarySearch } from '#lib/backends/native/library.js'
+import { findLibrary, type LibrarySearch } from '#lib/backends/tensorrt/library.js'
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
 import { refusal } from '../helpers/refusal.js'
 

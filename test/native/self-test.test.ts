@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cpu } from '#lib/backends/cpu/cpu.js'
 import { unavailable } from '#lib/backends/unavailable.js'
-import { agreementOf, COMPARED as OF_TESTS } from '#lib/engines/agreement.js'
 import { enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
-import { testFrames } from '#lib/engines/test-frames.js'
+import { COMPARED_DETECTIONS, compareDetections } from '#lib/engines/self-test/comparison.js'
+import { testImages } from '#lib/engines/self-test/images.js'
 import {
   type BuildOptions,
   buildEngine,
@@ -26,13 +26,16 @@ import { refusal } from '../helpers/refusal.js'
 /** Batches of 1, 2, 4 and 8 with each of these full and as empty as it runs, in two slots. */
 const COMPARED = 2 * (1 + 1 + 2 + 2 + 4 + 3 + 8 + 5)
 
+/** The public options that ask for what a self-test compares. */
+const OF_TESTS = { scoreThreshold: 0, iouThreshold: 1, maxDetections: COMPARED_DETECTIONS }
+
 /** What the CPU answers to the test's pictures, in a file of the fake backend's. */
 let known: Promise<Buffer> | null = null
 
 async function answersOfCpu(): Promise<Buffer> {
   const detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
   const parts: Uint8Array[] = []
-  for (const frame of await testFrames()) {
+  for (const frame of await testImages()) {
     let hash = 2166136261
     for (const byte of frame.data.subarray(0, 3 * frame.width)) hash = Math.imul(hash ^ byte, 16777619)
     const { packed } = await detector.detect(frame, { scoreThreshold: 0, iouThreshold: 1 })
@@ -234,9 +237,9 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await behave()
     const path = await engineFile({ selfTest: false })
     const { header, plan } = await readEngine(path)
-    const other = await engineFile({ maxBatch: 2 })
-    const { answers } = (await readEngine(other)).header
-    await writeEngine(other, { plan, header: { ...header, answers } })
+    const other = await engineFile({ maxBatchSize: 2 })
+    const { referenceDetections } = (await readEngine(other)).header
+    await writeEngine(other, { plan, header: { ...header, referenceDetections } })
     expect(await testedFile(other)).toMatchObject({ against: 'cpu', remembered: false })
     expect(await testedFile(path)).toMatchObject({ against: 'cpu', remembered: true })
   })
@@ -316,25 +319,28 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     ])
     expect(notes).toEqual([])
     await using detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
-    for (const [i, frame] of (await testFrames()).entries()) {
+    for (const [i, frame] of (await testImages()).entries()) {
       const { packed } = await detector.detect(frame, OF_TESTS)
-      expect(header.answers?.[i]).toEqual(packed)
+      expect(header.referenceDetections?.[i]).toEqual(packed)
     }
-    const kept = (await readEngine(path)).header.answers!
+    const kept = (await readEngine(path)).header.referenceDetections!
     for (const [i, answer] of kept.entries()) {
-      expect(agreementOf(answer, header.answers![i]).overlap).toBeGreaterThan(0.999)
+      expect(compareDetections(answer, header.referenceDetections![i]).overlap).toBeGreaterThan(0.999)
     }
     const open = vi.spyOn(cpu, 'open')
     const again = await build()
-    expect([again.cached, again.header.answers, open.mock.calls.length]).toEqual([true, kept, 0])
+    expect([again.cached, again.header.referenceDetections, open.mock.calls.length]).toEqual([true, kept, 0])
   })
 
   it('are not asked for where nobody wants them, nor after a build that failed', async () => {
     await emptyCache()
     const open = vi.spyOn(cpu, 'open')
-    expect(await build({ selfTest: false })).toMatchObject({ header: { answers: null }, notes: [] })
+    expect(await build({ selfTest: false })).toMatchObject({
+      header: { referenceDetections: null },
+      notes: [],
+    })
     process.env.FAKE_BACKEND = 'fail=build'
-    await expect(build({ maxBatch: 1 })).rejects.toThrow(refusal('ERR_ENGINE', /cannot be built/))
+    await expect(build({ maxBatchSize: 1 })).rejects.toThrow(refusal('ERR_ENGINE', /cannot be built/))
     expect(open).not.toHaveBeenCalled()
   })
 
@@ -344,7 +350,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     )
     await emptyCache()
     const { header, notes } = await build()
-    expect(header.answers).toBeNull()
+    expect(header.referenceDetections).toBeNull()
     expect(notes).toEqual([
       expect.stringMatching(/can only compare it with itself.*onnxruntime-node is not installed/),
     ])
@@ -354,12 +360,12 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     await emptyCache()
     // Enough for the build.
     vi.spyOn(process, 'constrainedMemory').mockImplementation(() => process.memoryUsage.rss() + 330e6)
-    const options = { size: 512, maxBatch: 1 }
+    const options = { size: 512, maxBatchSize: 1 }
     const { header, notes } = await build(options)
-    expect(header.answers).toBeNull()
+    expect(header.referenceDetections).toBeNull()
     expect(notes).toEqual([expect.stringMatching(/It needs about \d+ MB of memory, and \d+ MB are free\.$/)])
     const tried = await build({ ...options, precision: 'fp32', checkMemory: false })
-    expect(tried).toMatchObject({ header: { answers: [{}, {}, {}] }, notes: [] })
+    expect(tried).toMatchObject({ header: { referenceDetections: [{}, {}, {}] }, notes: [] })
   })
 
   it.each<[string, (weights: string) => void]>([
@@ -386,7 +392,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     }
     process.env.FAKE_BACKEND = 'step=5000'
     const { header, notes } = await build({ onProgress }, weights)
-    expect([isChanged, header.answers]).toEqual([true, null])
+    expect([isChanged, header.referenceDetections]).toEqual([true, null])
     expect(notes).toEqual([expect.stringMatching(/best\.safetensors was changed while the engine was built/)])
   })
 
@@ -435,14 +441,14 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
 describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', () => {
   it('passes the self-test, and answers as the CPU does', async () => {
     await emptyCache()
-    const frames = await testFrames()
-    const path = await engineThatKnows(frames, { side: 64, maxBatch: 4 })
+    const frames = await testImages()
+    const path = await engineThatKnows(frames, { side: 64, maxBatchSize: 4 })
     await using onCpu = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
     const answers = await Promise.all(
       frames.map(async (frame) => (await onCpu.detect(frame, OF_TESTS)).packed),
     )
     const { header, plan } = await readEngine(path)
-    await writeEngine(path, { plan, header: { ...header, answers } })
+    await writeEngine(path, { plan, header: { ...header, referenceDetections: answers } })
     const engine = { ...EMULATED.engine, selfTest: true }
     await using gpu = await EfficientDet.load(path, { ...EMULATED, engine })
     const { selfTest } = gpu.backend.gpus[0]
@@ -451,7 +457,7 @@ describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', ()
     expect(selfTest?.overlap).toBeGreaterThan(0.999)
     for (const [i, frame] of frames.entries()) {
       const { packed } = await gpu.detect(frame, OF_TESTS)
-      const { scoreDifference, overlap } = agreementOf(packed, answers[i])
+      const { scoreDifference, overlap } = compareDetections(packed, answers[i])
       expect(scoreDifference).toBeLessThan(1e-6)
       expect(overlap).toBeGreaterThan(0.9999)
     }
@@ -477,8 +483,8 @@ describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
         backend: 'fake',
         libraryVersion: '1.0',
         precision: 'bf16',
-        maxBatch: 4,
-        buckets: [1, 2, 4, 5],
+        maxBatchSize: 4,
+        profileBatchSizes: [1, 2, 4, 5],
         contexts: 2,
         deviceBytes: 1 << 20,
         selfTest: null,

@@ -10,7 +10,7 @@ describe('build options', () => {
     expect(settings).toEqual({
       weights: {},
       size: null,
-      maxBatch: 8,
+      maxBatchSize: 8,
       targets: [],
       backendLibrary: null,
       output: null,
@@ -29,7 +29,7 @@ describe('build options', () => {
     [{ targets: 'sm89' }, /targets is "sm89"/],
     [{ targets: ['sm8'] }, /a target is "sm8"/],
     [{ targets: [null] }, /a target is null/],
-    [{ maxBatch: 65 }, /maxBatch is 65; expected a whole number from 1 to 64/],
+    [{ maxBatchSize: 65 }, /maxBatchSize is 65; expected a whole number from 1 to 64/],
     [{ family: 10 }, /family is 10; expected one of '10', '11', 'rtx'/],
     [{ precision: 'fp8' }, /precision is "fp8"/],
     [{ workspace: 1.5 }, /workspace is 1\.5/],
@@ -37,18 +37,18 @@ describe('build options', () => {
     [{ versionCompatible: 'yes' }, /versionCompatible is "yes"; expected true or false/],
     [{ selfTest: 'cpu' }, /selfTest is "cpu"; expected true or false/],
     [{ checkMemory: 1 }, /checkMemory is 1; expected true or false/],
-    [{ unfit: 'ignore' }, /unfit is "ignore"/],
+    [{ onMismatch: 'ignore' }, /onMismatch is "ignore"/],
     [{ device: 16 }, /device is 16/],
     [{ output: '' }, /output is ""/],
     [{ onProgress: 1 }, /onProgress is 1; expected a function/],
-    [{ maxbatch: 1 }, /Did you mean maxBatch\?/],
+    [{ maxbatch: 1 }, /Did you mean maxBatchSize\?/],
   ])('refuse %j', (options, message) => {
     expect(() => checkBuildOptions(options as BuildOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
   })
 
   it('are few for loading: what else there is has a name of its own there', () => {
-    expect(() => checkEngine({ maxBatch: 1 } as never)).toThrow(
-      refusal('ERR_INVALID_OPTION', /There is no option "maxBatch" in engine/),
+    expect(() => checkEngine({ maxBatchSize: 1 } as never)).toThrow(
+      refusal('ERR_INVALID_OPTION', /There is no option "maxBatchSize" in engine/),
     )
     expect(() => checkEngine('fp16' as never)).toThrow(refusal('ERR_INVALID_OPTION', /engine is "fp16"/))
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { closest } from '#lib/base/closest.js'
 import {
   checkInteger,
   checkNames,
@@ -6,7 +7,6 @@ import {
   checkOneOf,
   checkSignal,
   checkSize,
-  closest,
 } from '#lib/options/checks.js'
 
 const refusal = (message: RegExp) =>

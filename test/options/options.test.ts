@@ -6,7 +6,7 @@ import { preprocessingOf } from '#lib/models/preprocessing.js'
 import { type ModelSpec, officialArchitecture } from '#lib/models/spec.js'
 import { variant } from '#lib/models/variants.js'
 import { checkDetectOptions, type DetectOptions } from '#lib/options/detect.js'
-import { checkGraphOptions, type GraphOptions } from '#lib/options/graph.js'
+import { checkExportOptions, type ExportOptions } from '#lib/options/export.js'
 import { checkLoadOptions, type LoadOptions } from '#lib/options/load.js'
 import { refusal } from '../helpers/refusal.js'
 
@@ -34,7 +34,7 @@ describe('load options', () => {
         optimisationLevel: -1,
         versionCompatible: false,
         hardwareCompatible: false,
-        unfit: 'rebuild',
+        onMismatch: 'rebuild',
         checkMemory: true,
         selfTest: true,
       },
@@ -95,21 +95,21 @@ describe('load options', () => {
 
 describe('graph options', () => {
   it('have the defaults that are documented', () => {
-    expect(checkGraphOptions({})).toEqual({
+    expect(checkExportOptions({})).toEqual({
       weights: {},
       settings: { size: null, batch: 'dynamic', precision: 'float32', input: 'float32' },
     })
   })
 
   it('pass on what is said about the weights', () => {
-    const weights: GraphOptions = {
+    const weights: ExportOptions = {
       variant: 'd7',
       preprocessing: 'advprop',
       padding: { fpn: 'symmetric' },
       anchors: { ratios: [[2, 1]] },
       labels: ['a'],
     }
-    const { settings, weights: checked } = checkGraphOptions({
+    const { settings, weights: checked } = checkExportOptions({
       ...weights,
       size: 64,
       batch: 8,
@@ -132,13 +132,13 @@ describe('graph options', () => {
           return typeof item === 'object' && item !== null ? observed(item) : item
         },
       })
-    const plain: GraphOptions = {
+    const plain: ExportOptions = {
       padding: { pool: 'zero' },
       anchors: { anchorScale: 3, scales: [1], ratios: [[2, 1]] },
       labels: ['a'],
       size: { height: 64, width: 128 },
     }
-    expect(structuredClone(checkGraphOptions(observed(plain)))).toEqual(checkGraphOptions(plain))
+    expect(structuredClone(checkExportOptions(observed(plain)))).toEqual(checkExportOptions(plain))
   })
 
   it.each([
@@ -148,7 +148,7 @@ describe('graph options', () => {
     [{ presicion: 'fp16' }, /Did you mean precision\?/],
     [{ detections: 0 }, /^detections is 0; expected a whole number from 1 to 65536/],
   ])('refuse %j', (options, message) => {
-    expect(() => checkGraphOptions(options as GraphOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
+    expect(() => checkExportOptions(options as ExportOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
   })
 })
 
@@ -168,7 +168,7 @@ describe('detect options', () => {
       scoreThresholds: new Float32Array(90).fill(0.4),
       iouThreshold: 0.5,
       maxDetections: 100,
-      maxCandidates: 5000,
+      preNmsTopK: 5000,
       nms: 'class',
     })
   })
@@ -223,7 +223,7 @@ describe('detect options', () => {
     [{ scoreThreshold: 40 }, /^scoreThreshold is 40; expected a number from 0 to 1/],
     [{ iouThreshold: -0.1 }, /^iouThreshold is -0\.1/],
     [{ maxDetections: 0 }, /^maxDetections is 0/],
-    [{ maxCandidates: 1e7 }, /^maxCandidates is 10000000/],
+    [{ preNmsTopK: 1e7 }, /^preNmsTopK is 10000000/],
     [{ nms: 'soft' }, /^nms is "soft"; expected one of 'class', 'agnostic'/],
     [{ classes: 'person' }, /^classes is "person"; expected a list/],
     [{ classes: ['persn'] }, /"persn"; expected a label of the model .*did you mean "person"\?/],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   type NetworkOutput,
   type PackedDetections,
-  type Selection,
+  type PostprocessParameters,
   type SourceGeometry,
   selectDetections,
 } from '#lib/postprocess/detections.js'
@@ -13,17 +13,17 @@ const GEOMETRY = { width: 10_000, height: 10_000, scale: 1 }
 /** With the options' defaults. */
 function select(
   output: NetworkOutput,
-  selection: Partial<Selection> = {},
+  parameters: Partial<PostprocessParameters> = {},
   geometry: SourceGeometry = GEOMETRY,
 ): PackedDetections {
   const defaults = {
     scoreThresholds: new Float32Array(output.classes).fill(0.4),
     iouThreshold: 0.5,
     maxDetections: 100,
-    maxCandidates: 5000,
+    preNmsTopK: 5000,
     nms: 'class',
   } as const
-  return selectDetections(output, { ...defaults, ...selection }, geometry)
+  return selectDetections(output, { ...defaults, ...parameters }, geometry)
 }
 
 interface Head {
@@ -106,8 +106,8 @@ describe('limits', () => {
   const crowd = output(heads)
 
   it('let 6,000 objects of one class through when told to', () => {
-    const selection = { maxDetections: 10_000, maxCandidates: 10_000 }
-    const { boxes, scores, capped } = select(crowd, selection)
+    const parameters = { maxDetections: 10_000, preNmsTopK: 10_000 }
+    const { boxes, scores, capped } = select(crowd, parameters)
     expect(capped).toEqual({ candidates: false, detections: false })
     expect(scores).toHaveLength(6000)
     expect([...boxes]).toEqual(heads.flatMap(({ box }) => box))
@@ -120,7 +120,7 @@ describe('limits', () => {
   })
 
   it('say so when the detections are cut, and keep the best', () => {
-    const { scores, capped } = select(crowd, { maxCandidates: 6000 })
+    const { scores, capped } = select(crowd, { preNmsTopK: 6000 })
     expect(scoresOf(scores)).toEqual(
       heads.slice(0, 100).map(({ scores: [score] }) => Number(score.toFixed(5))),
     )
@@ -128,8 +128,8 @@ describe('limits', () => {
   })
 
   it('say nothing when they are met exactly', () => {
-    const selection = { maxDetections: 6000, maxCandidates: 6000 }
-    expect(select(crowd, selection).capped).toEqual({
+    const parameters = { maxDetections: 6000, preNmsTopK: 6000 }
+    expect(select(crowd, parameters).capped).toEqual({
       candidates: false,
       detections: false,
     })

@@ -9,11 +9,11 @@ import { refusal } from '../helpers/refusal.js'
 
 /** A worker file whose thread runs this. */
 async function workerFile(body: string): Promise<URL> {
-  const answer = pathToFileURL(join(ROOT, 'dist', 'threads', 'answer.js'))
-  const errors = pathToFileURL(join(ROOT, 'dist', 'errors.js'))
+  const outcome = pathToFileURL(join(ROOT, 'dist', 'threads', 'outcome.js'))
+  const errors = pathToFileURL(join(ROOT, 'dist', 'base', 'errors.js'))
   const path = await temporaryFile(
     `import { workerData } from 'node:worker_threads'
-     import { answer } from ${JSON.stringify(answer.href)}
+     import { postOutcome } from ${JSON.stringify(outcome.href)}
      import { EfficientDetError } from ${JSON.stringify(errors.href)}
      ${body}`,
     'worker.mjs',
@@ -24,7 +24,7 @@ async function workerFile(body: string): Promise<URL> {
 describe('runJob', () => {
   it('gives what the job comes to', async () => {
     const url = await workerFile(
-      'answer(Promise.resolve({ twice: 2 * workerData, bytes: new Uint8Array(2) }))',
+      'postOutcome(Promise.resolve({ twice: 2 * workerData, bytes: new Uint8Array(2) }))',
     )
     expect(await runJob(url, 21, { fallback: 'ERR_WEIGHTS' })).toEqual({
       twice: 42,
@@ -35,11 +35,11 @@ describe('runJob', () => {
   it.each([
     [
       'throws an error of ours',
-      "answer(Promise.reject(new EfficientDetError('ERR_LABELS', 'Two labels.')))",
+      "postOutcome(Promise.reject(new EfficientDetError('ERR_LABELS', 'Two labels.')))",
       'ERR_LABELS',
       /^Two labels\.$/,
     ],
-    ['throws another error', "answer(Promise.reject(new Error('Oh.')))", 'ERR_WEIGHTS', /^Oh\.$/],
+    ['throws another error', "postOutcome(Promise.reject(new Error('Oh.')))", 'ERR_WEIGHTS', /^Oh\.$/],
     ['fails before it answers', "throw new Error('At once.')", 'ERR_WEIGHTS', /^At once\.$/],
     ['ends without an answer', '', 'ERR_WEIGHTS', /ended early \(exit code 0\)/],
     ['ends its thread', 'process.exit(3)', 'ERR_WEIGHTS', /ended early \(exit code 3\)/],
@@ -67,7 +67,7 @@ describe('runJob', () => {
   })
 
   it('leaves no listener on the signal, and a late abort does nothing', async () => {
-    const url = await workerFile('answer(Promise.resolve(1))')
+    const url = await workerFile('postOutcome(Promise.resolve(1))')
     const controller = new AbortController()
     await runJob(url, null, { signal: controller.signal, fallback: 'ERR_WEIGHTS' })
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)

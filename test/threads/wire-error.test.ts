@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EfficientDetError } from '#lib/errors.js'
+import { EfficientDetError } from '#lib/base/errors.js'
 import { fromWire, toWire } from '#lib/threads/wire-error.js'
 
 /** There and back, with what happens to it between threads. */

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 
-import { EfficientDetError } from '#lib/errors.js'
+import { EfficientDetError } from '#lib/base/errors.js'
 import { DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import { COCO_LABELS } from '#lib/models/labels.js'
 import { preprocessingOf } from '#lib/models/preprocessing.js'
 import { variant } from '#lib/models/variants.js'
 import { checkLabels, decide, specOf, type WeightsOptions } from '#lib/weights/decide.js'
 import { identify } from '#lib/weights/identify.js'
-import { effdet, effdetLevelFirst } from '#lib/weights/layouts/effdet.js'
-import { zylo } from '#lib/weights/layouts/zylo.js'
 import type { StoredSpec } from '#lib/weights/metadata.js'
+import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
+import { zylo } from '#lib/weights/naming/zylo.js'
 import { tensorsOf } from '../helpers/weights.js'
 
 const D0 = identify(tensorsOf('d0'))

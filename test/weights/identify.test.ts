@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 
-import { EfficientDetError } from '#lib/errors.js'
+import { EfficientDetError } from '#lib/base/errors.js'
 import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.js'
 import { identify } from '#lib/weights/identify.js'
-import { effdet, effdetLevelFirst } from '#lib/weights/layouts/effdet.js'
-import { zylo } from '#lib/weights/layouts/zylo.js'
+import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
+import { zylo } from '#lib/weights/naming/zylo.js'
 import type { StoredTensor } from '#lib/weights/tensor.js'
 import { prefixed, stored, tensorsOf } from '../helpers/weights.js'
 

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import { type WritableTensor, writeSafetensors } from '#lib/weights/safetensors-writer.js'
+import { type WritableTensor, writeSafetensors } from '#lib/weights/safetensors/writer.js'
 import {
   contentOf,
   EXPECTED,

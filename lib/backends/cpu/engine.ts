@@ -1,7 +1,7 @@
-import { EfficientDetError } from '../../errors.js'
+import { EfficientDetError } from '../../base/errors.js'
+import { packageFile } from '../../base/package-file.js'
 import { copyOf, type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
-import { packageFile } from '../../package-file.js'
-import type { Selection } from '../../postprocess/detections.js'
+import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { endThread } from '../../threads/native-calls.js'
 import { type Peer, startPeer } from '../../threads/peer.js'
@@ -18,7 +18,7 @@ type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
 /** A call that waits for its answer. */
 interface Job {
   readonly frame: Frame
-  readonly selection: Selection
+  readonly parameters: PostprocessParameters
   readonly submitted: number
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (reason: unknown) => void
@@ -84,7 +84,7 @@ export class CpuEngine implements Engine {
 
   async detect(
     frame: Frame | DeviceFrame,
-    selection: Selection,
+    parameters: PostprocessParameters,
     signal?: AbortSignal,
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
@@ -96,7 +96,7 @@ export class CpuEngine implements Engine {
       )
     }
     const { promise, resolve, reject } = withResolvers<Outcome>()
-    const job: Job = { frame: copyOf(frame), selection, submitted: performance.now(), resolve, reject }
+    const job: Job = { frame: copyOf(frame), parameters, submitted: performance.now(), resolve, reject }
     const stopListening = onAbort(signal, () => {
       const place = this.#queue.indexOf(job)
       // A running one cannot be stopped: its answer is dropped when it comes.
@@ -131,8 +131,8 @@ export class CpuEngine implements Engine {
     this.#running = job
     this.#started = performance.now()
     this.#worker.ref()
-    const { frame, selection } = job
-    this.#worker.postMessage({ frame, selection } satisfies Request, [frame.data.buffer as ArrayBuffer])
+    const { frame, parameters } = job
+    this.#worker.postMessage({ frame, parameters } satisfies Request, [frame.data.buffer as ArrayBuffer])
   }
 
   #settle(reply: Reply): void {

@@ -16,7 +16,7 @@ async function serve({ data, onMessage, close }: Host, reply: (message: Reply) =
       return
     }
     try {
-      const result = await network.detect(request.frame, request.selection)
+      const result = await network.detect(request.frame, request.parameters)
       reply({ result })
     } catch (error) {
       reply({ failed: toWire(error) })

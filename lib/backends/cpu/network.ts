@@ -1,12 +1,12 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
-import { EfficientDetError } from '../../errors.js'
-import { toPicture } from '../../image/colour.js'
+import { EfficientDetError } from '../../base/errors.js'
 import type { Frame } from '../../image/frame.js'
 import { preprocess } from '../../image/preprocess.js'
+import { toRgb } from '../../image/rgb.js'
 import { anchorBoxes } from '../../models/anchors.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
-import { type Selection, selectDetections } from '../../postprocess/detections.js'
+import { type PostprocessParameters, selectDetections } from '../../postprocess/detections.js'
 import { graphOfModelFile } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import type { EngineResult, LoadStage } from '../backend.js'
@@ -60,9 +60,9 @@ export class CpuNetwork {
     return new CpuNetwork(runtime, session, calls, { spec, size, notes, description })
   }
 
-  async detect(frame: Frame, selection: Selection): Promise<EngineResult> {
+  async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
     const start = performance.now()
-    const picture = toPicture(frame)
+    const picture = toRgb(frame)
     const { tensor, letterbox } = preprocess(picture, this.#size, this.#spec.preprocessing)
     const preprocessed = performance.now()
     const images = new this.#runtime.Tensor('float32', tensor, [1, 3, this.#size.height, this.#size.width])
@@ -75,7 +75,7 @@ export class CpuNetwork {
         anchors: this.#anchors,
         classes: this.#spec.architecture.classes,
       },
-      selection,
+      parameters,
       { width: picture.width, height: picture.height, scale: letterbox.scale },
     )
     const end = performance.now()

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { isMusl } from '../../libc.js'
+import { isMusl } from '../../base/libc.js'
 import { unavailable } from '../unavailable.js'
 
 export type OnnxRuntime = typeof import('onnxruntime-node')

@@ -1,7 +1,7 @@
 import type { Frame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
-import type { Selection } from '../../postprocess/detections.js'
+import type { PostprocessParameters } from '../../postprocess/detections.js'
 import type { NativeCalls } from '../../threads/native-calls.js'
 import type { WireError } from '../../threads/wire-error.js'
 import type { EngineResult, LoadStage, OpenRequest } from '../backend.js'
@@ -12,7 +12,7 @@ export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'thread
 }
 
 /** To the thread. */
-export type Request = { readonly frame: Frame; readonly selection: Selection } | 'close'
+export type Request = { readonly frame: Frame; readonly parameters: PostprocessParameters } | 'close'
 
 export interface Ready {
   readonly spec: ModelSpec

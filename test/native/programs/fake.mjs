@@ -1,5 +1,5 @@
 // What the programs of this folder share: an engine of the fake backend without a detector around it, and frames.
-import { loadAddon } from '../../../dist/binding/addon.js'
+import { loadAddon } from '../../../dist/backends/tensorrt/addon.js'
 
 const path =
   process.env.FAKE_LIBRARY ??
@@ -28,7 +28,7 @@ export function load(slots = 1) {
 /** Builds an engine, which the fake backend takes as long for as it is told. */
 export function build(onProgress) {
   const options = {
-    maxBatch: 8,
+    maxBatchSize: 8,
     device: 0,
     targets: new Uint32Array(),
     workspaceBytes: 0,

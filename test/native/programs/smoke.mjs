@@ -1,5 +1,5 @@
 // Runs some frames through the fake backend and tells on which machine.
-import { addonPath, RESULT_FACTS } from '../../../dist/binding/addon.js'
+import { addonPath, RESULT_FACTS } from '../../../dist/backends/tensorrt/addon.js'
 import { frame, load } from './fake.mjs'
 
 const engine = await load()

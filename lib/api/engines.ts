@@ -1,0 +1,110 @@
+import { buildNative, nativeGraph } from '../backends/tensorrt/build.js'
+import { nativeError } from '../backends/tensorrt/native-error.js'
+import { machineOf } from '../backends/tensorrt/open.js'
+import { familyOf, findTensorrt } from '../backends/tensorrt/tensorrt.js'
+import { EfficientDetError } from '../base/errors.js'
+import { checkCompatibility } from '../engines/compatibility.js'
+import { readEngine, writeEngine } from '../engines/engine-file.js'
+import type { EngineHeader } from '../engines/header.js'
+import { type EngineLayer, layersOf } from '../engines/layers.js'
+import { resolveModel } from '../hub/resolve.js'
+import { type BuildOptions, checkBuildOptions } from '../options/build.js'
+import { checkInteger, checkNames, checkPath, checkSignal } from '../options/checks.js'
+import type { EngineOptions } from '../options/engine.js'
+import type { Cancellable } from './models.js'
+
+/** An engine that is ready to be loaded. */
+export interface BuiltEngine {
+  readonly path: string
+  /** Whether its plan was in the cache folder already. */
+  readonly cached: boolean
+  /** Of the plan. */
+  readonly bytes: number
+  readonly header: EngineHeader
+  /** What was assumed about the weights, and what is to be known about this build. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Builds a TensorRT engine of a model, or takes it from the cache folder. The file has everything that is needed to
+ * run it: `EfficientDet.load(path)`.
+ *
+ * @param model a bundled or pulled name, or a weights file
+ * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
+ *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_OUTPUT; ERR_IMAGE or
+ *   ERR_PACKAGE_FILE where the self-test's pictures cannot be read; ERR_ENGINE, with what TensorRT said as
+ *   `details.log`; the signal's reason
+ */
+export async function buildEngine(
+  model: string,
+  options: BuildOptions & Cancellable = {},
+): Promise<BuiltEngine> {
+  const path = await resolveModel(checkPath('model', model))
+  const { backendLibrary, output, ...settings } = checkBuildOptions(options)
+  const request = { ...settings, path }
+  const { family, libraryPath } = request.engine
+  request.signal?.throwIfAborted()
+  const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
+  const graph = await nativeGraph({ ...request, onStage: () => {} })
+  const built = await buildNative(native, graph, request)
+  const { header, plan, cached, notKept } = built
+  if (output !== null) await writeEngine(output, { header, plan })
+  else if (notKept !== null) throw notKept
+  return {
+    path: output ?? built.path!,
+    cached,
+    bytes: plan.length,
+    header,
+    notes: [...header.notes, ...built.notes],
+  }
+}
+
+export interface InspectEngineOptions
+  extends Pick<EngineOptions, 'device' | 'libraryPath'>,
+    Pick<BuildOptions, 'backendLibrary'>,
+    Cancellable {}
+
+export interface EngineInspection {
+  readonly header: EngineHeader
+  /** Bytes of the plan. */
+  readonly bytes: number
+  /** What the engine consists of, or null where it cannot be run. */
+  readonly layers: readonly EngineLayer[] | null
+  /** Why there are no layers, or null. */
+  readonly reason: string | null
+}
+
+/**
+ * Tells what an engine file is, after checking all of it; where its GPU is, with the layers and the precision that
+ * TensorRT gave each.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_ENGINE; the signal's reason
+ */
+export async function inspectEngine(
+  path: string,
+  options: InspectEngineOptions = {},
+): Promise<EngineInspection> {
+  checkPath('path', path)
+  checkNames('the inspect options', options, ['device', 'libraryPath', 'backendLibrary', 'signal'])
+  const { libraryPath, backendLibrary } = options
+  const device = checkInteger('device', options.device ?? 0, 0, 15)
+  const signal = checkSignal(options.signal)
+  signal?.throwIfAborted()
+  const { header, plan } = await readEngine(path, () => {}, signal)
+  const facts = { header, bytes: plan.length }
+  try {
+    const native = await findTensorrt({
+      family: familyOf(header.target.backend),
+      library: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
+      libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
+    })
+    checkCompatibility(path, header, machineOf(native, device))
+    const json = await native.addon.inspect(native.library, plan, device).catch((error: unknown) => {
+      throw nativeError(error, 'The engine cannot be inspected')
+    })
+    return { ...facts, layers: layersOf(json), reason: null }
+  } catch (error) {
+    if (!(error instanceof EfficientDetError) || error.code === 'ERR_INVALID_OPTION') throw error
+    return { ...facts, layers: null, reason: error.message }
+  }
+}

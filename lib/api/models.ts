@@ -1,0 +1,76 @@
+import { resolveModel } from '../hub/resolve.js'
+import { checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
+import { checkExportOptions, type ExportOptions } from '../options/export.js'
+import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from '../options/weights.js'
+import type { Exported } from '../tasks/export.js'
+import { runTask } from '../tasks/run.js'
+import type { ConvertOptions } from '../weights/convert.js'
+import type { WeightsOptions } from '../weights/decide.js'
+import type { Inspection, Model } from '../weights/model-file.js'
+
+/** Work on model files. Every function runs in a thread of its own, which `signal` ends. */
+export interface Cancellable {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Writes the ONNX file (opset 17) of a model: input `images` N×3×H×W, outputs `box_regression` N×A×4 and
+ * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin instead.
+ *
+ * @param model a bundled or pulled name, or a weights file
+ * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
+ *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_OUTPUT; the signal's reason
+ */
+export async function exportOnnx(
+  model: string,
+  output: string,
+  options: ExportOptions & Cancellable = {},
+): Promise<Exported> {
+  const { weights, settings } = checkExportOptions(options)
+  const signal = checkSignal(options.signal)
+  return runTask(
+    'export',
+    [await resolveModel(checkPath('model', model)), checkPath('output', output), weights, settings],
+    signal,
+  )
+}
+
+/**
+ * Rewrites weights of any known kind as safetensors, with all that was told or found out about them.
+ *
+ * @param model a bundled or pulled name, or a weights file
+ * @throws EfficientDetError as `exportOnnx` does
+ */
+export async function convertWeights(
+  model: string,
+  output: string,
+  options: ConvertOptions & Cancellable = {},
+): Promise<Omit<Model, 'weights'>> {
+  checkNames('the convert options', options, [...WEIGHTS_OPTION_NAMES, 'half', 'signal'])
+  const half = checkOneOf('half', String(options.half ?? false), ['true', 'false']) === 'true'
+  const settings = { ...checkWeightsOptions(options), half }
+  const signal = checkSignal(options.signal)
+  return runTask(
+    'convert',
+    [await resolveModel(checkPath('model', model)), checkPath('output', output), settings],
+    signal,
+  )
+}
+
+/**
+ * Tells what a weights file is, from its header alone: layout, size, classes, what is assumed, what is open.
+ *
+ * @throws EfficientDetError as `exportOnnx` does
+ */
+export async function inspectWeights(
+  model: string,
+  options: WeightsOptions & Cancellable = {},
+): Promise<Inspection> {
+  checkNames('the inspect options', options, [...WEIGHTS_OPTION_NAMES, 'signal'])
+  const signal = checkSignal(options.signal)
+  return runTask(
+    'inspect',
+    [await resolveModel(checkPath('model', model)), checkWeightsOptions(options)],
+    signal,
+  )
+}

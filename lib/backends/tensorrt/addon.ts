@@ -1,0 +1,220 @@
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * The whole native surface. What is passed is checked in TypeScript; the addon trusts it. Failures are Errors with a
+ * `code`, which `nativeError` turns into EfficientDetErrors.
+ */
+export interface Addon {
+  /** Opens a backend library by its absolute path and checks that it speaks the addon's version of the contract. */
+  openLibrary(path: string): Library
+  nameOf(library: Library): string
+  /**
+   * Looks for the libraries below in a folder, or where the system looks, and says what was found. Once a folder was
+   * taken, it stays.
+   */
+  probe(library: Library, folder: string | null): Promise<NativeProbe>
+  /**
+   * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile. Takes minutes, and a thread of
+   * its own. Errors have what the libraries said as `log`.
+   *
+   * @param cancel one element in shared memory; storing anything but 0 ends the build
+   * @param onProgress a fraction 0…1 that never falls, and the phase's name
+   */
+  build(
+    library: Library,
+    onnx: Uint8Array,
+    options: NativeBuildOptions,
+    cancel: Int32Array,
+    onProgress: (fraction: number, phase: string) => void,
+  ): Promise<NativeBuild>
+  /** What an engine consists of, as the library's own JSON; needs the device. */
+  inspect(library: Library, plan: Uint8Array, device: number): Promise<string>
+  /** Makes an engine ready to run. `plan` must stay as it is meanwhile. */
+  loadEngine(
+    library: Library,
+    plan: Uint8Array,
+    model: NativeModel,
+    options: NativeOptions,
+  ): Promise<NativeEngine>
+}
+
+declare const library: unique symbol
+
+/** An opened backend library. */
+export interface Library {
+  readonly [library]: true
+}
+
+/** What a backend lacks, as native/addon/status.h names it. */
+export type Fault =
+  | 'no-driver'
+  | 'old-driver'
+  | 'no-library'
+  | 'not-a-library'
+  | 'wrong-version'
+  | 'no-parser'
+
+export interface NativeProbe {
+  /** Why it cannot run here; null if it can. */
+  readonly reason: string | null
+  /** The same for programs, where it has a name. */
+  readonly fault: Fault | null
+  readonly description: string
+  /** Such as 10.15.1; empty where no library was found. */
+  readonly libraryVersion: string
+  /** The CUDA runtime within the backend; empty without. */
+  readonly cudaVersion: string
+  /** The newest CUDA that the driver can run; empty without a driver. */
+  readonly driverVersion: string
+  readonly canBuild: boolean
+  readonly devices: readonly {
+    /** Empty, as all else, where the device does not tell it. */
+    readonly name: string
+    readonly computeCapability: string
+    readonly memoryBytes: number
+    /** 0 if it cannot be used now. */
+    readonly freeBytes: number
+    /** Whether it shares the host's memory, as Jetsons do. */
+    readonly integrated: boolean
+    /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
+    readonly uuid: string
+  }[]
+}
+
+/** As ed_build_options in native/include/efficientdet_backend.h says. */
+export interface NativeBuildOptions {
+  readonly maxBatchSize: number
+  readonly device: number
+  /** Compute capabilities, as 10·major + minor; empty for the device's own. */
+  readonly targets: Uint32Array
+  /** 0 leaves it to the backend. */
+  readonly workspaceBytes: number
+  /** 0…5; -1 leaves it to the backend. */
+  readonly optimisationLevel: number
+  readonly tf32: boolean
+  readonly versionCompatible: boolean
+  readonly hardwareCompatible: boolean
+  /** What an earlier build gave. */
+  readonly timingCache: Uint8Array | null
+}
+
+export interface NativeBuild {
+  readonly plan: Uint8Array
+  /** For later builds; empty where the backend has none. */
+  readonly timingCache: Uint8Array
+  /** What the libraries below said. */
+  readonly log: string
+}
+
+export interface NativeModel {
+  readonly inputHeight: number
+  readonly inputWidth: number
+  readonly classes: number
+  /** A×4: centre y, centre x, height, width, in input pixels. */
+  readonly anchors: Float32Array
+  /** Mean, deviation and fill, R, G, B each. */
+  readonly normalisation: Float32Array
+  /** 0: antialiased; 1: bilinear. */
+  readonly resize: 0 | 1
+}
+
+export interface NativeOptions {
+  readonly device: number
+  /** Batches that run at the same time. */
+  readonly slots: number
+  readonly maxBatchSize: number
+  /** In microseconds. */
+  readonly maxBatchDelay: number
+  readonly maxPending: number
+}
+
+/**
+ * What a call found, in 4-byte words of the machine's order: float32 for the six facts (milliseconds of waiting,
+ * preprocessing, network and postprocessing; 1 if candidates were capped; 1 if detections were), then for D detections
+ * boxes (4·D float32: x1, y1, x2, y2 of each), scores (D float32) and class ids (D uint32).
+ */
+export type NativeResult = ArrayBuffer
+
+/** The six facts. */
+export const RESULT_FACTS = 6
+
+/** What a call wants, as ed_selection says: score thresholds of each class are 0…1, or 2 for those not wanted. */
+export type NativeSelection = readonly [
+  scoreThresholds: Float32Array,
+  iouThreshold: number,
+  maxDetections: number,
+  preNmsTopK: number,
+  agnostic: boolean,
+]
+
+/** An engine with threads of its own, which keeps the process alive only while a job is pending. */
+export interface NativeEngine {
+  /**
+   * Copies the frame and queues it; undefined if the queue is full.
+   *
+   * @param data the frame's bytes, or its address in memory of the engine's device, which must then stay as it is
+   *   until the call is answered
+   * @param planes offset and stride of each plane; a stride of 0 ends them
+   * @param format position in PIXEL_FORMATS
+   */
+  submit(
+    id: number,
+    data: Uint8Array | bigint,
+    planes: Uint32Array,
+    format: number,
+    width: number,
+    height: number,
+    ...parameters: NativeSelection
+  ): Promise<NativeResult> | undefined
+  /**
+   * Queues frames of RGB, rows without a gap, that run together in a slot of the caller's choice, before all else that
+   * is queued: for tests of the engine. Jobs have ids from `id` on. Undefined if the engine is closed.
+   */
+  submitTo(
+    slot: number,
+    id: number,
+    frames: readonly Uint8Array[],
+    width: number,
+    height: number,
+    ...parameters: NativeSelection
+  ): Promise<NativeResult>[] | undefined
+  /** Whether the job was still queued; if so, its promise never settles. */
+  cancel(id: number): boolean
+  /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */
+  close(): Promise<void>
+  /**
+   * Takes no more jobs, drops those there are, whose promises never settle, and settles `close`. Waits for nothing: a
+   * batch that runs ends when the backend ends it, and keeps no process alive.
+   */
+  abandon(): void
+  info(): {
+    readonly maxBatchSize: number
+    readonly slots: number
+    readonly description: string
+    readonly deviceBytes: number
+  }
+}
+
+/** Where the addon lies: a local build, or the prebuilt one of this platform. @throws Error that lists what was sought */
+export function addonPath(): string {
+  // node-gyp-build knows where prebuildify and local builds put addons, and which of several fits.
+  const { resolve } = here()('node-gyp-build') as { resolve: (root: string) => string }
+  return resolve(fileURLToPath(new URL('../../..', import.meta.url)))
+}
+
+/** The folder of the addon, in which the backend libraries lie too. */
+export function addonFolder(): string {
+  return dirname(addonPath())
+}
+
+/** Loads the addon, once per thread. @throws Error when it is missing or does not fit this machine */
+export function loadAddon(): Addon {
+  return here()(addonPath()) as Addon
+}
+
+/** Made when it is called, for in a bundle of CommonJS form this module has no place and importing it must not fail. */
+function here(): NodeJS.Require {
+  return createRequire(import.meta.url)
+}

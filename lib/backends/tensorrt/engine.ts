@@ -1,0 +1,193 @@
+import { EfficientDetError } from '../../base/errors.js'
+import { type DeviceFrame, type Frame, isDeviceFrame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import type { PostprocessParameters } from '../../postprocess/detections.js'
+import { onAbort } from '../../threads/abort.js'
+import { Deadline } from '../../threads/deadline.js'
+import { withResolvers } from '../../threads/with-resolvers.js'
+import type { Engine, EngineResult, GpuReport } from '../backend.js'
+import { type NativeEngine, type NativeResult, type NativeSelection, RESULT_FACTS } from './addon.js'
+import { nativeError } from './native-error.js'
+
+/** Of the formats with most. */
+const MAX_PLANES = 3
+
+export interface NativeEngineFacts {
+  readonly gpu: GpuReport
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  /** Milliseconds after which a call that the backend does not answer is given up. */
+  readonly deadline: number
+}
+
+/** An engine of the addon: queue, batches and thread are there; cancelling, deadlines and errors here. */
+export class NativeBackendEngine implements Engine {
+  readonly device: number
+  readonly gpus: readonly GpuReport[]
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  readonly #native: NativeEngine
+  readonly #deadline: Deadline
+  // What the addon reads while a call is submitted. It takes a small array's memory out of the heap first, which costs
+  // as much as all else of a call, so these are used anew.
+  readonly #planes = new Uint32Array(2 * MAX_PLANES)
+  #nextId = 1
+  /** Set when the backend did not answer in time: its thread may never come back. */
+  #hung: EfficientDetError | null = null
+  #dead = false
+  #closing: Promise<void> | null = null
+
+  constructor(native: NativeEngine, { gpu, spec, size, notes, description, deadline }: NativeEngineFacts) {
+    this.#native = native
+    this.device = gpu.device
+    this.gpus = [gpu]
+    this.spec = spec
+    this.size = size
+    this.notes = notes
+    this.description = description
+    this.#deadline = new Deadline(deadline)
+  }
+
+  async detect(
+    frame: Frame | DeviceFrame,
+    parameters: PostprocessParameters,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
+    signal?.throwIfAborted()
+    if (this.#hung !== null) throw this.#hung
+    if (isDeviceFrame(frame) && (frame.device ?? 0) !== this.device) {
+      throw new EfficientDetError(
+        'ERR_INVALID_OPTION',
+        `The frame lies on GPU ${frame.device ?? 0}, and the detector runs on GPU ${this.device}. Load it with devices: [${frame.device ?? 0}].`,
+      )
+    }
+    const id = this.#nextId++
+    const submitted = this.#submit(id, frame, parameters)
+    if (submitted === undefined) {
+      throw new EfficientDetError(
+        'ERR_QUEUE_FULL',
+        'The engine takes no more calls now. Wait for one to settle.',
+      )
+    }
+    const { promise, resolve, reject } = withResolvers<NativeResult>()
+    let interrupted = false
+    const interrupt = (reason: unknown) => {
+      interrupted = true
+      reject(reason)
+    }
+    const onLate = () => interrupt(this.#giveUp())
+    this.#deadline.begin(onLate)
+    submitted.then(
+      (result) => {
+        this.#deadline.end(onLate)
+        resolve(result)
+      },
+      (error) => {
+        this.#deadline.end(onLate)
+        reject(error)
+      },
+    )
+    const stopListening = onAbort(signal, () => {
+      // A running one cannot be stopped: its answer is dropped when it comes, which it must in time like any other.
+      if (this.#native.cancel(id)) this.#deadline.end(onLate)
+      interrupt(signal!.reason)
+    })
+    try {
+      return toResult(await promise)
+    } catch (error) {
+      // Made here, where its stack goes back to the caller.
+      throw interrupted ? error : this.#failure(error)
+    } finally {
+      stopListening()
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#native.close()
+    return this.#closing
+  }
+
+  /** Whether it will answer nothing more: its device was lost, or its backend hangs. */
+  get isDead(): boolean {
+    return this.#dead
+  }
+
+  #submit(
+    id: number,
+    frame: Frame | DeviceFrame,
+    parameters: PostprocessParameters,
+  ): Promise<NativeResult> | undefined {
+    const planes = planesOf(frame)
+    for (let i = 0; i < MAX_PLANES; i++) {
+      this.#planes[2 * i] = planes[i]?.offset ?? 0
+      this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
+    }
+    try {
+      return this.#native.submit(
+        id,
+        isDeviceFrame(frame) ? frame.devicePointer : ownMemory(frame.data),
+        this.#planes,
+        PIXEL_FORMATS.indexOf(frame.format),
+        frame.width,
+        frame.height,
+        ...toNative(parameters),
+      )
+    } catch (error) {
+      throw nativeError(error, 'The frame was not taken')
+    }
+  }
+
+  #failure(error: unknown): EfficientDetError {
+    const failure = nativeError(error, 'The network did not run')
+    if (failure.code === 'ERR_DEVICE_LOST') this.#dead = true
+    // What does not fit here is the frame: the engine was found to fit when it was loaded.
+    if (failure.code !== 'ERR_ENGINE') return failure
+    return new EfficientDetError('ERR_INVALID_OPTION', (error as Error).message, { cause: error })
+  }
+
+  /** Leaves the backend to itself: nobody waits for it any more, neither other calls nor the process. */
+  #giveUp(): EfficientDetError {
+    if (this.#hung !== null) return this.#hung
+    this.#dead = true
+    this.#hung = new EfficientDetError(
+      'ERR_INFERENCE',
+      `The backend did not answer within ${this.#deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
+    )
+    this.#native.abandon()
+    this.#deadline.expire()
+    return this.#hung
+  }
+}
+
+/** See NativeSelection. */
+export function toNative(parameters: PostprocessParameters): NativeSelection {
+  const { scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms } = parameters
+  return [scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms === 'agnostic']
+}
+
+/** N-API reads no shared memory. */
+function ownMemory(data: Uint8Array | Uint8ClampedArray): Uint8Array {
+  if (data.buffer instanceof SharedArrayBuffer) return new Uint8Array(data)
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/** See NativeResult. */
+export function toResult(native: NativeResult): EngineResult {
+  const facts = new Float32Array(native, 0, RESULT_FACTS)
+  const begin = facts.byteLength
+  const count = (native.byteLength - begin) / (6 * Float32Array.BYTES_PER_ELEMENT)
+  return {
+    detections: {
+      boxes: new Float32Array(native, begin, 4 * count),
+      scores: new Float32Array(native, begin + 16 * count, count),
+      classIds: new Uint32Array(native, begin + 20 * count, count),
+      capped: { candidates: facts[4] !== 0, detections: facts[5] !== 0 },
+    },
+    timings: { queue: facts[0], preprocess: facts[1], network: facts[2], postprocess: facts[3] },
+  }
+}

@@ -1,0 +1,190 @@
+import { hostname } from 'node:os'
+import { EfficientDetError } from '../../base/errors.js'
+import { discardEngine } from '../../engines/cache.js'
+import { checkCompatibility, type Machine } from '../../engines/compatibility.js'
+import { engineFault } from '../../engines/engine-error.js'
+import { type EngineFile, readEngine } from '../../engines/engine-file.js'
+import { profileBatchSizesUpTo } from '../../engines/profile-batch-sizes.js'
+import { findTestRecord, keepTestRecord } from '../../engines/self-test/record.js'
+import { anchorBoxes } from '../../models/anchors.js'
+import type { Engine, GpuReport, OpenRequest, SelfTestReport } from '../backend.js'
+import type { NativeEngine } from './addon.js'
+import { buildNative, capabilityOf, deviceOf, nativeGraph, PLATFORM } from './build.js'
+import { NativeBackendEngine } from './engine.js'
+import type { NativeLibrary } from './library.js'
+import { makingError } from './native-error.js'
+import { EnginePool } from './pool.js'
+import { NoResponse, selfTest } from './self-test.js'
+
+/** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
+export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { maxBatchSize, engine } = request
+  const graph = await nativeGraph({ ...request, maxBatchSize })
+  request.onStage('engine', 0)
+  return onEachDevice(request, async (device, onStage) => {
+    const built = await buildNative(native, graph, {
+      ...request,
+      maxBatchSize,
+      engine: { ...engine, device },
+      targets: [],
+      onProgress: ({ fraction }) => onStage('engine', fraction),
+    })
+    const header = { ...built.header, notes: [...built.header.notes, ...built.notes] }
+    try {
+      return await load(native, { ...built, header }, { ...request, device, onStage })
+    } catch (error) {
+      if (engineFault(error) === 'wrong') await discardEngine(built)
+      throw error
+    }
+  })
+}
+
+/** Makes an engine file ready to run, after it was checked whole and found to fit this machine's GPUs. */
+export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  const { path, weights, size, devices, signal } = request
+  const given = [...Object.keys(weights), ...(size === null ? [] : ['size'])]
+  if (given.length > 0) {
+    throw new EfficientDetError(
+      'ERR_INVALID_OPTION',
+      `${path} is an engine file, in which ${given.join(', ')} cannot be changed. Leave ${given.length > 1 ? 'these options' : 'the option'} out, or load the weights.`,
+    )
+  }
+  request.onStage('engine', 0)
+  const file = await readEngine(
+    path,
+    (found) => {
+      for (const device of devices) checkCompatibility(path, found, machineOf(native, device))
+    },
+    signal,
+  )
+  return onEachDevice(request, (device, onStage) => load(native, file, { ...request, device, onStage }))
+}
+
+/** One engine for each GPU, made one after another, as one; none is left if one fails. */
+async function onEachDevice(
+  { devices, onStage }: OpenRequest,
+  open: (device: number, onStage: OpenRequest['onStage']) => Promise<NativeBackendEngine>,
+): Promise<Engine> {
+  const engines: NativeBackendEngine[] = []
+  try {
+    for (const [i, device] of devices.entries()) {
+      engines.push(await open(device, (stage, fraction) => onStage(stage, (i + fraction) / devices.length)))
+    }
+  } catch (error) {
+    await Promise.all(engines.map((engine) => engine.close()))
+    throw error
+  }
+  return engines.length === 1 ? engines[0] : new EnginePool(engines)
+}
+
+/** What an engine would run on here. @throws EfficientDetError ERR_INVALID_OPTION for a GPU that is not there */
+export function machineOf({ addon, library, probe }: NativeLibrary, number: number): Machine {
+  const device = deviceOf(probe, number)
+  return {
+    backend: addon.nameOf(library),
+    libraryVersion: probe.libraryVersion,
+    platform: PLATFORM,
+    device: { name: device.name, computeCapability: capabilityOf(device) },
+  }
+}
+
+/** An engine that was read or built. */
+interface Loadable extends EngineFile {
+  /** Null where nothing can be remembered of it. */
+  readonly planSha256: string | null
+}
+
+async function load(
+  native: NativeLibrary,
+  file: Loadable,
+  request: OpenRequest & { readonly device: number },
+): Promise<NativeBackendEngine> {
+  const { addon, library, probe } = native
+  const { spec, size, notes, settings } = file.header
+  const { device, contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
+  const { mean, std, fill, resize } = spec.preprocessing
+  const model = {
+    inputHeight: size.height,
+    inputWidth: size.width,
+    classes: spec.architecture.classes,
+    anchors: anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors),
+    normalisation: Float32Array.from([...mean, ...std, ...fill]),
+    resize: resize === 'antialiased' ? 0 : 1,
+  } as const
+  const batch = Math.min(maxBatchSize, settings.maxBatchSize)
+  const options = {
+    device,
+    slots: contexts,
+    maxBatchSize: batch,
+    maxBatchDelay: 1000 * maxBatchDelay,
+    // Calls that were aborted while they run still hold a place until their batch ends.
+    maxPending: maxPending + contexts * batch,
+  }
+  const engine = await addon.loadEngine(library, file.plan, model, options).catch((error: unknown) => {
+    throw makingError(error, 'The engine cannot be loaded')
+  })
+  try {
+    signal?.throwIfAborted()
+    const info = engine.info()
+    const { name, uuid, computeCapability } = deviceOf(probe, device)
+    const gpu = {
+      device,
+      name,
+      uuid,
+      computeCapability,
+      backend: addon.nameOf(library),
+      libraryVersion: probe.libraryVersion,
+      precision: settings.precision,
+      maxBatchSize: Math.min(batch, info.maxBatchSize),
+      profileBatchSizes: profileBatchSizesUpTo(settings.maxBatchSize),
+      contexts: Math.min(contexts, info.slots),
+      deviceBytes: info.deviceBytes,
+    }
+    const selfTest = request.engine.selfTest ? await tested(engine, native, file, gpu, request) : null
+    return new NativeBackendEngine(engine, {
+      gpu: { ...gpu, selfTest },
+      spec,
+      size,
+      notes,
+      description: `${probe.description}: ${info.description}`,
+      deadline: inferenceDeadline,
+    })
+  } catch (error) {
+    // Neither a backend that hangs is waited for, nor a batch that nobody wants any more.
+    if (signal?.aborted || error instanceof NoResponse) engine.abandon()
+    else await engine.close()
+    throw signal?.aborted ? signal.reason : error
+  }
+}
+
+/** Tests an engine, unless this very one was tested here before. */
+async function tested(
+  engine: NativeEngine,
+  { probe }: NativeLibrary,
+  { header, planSha256 }: Loadable,
+  gpu: Omit<GpuReport, 'selfTest'>,
+  { inferenceDeadline, signal, onStage }: OpenRequest,
+): Promise<SelfTestReport> {
+  const { device, uuid, backend, libraryVersion, maxBatchSize, contexts } = gpu
+  const { cudaVersion, driverVersion } = probe
+  // Of two that are alike, one may be broken, and a folder may serve many machines.
+  const one = uuid === '' ? `${hostname()}, ${device}` : uuid
+  const use = { gpu: one, backend, libraryVersion, cudaVersion, driverVersion }
+  const facts = planSha256 === null ? null : { planSha256, ...use, maxBatchSize, contexts }
+  const known = facts === null ? null : await findTestRecord(facts)
+  // One against itself is not enough where answers are there.
+  if (known !== null && (known.against === 'cpu' || header.referenceDetections === null))
+    return { ...known, remembered: true }
+  const figures = await selfTest(engine, {
+    spec: header.spec,
+    profileBatchSizes: gpu.profileBatchSizes,
+    maxBatchSize,
+    slots: contexts,
+    expected: header.referenceDetections,
+    deadline: inferenceDeadline,
+    signal,
+    onProgress: (fraction) => onStage('test', fraction),
+  })
+  if (facts !== null) await keepTestRecord(facts, figures)
+  return { ...figures, remembered: false }
+}

@@ -1,0 +1,60 @@
+import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
+import type { Size } from '../../models/levels.js'
+import type { ModelSpec } from '../../models/spec.js'
+import type { PostprocessParameters } from '../../postprocess/detections.js'
+import type { Engine, EngineResult, GpuReport } from '../backend.js'
+import type { NativeBackendEngine } from './engine.js'
+
+interface Member {
+  readonly engine: NativeBackendEngine
+  pending: number
+}
+
+/** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight, or where its frame is. */
+export class EnginePool implements Engine {
+  readonly spec: ModelSpec
+  readonly size: Size
+  readonly notes: readonly string[]
+  readonly description: string
+  readonly gpus: readonly GpuReport[]
+  readonly #members: readonly Member[]
+
+  /** @param engines one or more, of the same model */
+  constructor(engines: readonly NativeBackendEngine[]) {
+    const [first] = engines
+    this.spec = first.spec
+    this.size = first.size
+    this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
+    this.description = engines.map(({ description }) => description).join('; ')
+    this.gpus = engines.flatMap(({ gpus }) => gpus)
+    this.#members = engines.map((engine) => ({ engine, pending: 0 }))
+  }
+
+  async detect(
+    frame: Frame | DeviceFrame,
+    parameters: PostprocessParameters,
+    signal?: AbortSignal,
+  ): Promise<EngineResult> {
+    const member = this.#choose(frame)
+    member.pending++
+    try {
+      return await member.engine.detect(frame, parameters, signal)
+    } finally {
+      member.pending--
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map(({ engine }) => engine.close()))
+  }
+
+  /** Of those that work; where none does, whoever answers tells why. */
+  #choose(frame: Frame | DeviceFrame): Member {
+    if (isDeviceFrame(frame)) {
+      return this.#members.find(({ engine }) => engine.device === (frame.device ?? 0)) ?? this.#members[0]
+    }
+    const working = this.#members.filter(({ engine }) => !engine.isDead)
+    const candidates = working.length > 0 ? working : this.#members
+    return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
+  }
+}

@@ -1,0 +1,60 @@
+import { engineError } from './engine-error.js'
+import type { EngineHeader } from './header.js'
+import { capabilityName } from './key.js'
+
+/** What an engine would run on. */
+export interface Machine {
+  readonly backend: string
+  /** Version of TensorRT. */
+  readonly libraryVersion: string
+  /** System and processor. */
+  readonly platform: string
+  readonly device: {
+    readonly name: string
+    /** As 10·major + minor. */
+    readonly computeCapability: number
+  }
+}
+
+/** The first compute capability that hardware-compatible engines run on: Ampere's. */
+const AMPERE = 80
+
+/**
+ * Refuses an engine that was built for something else, before TensorRT sees it, with both values. Builds may move
+ * to a later TensorRT of the same major version if they are version-compatible, and to later GPUs if they are
+ * hardware-compatible.
+ *
+ * @throws EfficientDetError ERR_ENGINE, with the fault `stale`
+ */
+export function checkCompatibility(path: string, { target, settings }: EngineHeader, machine: Machine): void {
+  const refuse = (problem: string) => engineError(path, 'stale', `${problem} Build it again here.`)
+  if (target.backend !== machine.backend) {
+    throw refuse(`was built for ${target.backend}, but what runs here is ${machine.backend}.`)
+  }
+  if (target.platform !== machine.platform) {
+    throw refuse(`was built for ${target.platform}, but this is ${machine.platform}.`)
+  }
+  if (!isVersionCompatible(target.libraryVersion, machine.libraryVersion, settings.versionCompatible)) {
+    throw refuse(
+      `was built by TensorRT ${target.libraryVersion}${settings.versionCompatible ? ' for it and later ones of its major version' : ''}, but TensorRT ${machine.libraryVersion} is here.`,
+    )
+  }
+  const { name, computeCapability } = machine.device
+  const known = target.computeCapabilities
+  const isDeviceCompatible =
+    known.includes(computeCapability) ||
+    (settings.hardwareCompatible && Math.min(...known, computeCapability) >= AMPERE)
+  if (!isDeviceCompatible) {
+    throw refuse(
+      `was built for ${target.gpu === null ? 'compute capability' : `${target.gpu}, compute capability`} ${known.map(capabilityName).join(' and ')}, but ${name} has ${capabilityName(computeCapability)}.`,
+    )
+  }
+}
+
+function isVersionCompatible(built: string, here: string, compatible: boolean): boolean {
+  if (!compatible) return built === here
+  const [builtParts, hereParts] = [built, here].map((version) => version.split('.').map(Number))
+  if (builtParts[0] !== hereParts[0]) return false
+  const at = builtParts.findIndex((part, i) => part !== (hereParts[i] ?? 0))
+  return at < 0 || builtParts[at] < (hereParts[at] ?? 0)
+}

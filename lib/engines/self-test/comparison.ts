@@ -1,0 +1,80 @@
+import type { DetectionArrays, PostprocessParameters } from '../../postprocess/detections.js'
+import { iou } from '../../postprocess/nms.js'
+
+/** How much two answers to one picture agree. */
+export interface Comparison {
+  /** The largest difference between the best scores of both, the second best, and so on; 0…1. */
+  readonly scoreDifference: number
+  /**
+   * How much the best boxes of one answer overlap (IoU, 0…1) with the nearest of the same class in the other: the mean
+   * over these boxes, and the lower of both ways.
+   */
+  readonly overlap: number
+}
+
+/**
+ * What is asked of engines that are compared: the best hundred anchors as they are. Suppression would make much of
+ * little: where two boxes overlap by nearly its threshold, another precision drops a box that this one keeps. Without
+ * it, no score of a rank differs by more than the network's largest error.
+ */
+export function comparedParameters(classes: number): PostprocessParameters {
+  return {
+    scoreThresholds: new Float32Array(classes),
+    iouThreshold: 1,
+    maxDetections: COMPARED_DETECTIONS,
+    preNmsTopK: 5000,
+    nms: 'class',
+  }
+}
+
+/** Detections of an image that are compared, at most. */
+export const COMPARED_DETECTIONS = 100
+
+/** Boxes that are looked for in the other answer, among all of it: the last have neighbours that did not get in. */
+const BEST = 20
+
+/**
+ * Where right engines end. `node tools/self-test-limits.mjs` prints how far answers are from float32's (its output of
+ * 2026-11-26 is in bench/results): float16's scores by up to 0.0072, bfloat16's by 0.0334, with overlaps from 0.997 and
+ * 0.918 on. With `person`, scores of wrong networks differ by 0.079 and more, or their boxes overlap by less than 0.8;
+ * all but one that makes boxes half as large again at one of two sizes (0.837).
+ */
+export const LIMITS: Comparison = { scoreDifference: 0.07, overlap: 0.8 }
+
+export function isWithin({ scoreDifference, overlap }: Comparison): boolean {
+  return scoreDifference <= LIMITS.scoreDifference && overlap >= LIMITS.overlap
+}
+
+/** Compares two answers, best first, so that near ties between detections do not matter. */
+export function compareDetections(a: DetectionArrays, b: DetectionArrays): Comparison {
+  let scoreDifference = 0
+  for (let rank = 0; rank < Math.min(a.scores.length, b.scores.length); rank++) {
+    const difference = Math.abs(a.scores[rank] - b.scores[rank])
+    if (!(difference <= scoreDifference)) scoreDifference = Number.isNaN(difference) ? 1 : difference
+  }
+  return { scoreDifference, overlap: Math.min(overlapOf(a, b), overlapOf(b, a)) }
+}
+
+/** The worst of many, each figure on its own. */
+export function worstOf(comparisons: readonly Comparison[]): Comparison {
+  return {
+    scoreDifference: Math.max(0, ...comparisons.map(({ scoreDifference }) => scoreDifference)),
+    overlap: Math.min(1, ...comparisons.map(({ overlap }) => overlap)),
+  }
+}
+
+function overlapOf(answer: DetectionArrays, other: DetectionArrays): number {
+  const count = Math.min(BEST, answer.scores.length)
+  if (count === 0) return other.scores.length === 0 ? 1 : 0
+  const boxes = Float32Array.of(...answer.boxes, ...other.boxes)
+  let sum = 0
+  for (let i = 0; i < count; i++) {
+    let nearest = 0
+    for (let j = 0; j < other.scores.length; j++) {
+      if (answer.classIds[i] !== other.classIds[j]) continue
+      nearest = Math.max(nearest, iou(boxes, i, answer.scores.length + j))
+    }
+    sum += nearest
+  }
+  return sum / count
+}

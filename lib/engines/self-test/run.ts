@@ -1,0 +1,123 @@
+import { EfficientDetError } from '../../base/errors.js'
+import type { DetectionArrays } from '../../postprocess/detections.js'
+import { type Comparison, compareDetections, isWithin, LIMITS, worstOf } from './comparison.js'
+
+/** What the answers of an engine were compared with: the CPU backend's, or each other. */
+export const REFERENCES = ['cpu', 'itself'] as const
+export type Reference = (typeof REFERENCES)[number]
+
+/** What a test showed, of all its answers: the largest score difference, and the least overlap. */
+export interface SelfTestFigures extends Comparison {
+  readonly against: Reference
+  /** Answers that were compared. */
+  readonly compared: number
+}
+
+/** One batch of a test: the number of the picture in each place. */
+export type TestBatch = readonly number[]
+
+/**
+ * The batches of a test: the fullest and the emptiest of every bucket. A bucket runs as it is first, and by what was
+ * recorded of it then (a CUDA graph), so two are the least. Pictures change their places from batch to batch, so that
+ * the answers to another batch are noticed.
+ *
+ * @param buckets batches that the engine is tuned for, rising
+ * @param maxBatchSize of those that will run
+ */
+export function testBatches(
+  profileBatchSizes: readonly number[],
+  maxBatchSize: number,
+  pictures: number,
+): TestBatch[] {
+  const sizes = profileBatchSizes.flatMap((bucket, i) => {
+    const least = (profileBatchSizes[i - 1] ?? 0) + 1
+    return least > maxBatchSize ? [] : [Math.min(bucket, maxBatchSize), least]
+  })
+  return sizes.map((size, i) => Array.from({ length: size }, (_, place) => (place + i) % pictures))
+}
+
+/** An answer that is wrong, and where it was given; from 0. */
+interface Wrong {
+  readonly slot: number
+  readonly batch: number
+  readonly place: number
+  /** Null where there is no answer. */
+  readonly comparison: Comparison | null
+  /** What the engine said instead of an answer, or null. */
+  readonly failure: string | null
+}
+
+/** Compares the answers of a test as they come. */
+export class SelfTestRun {
+  readonly #against: Reference
+  /** The answer to each picture; without a reference, the first that came. */
+  readonly #expected: DetectionArrays[]
+  #worst: Comparison = { scoreDifference: 0, overlap: 1 }
+  #compared = 0
+  #wrong = 0
+  #worstWrong: Wrong | null = null
+
+  /** @param expected right answers to the pictures, or null where nobody knows them */
+  constructor(expected: readonly DetectionArrays[] | null) {
+    this.#against = expected === null ? 'itself' : 'cpu'
+    this.#expected = [...(expected ?? [])]
+  }
+
+  /** Takes what a batch in a slot came to, in each place an answer, or why there is none. */
+  add(slot: number, batch: TestBatch, answers: readonly (DetectionArrays | string)[]): void {
+    batch.forEach((picture, place) => {
+      const answer = answers[place]
+      this.#compared++
+      const where = { slot, batch: batch.length, place }
+      if (typeof answer === 'string') {
+        this.#note({ ...where, comparison: null, failure: answer })
+        return
+      }
+      this.#expected[picture] ??= answer
+      const comparison = compareDetections(answer, this.#expected[picture])
+      this.#worst = worstOf([this.#worst, comparison])
+      if (!isWithin(comparison)) this.#note({ ...where, comparison, failure: null })
+    })
+  }
+
+  /** @throws EfficientDetError ERR_ENGINE with the fault `wrong` if any answer is */
+  figures(): SelfTestFigures {
+    if (this.#worstWrong === null) return { against: this.#against, compared: this.#compared, ...this.#worst }
+    const { slot, batch, place, comparison, failure } = this.#worstWrong
+    const rival = this.#against === 'cpu' ? "the CPU backend's" : 'its first to the same pictures'
+    throw new EfficientDetError(
+      'ERR_ENGINE',
+      `The engine answers wrongly and is not used: ${this.#wrong} of ${this.#compared} answers differ from ${rival}. ` +
+        `The worst, in slot ${slot}, in a batch of ${batch}, for frame ${place}: ${failure ?? describe(comparison!)} ` +
+        'Try another precision, optimisationLevel or version of TensorRT, and please report it; engine.selfTest: false (--no-self-test) loads the engine as it is.',
+      {
+        details: {
+          fault: 'wrong',
+          against: this.#against,
+          compared: this.#compared,
+          wrong: this.#wrong,
+          slot,
+          batch,
+          place,
+          ...comparison,
+          failure,
+        },
+      },
+    )
+  }
+
+  #note(wrong: Wrong): void {
+    this.#wrong++
+    if (this.#worstWrong === null || badness(wrong) > badness(this.#worstWrong)) this.#worstWrong = wrong
+  }
+}
+
+function badness({ comparison }: Wrong): number {
+  if (comparison === null) return Number.POSITIVE_INFINITY
+  const { scoreDifference, overlap } = comparison
+  return Math.max(scoreDifference / LIMITS.scoreDifference, (1 - overlap) / (1 - LIMITS.overlap))
+}
+
+function describe({ scoreDifference, overlap }: Comparison): string {
+  return `scores differ by up to ${scoreDifference.toFixed(3)} (at most ${LIMITS.scoreDifference} is right), and boxes overlap by ${overlap.toFixed(3)} (at least ${LIMITS.overlap}).`
+}

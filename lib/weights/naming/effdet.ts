@@ -1,0 +1,22 @@
+import type { Layout } from './naming.js'
+
+/** A buffer of effdet's benches and a counter of every BatchNorm: neither is a weight. */
+const UNUSED = /^anchors\.boxes$|\.num_batches_tracked$/
+
+/** rwightman/efficientdet-pytorch: our own names. */
+export const effdet: Layout = {
+  origin: 'effdet',
+  description: 'rwightman/efficientdet-pytorch (effdet)',
+  stem: 'backbone.conv_stem.weight',
+  fits: (names) => !effdetLevelFirst.fits(names),
+  nameOf: (tensor) => tensor,
+  isUnused: (name) => UNUSED.test(name),
+}
+
+/** The same with `head_bn_level_first`: the heads' BatchNorms are listed by level, then by repeat. */
+export const effdetLevelFirst: Layout = {
+  ...effdet,
+  description: 'rwightman/efficientdet-pytorch (effdet), head BatchNorms level first',
+  fits: (names) => names.has('class_net.bn_rep.0.0.weight'),
+  nameOf: (tensor) => tensor.replace(/^(class_net|box_net)\.bn_rep\.(\d+)\.(\d+)\.bn\./, '$1.bn_rep.$3.$2.'),
+}
