@@ -108,7 +108,7 @@ export class OnnxLayers implements Layers<Value> {
     if (outside === 'zero') {
       // Pooling pads with −∞. The maximum with a constant that is 0 where a window leaves the map is what
       // zeros outside would give, and no optimiser can mistake it: onnxruntime 1.30 fuses Pad into MaxPool
-      // and loses the zeros (../shared/reference/toolchain.md 1.4).
+      // and loses the zeros.
       const constant = `max_pool_border.${x.height}x${x.width}`
       const values = () => borderMask(x, size, border, LOWEST[this.#bodyType])
       const mask = this.#graph.constant(constant, [1, 1, size.height, size.width], values)

@@ -14,7 +14,7 @@ export interface OfficialModel {
 
 const RELEASE = 'https://github.com/rwightman/efficientdet-pytorch/releases/download/v0.1'
 
-/** Whole sums: ../shared/data/README.md; the others' first eight digits: effdet's configurations. */
+/** Files of effdet's release. Whole sums were taken from the files; eight digits are those in the files' names. */
 export const OFFICIAL_MODELS: readonly OfficialModel[] = (
   [
     ['d0', 'd0_34-f153e0cf', 15_839_413, 'f153e0cfe3c987981ab2d02ce32c8a5fa0b4092bc97abcf95c887e2e05bd4003'],

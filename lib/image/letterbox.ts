@@ -8,7 +8,7 @@ export interface Letterbox extends Size {
 
 /**
  * Fits a picture into an input. Both sides are truncated to whole pixels, as all trainers do, and are at
- * least 1, so that a hair-thin picture stays one (../shared/reference/efficientdet-facts.md, section 7).
+ * least 1, so that a hair-thin image stays one.
  */
 export function letterbox(source: Size, input: Size): Letterbox {
   const scale = Math.min(input.height / source.height, input.width / source.width)

@@ -1,8 +1,8 @@
 /**
- * How a trainer turned pictures into network input. Weights work best with the arithmetic they were trained
- * with, so it follows their origin (../shared/reference/efficientdet-facts.md, section 7).
+ * How a trainer turned images into network input. Weights work best with the arithmetic they were trained with, so
+ * it follows their origin: effdet's transforms.py, zylo's utils.py, automl's dataloader.py.
  *
- * All do: scale by min(H/h, W/w), truncate the new size to integers (at least 1), put the picture at the top
+ * All do: scale by min(H/h, W/w), truncate the new size to integers (at least 1), put the image at the top
  * left, fill the rest, normalise as (pixel − mean) / std in RGB order.
  */
 export interface Preprocessing {
@@ -16,7 +16,7 @@ export interface Preprocessing {
   readonly mean: readonly [number, number, number]
   /** Per channel R, G, B, in pixel units. */
   readonly std: readonly [number, number, number]
-  /** Colour around the picture, R, G, B in pixel units (before normalisation). */
+  /** Colour around the image, R, G, B in pixel units (before normalisation). */
   readonly fill: readonly [number, number, number]
 }
 

@@ -45,7 +45,7 @@ export const VARIANT_NAMES = [
 ] as const
 export type VariantName = (typeof VARIANT_NAMES)[number]
 
-/** automl hparams_config.py:301-470 (../shared/reference/efficientdet-facts.md, section 1). */
+/** The sizes as google/automl's hparams_config.py (lines 301-470) has them. */
 const TABLE = [
   // name, input, backbone, fpn channels, cells, head repeats, max level, anchor scale, fusion
   ['d0', 512, 'b0', 64, 3, 3, 7, 4, 'fastattn'],

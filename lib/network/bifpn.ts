@@ -47,7 +47,7 @@ export function biFpn<T extends FeatureMap>(
 interface Fpn<T extends FeatureMap> {
   readonly layers: Layers<T>
   readonly architecture: Architecture
-  /** Of P3…, in order. */
+  /** Sizes of P3…, in order. */
   readonly sizes: readonly Size[]
 }
 

@@ -8,9 +8,9 @@ import type { FeatureMap, Layers } from './layers.js'
 export interface Footprint {
   /** Weights after BatchNorm was folded in. */
   readonly weights: number
-  /** What the largest layer reads and writes, of one picture. */
+  /** What the largest layer reads and writes, of one image. */
   readonly largestLayer: number
-  /** What the two heads give, of one picture. */
+  /** What the two heads give, of one image. */
   readonly outputs: number
   /** How many layers there are. */
   readonly layers: number

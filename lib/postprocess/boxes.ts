@@ -28,7 +28,7 @@ export function decodeBoxes(
   return boxes
 }
 
-/** Scales boxes from input to source pixels and clips them to the picture, in place. */
+/** Scales boxes from input to source pixels and clips them to the image, in place. */
 export function toSourcePixels(boxes: Float32Array, scale: number, width: number, height: number): void {
   for (let i = 0; i < boxes.length; i += 2) {
     boxes[i] = Math.min(Math.max(boxes[i] / scale, 0), width)

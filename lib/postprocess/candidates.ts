@@ -67,7 +67,7 @@ class Pool {
   /** No logit that is not above it is a candidate. */
   least: number
   readonly #logits: Float32Array
-  /** Of each class. The sigmoid rises strictly, so logits are compared and only the survivors' sigmoids computed. */
+  /** Logit thresholds of the classes. The sigmoid rises strictly, so only the survivors' sigmoids are computed. */
   readonly #thresholds: Float64Array
   readonly #limit: number
   #found: number[] = []

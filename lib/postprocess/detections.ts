@@ -17,7 +17,7 @@ export interface PostprocessParameters {
 
 /** Detections as columns, best first; equal scores keep the order of anchors. */
 export interface DetectionArrays {
-  /** x1, y1, x2, y2 of each, in source pixels within the picture. */
+  /** x1, y1, x2, y2 of each, in source pixels within the image. */
   readonly boxes: Float32Array
   /** 0…1. */
   readonly scores: Float32Array
@@ -31,7 +31,7 @@ export interface PackedDetections extends DetectionArrays {
   readonly capped: { readonly candidates: boolean; readonly detections: boolean }
 }
 
-/** Raw outputs of the network for one picture, and how to read them. */
+/** Raw outputs of the network for one image, and how to read them. */
 export interface NetworkOutput {
   /** A×4: ty, tx, th, tw. */
   readonly boxRegression: Float32Array
@@ -42,7 +42,7 @@ export interface NetworkOutput {
   readonly classes: number
 }
 
-/** The picture that the input was made from, in pixels, and its letterbox's scale. */
+/** The image that the input was made from, in pixels, and its letterbox's scale. */
 export interface SourceGeometry {
   readonly width: number
   readonly height: number
@@ -51,7 +51,7 @@ export interface SourceGeometry {
 
 /**
  * From raw outputs to detections, as effdet does it: thresholds, the best `preNmsTopK` anchor-class pairs,
- * boxes decoded, hard NMS, boxes clipped, those beside the picture left out. This is the oracle of the CUDA
+ * boxes decoded, hard NMS, boxes clipped, those beside the image left out. This is the oracle of the CUDA
  * kernels.
  *
  * @throws EfficientDetError ERR_INFERENCE when the network answered NaN or infinity anywhere
@@ -67,8 +67,8 @@ export function selectDetections(
   const classIds = candidates.indices.map((index) => index % classes)
   const boxes = decodeBoxes(boxRegression, anchors, anchorIndices)
   const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
-  // Clipping comes last: boxes that reach out of the picture compete with their whole areas. So it is in automl,
-  // and in effdet where it is not told the picture's size; where it is, effdet clips first and may drop others.
+  // Clipping comes last: boxes that reach out of the image compete with their whole areas. So it is in automl,
+  // and in effdet where it is not told the image's size; where it is, effdet clips first and may drop others.
   toSourcePixels(boxes, scale, width, height)
   // Nothing is left of boxes that lie in the letterbox's margin.
   const visible = kept.filter((i) => boxes[4 * i] < boxes[4 * i + 2] && boxes[4 * i + 1] < boxes[4 * i + 3])
