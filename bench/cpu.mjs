@@ -87,8 +87,8 @@ async function ourGraph(path) {
   return buildGraph(spec.architecture, tensors, {
     size: SIZE,
     batch: 1,
-    precision: 'float32',
-    input: 'float32',
+    precision: 'fp32',
+    input: 'fp32',
   })
 }
 

@@ -14,7 +14,6 @@ import { nativeInput, variant } from '../dist/models/variants.js'
 import { randomWeights } from '../tools/random-weights.mjs'
 
 const LIBRARIES = fileURLToPath(new URL('../.cache/tensorrt/rtx', import.meta.url))
-const FLOAT_TYPE = { fp16: 'float16', fp32: 'float32' }
 const [first, ...rest] = process.argv.slice(2)
 
 if (first === '--one') await one(...rest)
@@ -79,14 +78,14 @@ async function one(name, precision, batch) {
   process.exit()
 }
 
-/** Of random weights: repeating ones are packed into less. */
+/** A graph of random weights: repeating ones are packed into less. */
 function graph(architecture, size, precision, maxBatchSize) {
   const batch = maxBatchSize > 1 ? 'dynamic' : 1
   return buildGraph(architecture, randomWeights(architecture), {
     size,
     batch,
-    precision: FLOAT_TYPE[precision],
-    input: 'float32',
+    precision,
+    input: 'fp32',
   })
 }
 

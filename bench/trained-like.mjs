@@ -25,8 +25,8 @@ export async function writeTrainedLike(path, picturePath, output) {
   const graph = buildGraph(spec.architecture, weights, {
     size,
     batch: 1,
-    precision: 'float32',
-    input: 'float32',
+    precision: 'fp32',
+    input: 'fp32',
   })
   const session = await ort.InferenceSession.create(graph)
   const { class_logits } = await session.run({

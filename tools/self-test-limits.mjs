@@ -55,7 +55,7 @@ async function models() {
 async function measure(name, { spec, weights }, size = nativeInput(spec.architecture.variant)) {
   const input = await inputOf(spec, size)
   const answers = {}
-  for (const precision of ['float32', 'float16', 'bfloat16']) {
+  for (const precision of ['fp32', 'fp16', 'bf16']) {
     answers[precision] = await run(
       graphOf(spec.architecture, weights, size, precision),
       spec,
@@ -64,17 +64,16 @@ async function measure(name, { spec, weights }, size = nativeInput(spec.architec
       precision,
     )
   }
-  const expected = answers.float32.map(({ detections }) => detections)
+  const expected = answers.fp32.map(({ detections }) => detections)
   console.log(`${name}: best score ${Math.max(...expected.map(({ scores }) => scores[0])).toFixed(3)}`)
-  for (const precision of ['float16', 'bfloat16']) {
+  for (const precision of ['fp16', 'bf16']) {
     tell(
       precision,
       answers[precision].map(({ detections }) => detections),
       expected,
     )
   }
-  const wrong = (change) =>
-    answers.float32.map((answer, i) => select(spec, size, input[i], change(answer, i)))
+  const wrong = (change) => answers.fp32.map((answer, i) => select(spec, size, input[i], change(answer, i)))
   tell(
     'logits + 0.5',
     wrong(({ boxes, logits }) => ({ boxes, logits: logits.map((x) => x + 0.5) })),
@@ -155,8 +154,8 @@ async function inputOf(spec, size) {
 }
 
 function graphOf(architecture, weights, size, precision) {
-  const settings = { size, batch: 1, input: 'float32' }
-  if (precision !== 'bfloat16') return buildGraph(architecture, weights, { ...settings, precision })
+  const settings = { size, batch: 1, input: 'fp32' }
+  if (precision !== 'bf16') return buildGraph(architecture, weights, { ...settings, precision })
   const { add, constant } = GraphBuilder.prototype
   GraphBuilder.prototype.add = function (node) {
     const outputs = node.outputs.map((output) => `${output}/exact`)
@@ -178,7 +177,7 @@ function graphOf(architecture, weights, size, precision) {
     return constant.call(this, name, dims, () => bfloat16ToFloat32(float32ToBfloat16(values())))
   }
   try {
-    return buildGraph(architecture, weights, { ...settings, precision: 'float32' })
+    return buildGraph(architecture, weights, { ...settings, precision: 'fp32' })
   } finally {
     Object.assign(GraphBuilder.prototype, { add, constant })
   }
@@ -187,7 +186,7 @@ function graphOf(architecture, weights, size, precision) {
 async function run(graph, spec, size, input, precision) {
   const session = await ort.InferenceSession.create(graph, {
     // Else the casts would be found to do nothing.
-    graphOptimizationLevel: precision === 'bfloat16' ? 'disabled' : 'all',
+    graphOptimizationLevel: precision === 'bf16' ? 'disabled' : 'all',
   })
   const answers = []
   for (const each of input) {

@@ -1,6 +1,6 @@
 import { resolveModel } from '../hub/resolve.js'
 import { checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
-import { checkExportOptions, type ExportOptions } from '../options/export.js'
+import { checkExportOptions, type ExportOptions, PRECISIONS } from '../options/export.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from '../options/weights.js'
 import type { Exported } from '../tasks/export.js'
 import { runTask } from '../tasks/run.js'
@@ -36,7 +36,7 @@ export async function exportOnnx(
 }
 
 /**
- * Rewrites weights of any known kind as safetensors, with all that was told or found out about them.
+ * Rewrites weights of any known kind as safetensors, with all that was given or found out about them.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError as `exportOnnx` does
@@ -46,9 +46,9 @@ export async function convertWeights(
   output: string,
   options: ConvertOptions & Cancellable = {},
 ): Promise<Omit<Model, 'weights'>> {
-  checkNames('the convert options', options, [...WEIGHTS_OPTION_NAMES, 'half', 'signal'])
-  const half = checkOneOf('half', String(options.half ?? false), ['true', 'false']) === 'true'
-  const settings = { ...checkWeightsOptions(options), half }
+  checkNames('the convert options', options, [...WEIGHTS_OPTION_NAMES, 'precision', 'signal'])
+  const precision = checkOneOf('precision', options.precision ?? 'fp32', PRECISIONS)
+  const settings = { ...checkWeightsOptions(options), precision }
   const signal = checkSignal(options.signal)
   return runTask(
     'convert',
@@ -58,7 +58,7 @@ export async function convertWeights(
 }
 
 /**
- * Tells what a weights file is, from its header alone: layout, size, classes, what is assumed, what is open.
+ * Tells what a weights file is, from its header alone: naming, variant, classes, what is assumed, what is open.
  *
  * @throws EfficientDetError as `exportOnnx` does
  */

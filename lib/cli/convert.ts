@@ -1,32 +1,37 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { convertWeights } from '../api/models.js'
+import { PRECISIONS, type Precision } from '../options/export.js'
 import { readLabels } from './label-file.js'
 import { say, tellNotes } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ConvertFlags extends WeightsFlags {
   readonly labels?: string
-  readonly half: boolean
+  readonly precision: Precision
 }
 
 export function addConvertCommand(program: Command): void {
   const command = program
     .command('convert')
-    .description('rewrite weights as safetensors, with all that was told or found out about them')
+    .description('rewrite weights as safetensors, with all that was given or found out about them')
     .argument('<input>', 'a weights file of effdet or zylo (.pth, .safetensors), or a pulled name such as d0')
     .argument('<output>', 'the safetensors file to write')
     .option('--labels <file>', 'one class name per line')
-    .option('--half', 'store convolution weights as float16: half the size', false)
+    .addOption(
+      new Option('--precision <type>', 'how convolution weights are stored; fp16 is half the size')
+        .choices(PRECISIONS)
+        .default('fp32'),
+    )
   addWeightsOptions(command).action(async (input: string, output: string, flags: ConvertFlags) => {
     const model = await convertWeights(input, output, {
       ...weightsOptionsOf(flags),
       ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
-      half: flags.half,
+      precision: flags.precision,
     })
     tellNotes(model.notes)
     const { variant, classes } = model.spec.architecture
     say(
-      `${output}: EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}${flags.half ? ', float16' : ''}.`,
+      `${output}: EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}${flags.precision === 'fp16' ? ', fp16' : ''}.`,
     )
   })
 }

@@ -135,12 +135,12 @@ function factsOf(one: Description): Record<string, string> {
 }
 
 function sayFile(path: string, inspection: Inspection, json: boolean): void {
-  const { format, layout, identified, decided, notes } = inspection
-  const sizes = identified.variants.map(({ name }) => name)
+  const { format, naming, identified, decided, notes } = inspection
+  const candidates = identified.variants.map(({ name }) => name)
   const [first, ...others] = identified.variants
   const { spec } = decided
-  const size = spec?.architecture.variant ?? (others.length === 0 ? first : null)
-  const description = size && describe(size, identified, spec?.architecture)
+  const known = spec?.architecture.variant ?? (others.length === 0 ? first : null)
+  const description = known && describe(known, identified, spec?.architecture)
   if (json) {
     const { prefix, classes, anchorsPerCell } = identified
     const { questions } = decided
@@ -149,10 +149,10 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
         {
           file: path,
           format,
-          layout,
+          naming,
           prefix,
-          model: size?.name ?? null,
-          candidates: sizes,
+          model: known?.name ?? null,
+          candidates,
           classes,
           anchorsPerCell,
           preprocessing: spec?.preprocessing ?? null,
@@ -171,8 +171,8 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
   }
   const labels = spec?.labels
   sayFacts(path, {
-    format: `${format}, ${layout}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
-    model: sizes.map((name) => `EfficientDet-${name}`).join(' or '),
+    format: `${format}, ${naming}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
+    model: candidates.map((name) => `EfficientDet-${name}`).join(' or '),
     classes: String(identified.classes) + (labels ? ` (${abridged(labels)})` : ''),
     'anchors per cell': String(identified.anchorsPerCell),
     ...(spec !== null && {

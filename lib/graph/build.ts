@@ -3,10 +3,9 @@ import { countAnchors } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { Architecture } from '../models/spec.js'
 import { efficientDet } from '../network/efficientdet.js'
-import type { FloatType } from './builder.js'
 import { GraphBuilder } from './builder.js'
 import { type DetectionsNode, detectionsNode } from './detections-node.js'
-import { elementTypeId, serializeModel } from './onnx.js'
+import { ELEMENT_TYPE_OF, elementTypeId, type GraphPrecision, serializeModel } from './onnx.js'
 import type { Weights } from './onnx-layers.js'
 import { OnnxLayers } from './onnx-layers.js'
 
@@ -19,9 +18,9 @@ export interface GraphSettings {
   /** Pictures per run, or `dynamic` for any number. */
   readonly batch: number | 'dynamic'
   /** Type of weights and activations; outputs are float32 either way. */
-  readonly precision: FloatType
+  readonly precision: GraphPrecision
   /** Type of `images`. */
-  readonly input: FloatType
+  readonly input: GraphPrecision
   /** Decoding and suppression as a last node, in place of the raw outputs; for TensorRT with our plugin alone. */
   readonly detections?: Omit<DetectionsNode, 'classes'>
 }
@@ -33,7 +32,7 @@ export interface GraphSettings {
  * `class_logits` N×A×classes (before the sigmoid), anchors in the order level → y → x → anchor.
  *
  * @param weights all tensors of the architecture, by effdet's names (see `inventory`)
- * @throws EfficientDetError ERR_WEIGHTS when a weight does not fit into the body's type
+ * @throws EfficientDetError ERR_WEIGHTS when a weight is beyond the precision's range
  */
 export function buildGraph(
   architecture: Architecture,
@@ -41,10 +40,11 @@ export function buildGraph(
   { size, batch, precision, input, detections }: GraphSettings,
 ): Uint8Array<ArrayBuffer> {
   const builder = new GraphBuilder(precision)
+  const body = ELEMENT_TYPE_OF[precision]
   const images =
     input === precision
       ? 'images'
-      : builder.node('Cast', `images/${precision}`, ['images'], { to: elementTypeId(precision) })
+      : builder.node('Cast', `images/${body}`, ['images'], { to: elementTypeId(body) })
   efficientDet(
     new OnnxLayers(builder, weights, precision),
     { id: images, channels: 3, height: size.height, width: size.width },
@@ -65,9 +65,8 @@ export function buildGraph(
       : detectionsNode(builder, n, { ...detections, classes })
   const graph = builder.graph(
     `efficientdet_${architecture.variant.name}`,
-    [{ name: 'images', type: input, dims: [n, 3, size.height, size.width] }, ...last.inputs],
+    [{ name: 'images', type: ELEMENT_TYPE_OF[input], dims: [n, 3, size.height, size.width] }, ...last.inputs],
     last.outputs,
-    {},
   )
   return serializeModel(graph, VERSION)
 }

@@ -1,15 +1,21 @@
 import { float32ToBfloat16 } from '../base/bfloat16.js'
 import { EfficientDetError } from '../base/errors.js'
 import { float32ToFloat16 } from '../base/float16.js'
-import type { Attribute, ElementType, Graph, Initializer, Node, ValueInfo } from './onnx.js'
-
-/** Floating-point type of a network's body. bfloat16 is for TensorRT: the standard's operators of opset 17 lack it. */
-export type FloatType = 'float32' | 'float16' | 'bfloat16'
+import {
+  type Attribute,
+  ELEMENT_TYPE_OF,
+  type ElementType,
+  type Graph,
+  type GraphPrecision,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from './onnx.js'
 
 /** The types of two bytes: their bits of infinity, and where they end. */
 const SHORT = {
-  float16: { round: float32ToFloat16, infinity: 0x7c00, largest: '65504' },
-  bfloat16: { round: float32ToBfloat16, infinity: 0x7f80, largest: '3.39e38' },
+  fp16: { round: float32ToFloat16, infinity: 0x7c00, largest: '65504' },
+  bf16: { round: float32ToBfloat16, infinity: 0x7f80, largest: '3.39e38' },
 } as const
 
 /** Collects nodes and constants; names are unique, constants of one name are stored once. */
@@ -17,10 +23,10 @@ export class GraphBuilder {
   readonly #nodes: Node[] = []
   readonly #names = new Set<string>()
   readonly #initializers = new Map<string, Initializer>()
-  readonly #bodyType: FloatType
+  readonly #precision: GraphPrecision
 
-  constructor(bodyType: FloatType) {
-    this.#bodyType = bodyType
+  constructor(precision: GraphPrecision) {
+    this.#precision = precision
   }
 
   /** Adds a node with one output; the output has the node's name. */
@@ -41,25 +47,26 @@ export class GraphBuilder {
     this.#nodes.push(node)
   }
 
-  /** A floating-point constant in the body's type; `values` is called only if the name is new. */
+  /** A floating-point constant in the graph's precision; `values` is called only if the name is new. */
   constant(name: string, dims: readonly number[], values: () => Float32Array): string {
     if (!this.#initializers.has(name)) {
-      this.#initializers.set(name, { name, dims, type: this.#bodyType, data: this.#encode(name, values()) })
+      const type = ELEMENT_TYPE_OF[this.#precision]
+      this.#initializers.set(name, { name, dims, type, data: this.#encode(name, values()) })
     }
     return name
   }
 
-  /** A scalar in the body's type. */
+  /** A scalar in the graph's precision. */
   scalar(name: string, value: number): string {
     return this.constant(name, [], () => Float32Array.of(value))
   }
 
-  /** A float32 vector, whatever the body's type (Resize wants its scales so). */
+  /** A float32 vector, whatever the precision (Resize wants its scales so). */
   scales(name: string, values: readonly number[]): string {
     return this.#store(name, 'float32', [values.length], Float32Array.from(values))
   }
 
-  /** A float32 matrix, whatever the body's type. */
+  /** A float32 matrix, whatever the precision. */
   matrix(name: string, columns: number, values: Float32Array): string {
     return this.#store(name, 'float32', [values.length / columns, columns], values)
   }
@@ -68,19 +75,13 @@ export class GraphBuilder {
     return this.#store(name, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)))
   }
 
-  graph(
-    name: string,
-    inputs: readonly ValueInfo[],
-    outputs: readonly ValueInfo[],
-    metadata: Readonly<Record<string, string>>,
-  ): Graph {
+  graph(name: string, inputs: readonly ValueInfo[], outputs: readonly ValueInfo[]): Graph {
     return {
       name,
       nodes: this.#nodes,
       initializers: [...this.#initializers.values()],
       inputs,
       outputs,
-      metadata,
     }
   }
 
@@ -95,15 +96,15 @@ export class GraphBuilder {
   }
 
   #encode(name: string, values: Float32Array): Uint8Array {
-    const type = this.#bodyType
-    if (type === 'float32') return bytesOf(values)
-    const { round, infinity, largest } = SHORT[type]
+    const precision = this.#precision
+    if (precision === 'fp32') return bytesOf(values)
+    const { round, infinity, largest } = SHORT[precision]
     const rounded = round(values)
     const overflow = rounded.findIndex((bits) => (bits & 0x7fff) === infinity)
     if (overflow >= 0) {
       throw new EfficientDetError(
         'ERR_WEIGHTS',
-        `${name} holds ${values[overflow]} after BatchNorm was folded in, and ${type} ends at ${largest}. ` +
+        `${name} holds ${values[overflow]} after BatchNorm was folded in, and ${precision} ends at ${largest}. ` +
           'Use fp32 precision for these weights.',
       )
     }

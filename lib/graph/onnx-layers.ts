@@ -5,8 +5,8 @@ import type { ConvPadding, PoolPadding } from '../models/spec.js'
 import type { Activation } from '../models/variants.js'
 import type { ConvLayer, FeatureMap, HeadOutput, Layers } from '../network/layers.js'
 import { foldBatchNorm } from './batch-norm.js'
-import type { FloatType, GraphBuilder } from './builder.js'
-import { elementTypeId } from './onnx.js'
+import type { GraphBuilder } from './builder.js'
+import { elementTypeId, type GraphPrecision } from './onnx.js'
 import { pads } from './padding.js'
 
 /** Every tensor of a network as float32, by effdet's names. */
@@ -18,11 +18,11 @@ export interface Value extends FeatureMap {
   readonly id: string
 }
 
-/** The smallest number of each type: what a max-pool's border gives way to. */
-const LOWEST: Readonly<Record<FloatType, number>> = {
-  float32: -3.4028234663852886e38,
-  float16: -65504,
-  bfloat16: -3.3895313892515355e38,
+/** The smallest number of each precision: what a max-pool's border gives way to. */
+const LOWEST: Readonly<Record<GraphPrecision, number>> = {
+  fp32: -3.4028234663852886e38,
+  fp16: -65504,
+  bf16: -3.3895313892515355e38,
 }
 
 /** BatchNorm's ε in the paper's code (automl hparams_config.py, efficientnet_builder.py) and in effdet's own layers. */
@@ -38,12 +38,12 @@ const FUSION_EPSILON = 1e-4
 export class OnnxLayers implements Layers<Value> {
   readonly #graph: GraphBuilder
   readonly #weights: Weights
-  readonly #bodyType: FloatType
+  readonly #precision: GraphPrecision
 
-  constructor(graph: GraphBuilder, weights: Weights, bodyType: FloatType) {
+  constructor(graph: GraphBuilder, weights: Weights, precision: GraphPrecision) {
     this.#graph = graph
     this.#weights = weights
-    this.#bodyType = bodyType
+    this.#precision = precision
   }
 
   conv(x: Value, layer: ConvLayer): Value {
@@ -110,7 +110,7 @@ export class OnnxLayers implements Layers<Value> {
       // zeros outside would give, and no optimiser can mistake it: onnxruntime 1.30 fuses Pad into MaxPool
       // and loses the zeros.
       const constant = `max_pool_border.${x.height}x${x.width}`
-      const values = () => borderMask(x, size, border, LOWEST[this.#bodyType])
+      const values = () => borderMask(x, size, border, LOWEST[this.#precision])
       const mask = this.#graph.constant(constant, [1, 1, size.height, size.width], values)
       id = this.#graph.node('Max', `${x.id}/max_pool_border`, [id, mask])
     }
@@ -155,7 +155,7 @@ export class OnnxLayers implements Layers<Value> {
     const bias = graph.constant(`${name}.bias`, [outputs], () => this.#tensor(`${name}.bias`))
     const product = graph.node('Gemm', name, [matrix, weight, bias], { transB: 1 })
     const shape = graph.shape(`${output}.shape`, [-1, cells * anchors, values])
-    if (this.#bodyType === 'float32') {
+    if (this.#precision === 'fp32') {
       graph.node('Reshape', `${output}/reshape`, [product, shape], {}, output)
     } else {
       const reshaped = graph.node('Reshape', `${output}/reshape`, [product, shape])

@@ -1,5 +1,5 @@
 import type { Message } from './protobuf.js'
-import { bytes, float, int, message, nested, serialize, string } from './protobuf.js'
+import { bytes, int, message, nested, serialize, string } from './protobuf.js'
 
 /**
  * ONNX files: the messages of onnx.proto3 that our graphs use, by their field numbers there.
@@ -9,6 +9,16 @@ const IR_VERSION = 8
 const OPSET = 17
 
 export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64'
+
+/** Type of a graph's weights and activations. bf16 is for TensorRT: opset 17's operators lack it. */
+export type GraphPrecision = 'fp32' | 'fp16' | 'bf16'
+
+/** ONNX's element type of each precision. */
+export const ELEMENT_TYPE_OF: Readonly<Record<GraphPrecision, ElementType>> = {
+  fp32: 'float32',
+  fp16: 'float16',
+  bf16: 'bfloat16',
+}
 
 const ELEMENT_TYPE: Readonly<Record<ElementType, number>> = {
   float32: 1,
@@ -23,17 +33,13 @@ export function elementTypeId(type: ElementType): number {
   return ELEMENT_TYPE[type]
 }
 
-export type Attribute =
-  | number
-  | string
-  | readonly number[]
-  | { readonly float: number }
-  | { readonly floats: readonly number[] }
+/** An integer, a text, or a list of integers. */
+export type Attribute = number | string | readonly number[]
 
 export interface Node {
   readonly name: string
   readonly op: string
-  /** Of the operator; none for ONNX's own. */
+  /** The operator's; none for ONNX's own. */
   readonly domain?: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
@@ -61,17 +67,12 @@ export interface Graph {
   readonly initializers: readonly Initializer[]
   readonly inputs: readonly ValueInfo[]
   readonly outputs: readonly ValueInfo[]
-  readonly metadata: Readonly<Record<string, string>>
 }
 
 function attribute(name: string, value: Attribute): Message {
-  const [FLOAT, INT, STRING, FLOATS, INTS] = [1, 2, 3, 6, 7] as const
+  const [INT, STRING, INTS] = [2, 3, 7] as const
   if (typeof value === 'number') return message(string(1, name), int(3, value), int(20, INT))
   if (typeof value === 'string') return message(string(1, name), string(4, value), int(20, STRING))
-  if ('float' in value) return message(string(1, name), float(2, value.float), int(20, FLOAT))
-  if ('floats' in value) {
-    return message(string(1, name), ...value.floats.map((item) => float(7, item)), int(20, FLOATS))
-  }
   return message(string(1, name), ...value.map((item) => int(8, item)), int(20, INTS))
 }
 
@@ -123,9 +124,6 @@ export function serializeModel(graph: Graph, producerVersion: string): Uint8Arra
       string(3, producerVersion),
       nested(7, graphProto),
       ...opsets(graph).map(([domain, version]) => nested(8, message(string(1, domain), int(2, version)))),
-      ...Object.entries(graph.metadata).map(([key, value]) =>
-        nested(14, message(string(1, key), string(2, value))),
-      ),
     ),
   )
 }

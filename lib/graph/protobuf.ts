@@ -1,5 +1,5 @@
 /**
- * Protocol Buffers' wire format, writing only: the four field kinds that ONNX needs. Messages are kept as
+ * Protocol Buffers' wire format, writing only: the three field kinds that ONNX needs. Messages are kept as
  * lists of chunks, so that hundreds of megabytes of weights are copied once, when the file is put together.
  * (A protobuf library would copy them several times and cannot take typed arrays as they are.)
  */
@@ -10,7 +10,6 @@ export interface Message {
 
 const WIRE_VARINT = 0
 const WIRE_BYTES = 2
-const WIRE_FIXED32 = 5
 
 const encoder = new TextEncoder()
 
@@ -44,13 +43,6 @@ export function message(...fields: readonly Message[]): Message {
 /** An int64, int32 or enum field. */
 export function int(field: number, value: number): Message {
   const chunk = Uint8Array.from([...tag(field, WIRE_VARINT), ...varint(value)])
-  return { chunks: [chunk], length: chunk.length }
-}
-
-export function float(field: number, value: number): Message {
-  const chunk = new Uint8Array(5)
-  chunk.set(tag(field, WIRE_FIXED32))
-  new DataView(chunk.buffer).setFloat32(1, value, true)
   return { chunks: [chunk], length: chunk.length }
 }
 

@@ -34,7 +34,7 @@ export interface ModelSpec {
   readonly architecture: Architecture
   readonly anchors: AnchorConfig
   readonly preprocessing: Preprocessing
-  /** One name per class, or null when nobody told them. */
+  /** One name per class, or null where none are given. */
   readonly labels: readonly string[] | null
 }
 

@@ -1,4 +1,3 @@
-import type { FloatType } from '../graph/builder.js'
 import type { ExportSettings } from '../tasks/export.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { checkInteger, checkNames, checkOneOf, checkSize, type SizeOption } from './checks.js'
@@ -30,8 +29,6 @@ export interface ExportOptions extends WeightsOptions {
   readonly detections?: number
 }
 
-const FLOAT_TYPES: Readonly<Record<Precision, FloatType>> = { fp32: 'float32', fp16: 'float16' }
-
 /** @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkExportOptions(options: ExportOptions): {
   weights: WeightsOptions
@@ -52,8 +49,8 @@ export function checkExportOptions(options: ExportOptions): {
     settings: {
       size: size === undefined ? null : checkSize('size', size),
       batch: batch === 'dynamic' ? batch : checkInteger('batch', batch, 1, MAX_BATCH),
-      precision: FLOAT_TYPES[checkOneOf('precision', precision, PRECISIONS)],
-      input: FLOAT_TYPES[checkOneOf('input', input, PRECISIONS)],
+      precision: checkOneOf('precision', precision, PRECISIONS),
+      input: checkOneOf('input', input, PRECISIONS),
       ...(detections !== undefined && {
         detections: checkInteger('detections', detections, 1, MAX_DETECTIONS),
       }),

@@ -1,6 +1,6 @@
 import { writeWhole } from '../base/atomic-write.js'
 import { buildGraph } from '../graph/build.js'
-import type { FloatType } from '../graph/builder.js'
+import type { GraphPrecision } from '../graph/onnx.js'
 import { anchorBoxes } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
@@ -12,8 +12,8 @@ export interface ExportSettings {
   /** Network input; null for the model's native one. */
   readonly size: Size | null
   readonly batch: number | 'dynamic'
-  readonly precision: FloatType
-  readonly input: FloatType
+  readonly precision: GraphPrecision
+  readonly input: GraphPrecision
   /** Most detections per picture of a last node that finds them; none without. */
   readonly detections?: number
 }
@@ -21,7 +21,7 @@ export interface ExportSettings {
 export interface Exported {
   readonly model: string
   readonly size: Size
-  /** Of the file. */
+  /** Length of the file. */
   readonly bytes: number
   readonly notes: readonly string[]
 }

@@ -9,15 +9,15 @@ import { readModelFile } from './model-file.js'
 import { type WritableTensor, writeSafetensors } from './safetensors/writer.js'
 
 export interface ConvertOptions extends WeightsOptions {
-  /** Store convolution weights as float16. Defaults to false. */
-  readonly half?: boolean
+  /** How convolution weights are stored. Defaults to `fp32`. */
+  readonly precision?: 'fp32' | 'fp16'
 }
 
 /**
- * Rewrites a weights file as our safetensors, in effdet's names, with everything that was told or found out
+ * Rewrites a weights file as our safetensors, in effdet's names, with everything that was given or found out
  * about it in its metadata.
  *
- * With `half`, only tensors of two or more dimensions become float16: the vectors (BatchNorm, biases, fusion
+ * With `fp16`, only tensors of two or more dimensions become float16: the vectors (BatchNorm, biases, fusion
  * weights) are a few per cent of the bytes, and their rounding would cost more accuracy than all the rest. A
  * tensor with a value beyond float16 stays float32 as well.
  *
@@ -33,7 +33,7 @@ export async function convertModelFile(
   const tensors = [...inventory(architecture, nativeInput(architecture.variant)).tensors].map(
     ([name, shape]): WritableTensor => {
       const data = weights.get(name)!
-      const narrow = options.half === true && shape.length > 1 && data.every(fitsFloat16)
+      const narrow = options.precision === 'fp16' && shape.length > 1 && data.every(fitsFloat16)
       return narrow
         ? { name, shape, dtype: 'float16', data: roundToHalf(data, shape[0]) }
         : { name, shape, dtype: 'float32', data }

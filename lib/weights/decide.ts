@@ -12,7 +12,7 @@ import type { StoredSpec } from './metadata.js'
 
 /** What a caller may say about weights, over everything that is stored or guessed. */
 export interface WeightsOptions {
-  /** The size, where tensors fit several (D6 and D7). */
+  /** The variant, where tensors fit several (D6 and D7). */
   readonly variant?: VariantName
   /** How the trainer normalised pictures. */
   readonly preprocessing?: Normalization
@@ -34,8 +34,8 @@ export interface Decided {
 /** Hints lie in names: of the file, and of the architecture as timm's saver writes it. */
 interface Hint {
   readonly text: string
-  readonly size: VariantName
-  /** The whole name of a configuration of effdet, not just a size. */
+  readonly variant: VariantName
+  /** Whether it is the whole name of a configuration of effdet, not a variant alone. */
   readonly configuration: boolean
   readonly tensorflow: boolean
   readonly advprop: boolean
@@ -43,14 +43,14 @@ interface Hint {
 
 function hintIn(text: string): Hint | null {
   const match =
-    /(?<config>(?<tf>tf_)?efficientdet[-_ ]?)(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(
+    /(?<config>(?<tf>tf_)?efficientdet[-_ ]?)(?<variant>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(
       text,
-    ) ?? /(?<![a-z0-9])(?<size>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text)
-  const size = match?.groups?.size?.toLowerCase()
-  if (match === null || size === undefined || !isVariantName(size)) return null
+    ) ?? /(?<![a-z0-9])(?<variant>d7x|d[0-7]|lite3x|lite[0-4])(?<ap>_ap)?(?![a-z0-9])/i.exec(text)
+  const variant = match?.groups?.variant?.toLowerCase()
+  if (match === null || variant === undefined || !isVariantName(variant)) return null
   return {
     text,
-    size,
+    variant,
     configuration: match.groups?.config !== undefined,
     tensorflow: match.groups?.tf !== undefined,
     advprop: match.groups?.ap !== undefined,
@@ -58,7 +58,7 @@ function hintIn(text: string): Hint | null {
 }
 
 /**
- * Decides what the tensors leave open. Options come first, then what our own files store, then what the layout
+ * Decides what the tensors leave open. Options come first, then what our own files store, then what the naming
  * implies, then hints in names (said in the notes); the rest are questions.
  *
  * @param names the file's base name and, if the checkpoint tells it, the architecture's
@@ -75,15 +75,15 @@ export function decide(
   const questions: string[] = []
   const hints = names.map(hintIn).filter((found) => found !== null)
   const hint = hints.find(({ configuration }) => configuration) ?? hints[0] ?? null
-  const size = decideSize(identified, hint, notes, questions)
-  const anchors = decideAnchors(identified, size, options, stored, questions)
+  const variant = decideVariant(identified, hint, notes, questions)
+  const anchors = decideAnchors(identified, variant, options, stored, questions)
   const preprocessing = decidePreprocessing(identified, hint, options, stored, notes, questions)
-  const padding = decidePadding(identified, size, hint, options, stored, notes)
+  const padding = decidePadding(identified, variant, hint, options, stored, notes)
   const labels = decideLabels(identified, options, stored, notes)
   const whole = anchors !== null && preprocessing !== null && questions.length === 0
   const { classes, redundantBias } = identified
   const architecture = {
-    variant: size,
+    variant,
     classes,
     anchorsPerCell: identified.anchorsPerCell,
     redundantBias,
@@ -100,7 +100,7 @@ export function specOf(decided: Decided): ModelSpec {
   })
 }
 
-function decideSize(
+function decideVariant(
   { variants }: Identified,
   hint: Hint | null,
   notes: string[],
@@ -109,7 +109,7 @@ function decideSize(
   const [first] = variants
   if (variants.length === 1) return first
   const names = variants.map(({ name }) => name)
-  const hinted = variants.find(({ name }) => name === hint?.size)
+  const hinted = variants.find(({ name }) => name === hint?.variant)
   if (hinted !== undefined) {
     notes.push(`${names.join(' and ')} have the same tensors; ${hinted.name} by the name "${hint!.text}".`)
     return hinted
@@ -123,20 +123,20 @@ function decideSize(
 
 function decideAnchors(
   identified: Identified,
-  size: Variant,
-  { anchors: told }: WeightsOptions,
+  variant: Variant,
+  { anchors: given }: WeightsOptions,
   stored: StoredSpec | null,
   questions: string[],
 ): AnchorConfig | null {
   const perCell = identified.anchorsPerCell
   const anchors: AnchorConfig = {
-    anchorScale: told?.anchorScale ?? stored?.anchors.anchorScale ?? size.anchorScale,
-    scales: told?.scales ?? stored?.anchors.scales ?? DEFAULT_SCALES,
-    ratios: told?.ratios ?? stored?.anchors.ratios ?? DEFAULT_RATIOS,
+    anchorScale: given?.anchorScale ?? stored?.anchors.anchorScale ?? variant.anchorScale,
+    scales: given?.scales ?? stored?.anchors.scales ?? DEFAULT_SCALES,
+    ratios: given?.ratios ?? stored?.anchors.ratios ?? DEFAULT_RATIOS,
   }
   if (anchorsPerCell(anchors) === perCell) return anchors
   const found = `${anchors.scales.length} scales × ${anchors.ratios.length} ratios`
-  if (told?.scales !== undefined || told?.ratios !== undefined) {
+  if (given?.scales !== undefined || given?.ratios !== undefined) {
     throw new EfficientDetError(
       'ERR_INVALID_OPTION',
       `The heads have ${perCell} anchors per cell, and ${found} make ${anchorsPerCell(anchors)}. ` +
@@ -152,22 +152,22 @@ function decideAnchors(
 }
 
 function decidePreprocessing(
-  { layout, variants: [first] }: Identified,
+  { naming, variants: [first] }: Identified,
   hint: Hint | null,
-  { preprocessing: told }: WeightsOptions,
+  { preprocessing: given }: WeightsOptions,
   stored: StoredSpec | null,
   notes: string[],
   questions: string[],
 ): Preprocessing | null {
-  if (told !== undefined) return preprocessingOf(stored?.origin ?? layout.origin, told)
+  if (given !== undefined) return preprocessingOf(stored?.origin ?? naming.origin, given)
   if (stored !== null) return stored.preprocessing
   // AdvProp was trained for D0…D5 of TensorFlow alone, and only effdet carries its weights.
-  const couldBeAdvProp = layout.origin === 'effdet' && /^d[0-5]$/.test(first.name)
-  if (!couldBeAdvProp) return preprocessingOf(layout.origin, first.normalization)
+  const couldBeAdvProp = naming.origin === 'effdet' && /^d[0-5]$/.test(first.name)
+  if (!couldBeAdvProp) return preprocessingOf(naming.origin, first.normalization)
   if (hint?.configuration || hint?.advprop) {
     const normalization: Normalization = hint.advprop ? 'advprop' : first.normalization
     notes.push(`Preprocessing: ${normalization}, by the name "${hint.text}"; the tensors cannot tell.`)
-    return preprocessingOf(layout.origin, normalization)
+    return preprocessingOf(naming.origin, normalization)
   }
   questions.push(
     `Ordinary and AdvProp weights of ${first.name} have the same tensors but want other pixels: say which ` +
@@ -181,44 +181,44 @@ function decidePreprocessing(
 const SYMMETRIC_FPN: ReadonlySet<VariantName> = new Set(['d0', 'd1', 'd2', 'd3'])
 
 function decidePadding(
-  { layout, redundantBias }: Identified,
-  size: Variant,
+  { naming, redundantBias }: Identified,
+  variant: Variant,
   hint: Hint | null,
-  { padding: told }: WeightsOptions,
+  { padding: given }: WeightsOptions,
   stored: StoredSpec | null,
   notes: string[],
 ): Padding {
-  if (stored !== null) return { ...stored.padding, ...told }
-  if (layout.origin === 'zylo') return { backbone: 'same', fpn: 'same', pool: 'zero', ...told }
+  if (stored !== null) return { ...stored.padding, ...given }
+  if (naming.origin === 'zylo') return { backbone: 'same', fpn: 'same', pool: 'zero', ...given }
   const tensorflow: Padding = { backbone: 'same', fpn: 'same', pool: 'infinity' }
   const native: Padding = {
     backbone: 'symmetric',
-    fpn: SYMMETRIC_FPN.has(size.name) ? 'symmetric' : 'same',
+    fpn: SYMMETRIC_FPN.has(variant.name) ? 'symmetric' : 'same',
     pool: 'infinity',
   }
   const named = hint?.configuration === true
   const assumed = (named ? hint.tensorflow : redundantBias) ? tensorflow : native
-  if (told?.backbone === undefined || told.fpn === undefined) {
+  if (given?.backbone === undefined || given.fpn === undefined) {
     const because = named
       ? `by the name "${hint.text}"`
       : `because the BiFPN's convolutions have ${redundantBias ? '' : 'no '}redundant biases, ` +
         `as ${redundantBias ? "TensorFlow's" : "effdet's native"} weights`
     notes.push(
-      `Padding: backbone ${told?.backbone ?? assumed.backbone}, BiFPN ${told?.fpn ?? assumed.fpn}, assumed ` +
+      `Padding: backbone ${given?.backbone ?? assumed.backbone}, BiFPN ${given?.fpn ?? assumed.fpn}, assumed ` +
         `${because}. The tensors cannot tell: if results are poor, try others ` +
         '(padding: { backbone, fpn }; --backbone-padding, --fpn-padding).',
     )
   }
-  return { ...assumed, ...told }
+  return { ...assumed, ...given }
 }
 
 function decideLabels(
   { classes }: Identified,
-  { labels: told }: WeightsOptions,
+  { labels: given }: WeightsOptions,
   stored: StoredSpec | null,
   notes: string[],
 ): readonly string[] | null {
-  if (told !== undefined) return checkLabels(told, classes)
+  if (given !== undefined) return checkLabels(given, classes)
   if (stored !== null) return stored.labels
   if (classes !== COCO_LABELS.length) return null
   notes.push("Labels: COCO's, assumed because there are 90 classes.")

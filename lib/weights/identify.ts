@@ -7,11 +7,11 @@ import { nativeInput, VARIANTS, variant } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import { foreignFamily } from './foreign.js'
 import { effdet, effdetLevelFirst } from './naming/effdet.js'
-import type { Layout } from './naming/naming.js'
+import type { Naming } from './naming/naming.js'
 import { zylo } from './naming/zylo.js'
 import type { StoredTensor } from './tensor.js'
 
-const LAYOUTS: readonly Layout[] = [effdet, effdetLevelFirst, zylo]
+const NAMINGS: readonly Naming[] = [effdet, effdetLevelFirst, zylo]
 
 /**
  * effdet's own `efficientdet_lite0` (model_config.py), which shares its name with TensorFlow's lite0 but fuses
@@ -21,10 +21,10 @@ const NATIVE_LITE0: Variant = { ...variant('lite0'), inputSize: 384, anchorScale
 
 /** What the tensors of a file decide by themselves. */
 export interface Identified {
-  readonly layout: Layout
+  readonly naming: Naming
   /** What wrappers put before every name, such as `module.`; often empty. */
   readonly prefix: string
-  /** The sizes whose tensors these are: one, or several that differ in nothing that is stored (D6 and D7). */
+  /** The variants whose tensors these are: one, or several that differ in nothing that is stored (D6 and D7). */
   readonly variants: readonly [Variant, ...Variant[]]
   readonly classes: number
   readonly anchorsPerCell: number
@@ -37,33 +37,33 @@ export interface Identified {
 type Tensors = ReadonlyMap<string, StoredTensor>
 
 /**
- * Finds out which layout, size, class count and anchor count a file's tensors are.
+ * Finds out which naming, variant, class count and anchor count a file's tensors are.
  *
- * @param wanted accept only this size
+ * @param wanted accept only this variant
  * @throws EfficientDetError ERR_WEIGHTS naming every missing, unexpected and mis-shaped tensor
  *   (`details.missing`, `.unexpected`, `.misshaped`; the message shows the first ten of each)
  */
 export function identify(all: Tensors, wanted?: VariantName): Identified {
-  const { layout, prefix, tensors, notes } = findLayout(all)
-  checkStem(layout, prefix, tensors)
-  const { classes, anchorsPerCell } = headSizes(layout, prefix, tensors)
+  const { naming, prefix, tensors, notes } = findNaming(all)
+  checkStem(naming, prefix, tensors)
+  const { classes, anchorsPerCell } = headSizes(naming, prefix, tensors)
   const candidates = [...VARIANTS.values(), NATIVE_LITE0].filter(
     ({ name }) => wanted === undefined || name === wanted,
   )
   const fits = candidates.map((candidate) => {
-    const bias = layout.nameOf('fpn.cell.0.fnode.0.after_combine.conv.conv_pw.bias', candidate)
+    const bias = naming.nameOf('fpn.cell.0.fnode.0.after_combine.conv.conv_pw.bias', candidate)
     const architecture: Architecture = {
       ...officialArchitecture(candidate, classes),
       anchorsPerCell,
       redundantBias: tensors.has(bias),
     }
-    return { architecture, ...compare(layout, tensors, architecture) }
+    return { architecture, ...compare(naming, tensors, architecture) }
   })
   const best = Math.min(...fits.map(({ faults }) => faults))
   const [first, ...others] = fits.filter(({ faults }) => faults === best)
-  if (first === undefined || best > 0) throw misfit(layout, first!, wanted)
+  if (first === undefined || best > 0) throw misfit(naming, first!, wanted)
   return {
-    layout,
+    naming,
     prefix,
     variants: [first.architecture.variant, ...others.map((fit) => fit.architecture.variant)],
     classes,
@@ -74,23 +74,23 @@ export function identify(all: Tensors, wanted?: VariantName): Identified {
   }
 }
 
-/** Recognises the layout by its stem, takes wrappers' prefixes off and leaves out what is not this network. */
-function findLayout(all: Tensors): { layout: Layout; prefix: string; tensors: Tensors; notes: string[] } {
-  for (const layout of LAYOUTS) {
+/** Recognises the naming by its stem, takes wrappers' prefixes off and leaves out what is not this network. */
+function findNaming(all: Tensors): { naming: Naming; prefix: string; tensors: Tensors; notes: string[] } {
+  for (const naming of NAMINGS) {
     const prefixes = [...all.keys()]
-      .filter((name) => name === layout.stem || name.endsWith(`.${layout.stem}`))
-      .map((name) => name.slice(0, -layout.stem.length))
+      .filter((name) => name === naming.stem || name.endsWith(`.${naming.stem}`))
+      .map((name) => name.slice(0, -naming.stem.length))
     if (prefixes.length === 0) continue
     const prefix = choosePrefix(prefixes)
     const tensors = unwrap(all, prefixes, prefix)
-    if (!layout.fits(new Set(tensors.keys()))) continue
+    if (!naming.fits(new Set(tensors.keys()))) continue
     const others = prefixes.filter((other) => other !== prefix)
     const notes: string[] = []
     if (prefix !== '') notes.push(`Names begin with "${prefix}", which was taken off.`)
     if (others.length > 0) {
       notes.push(`The file holds several networks; "${prefix}" (EMA) was used and ${quoted(others)} ignored.`)
     }
-    return { layout, prefix, tensors, notes }
+    return { naming, prefix, tensors, notes }
   }
   const names = [...all.keys()]
   const family = foreignFamily(names)
@@ -138,24 +138,24 @@ function quoted(names: readonly string[]): string {
   return listing(names.map((name) => `"${name}"`))
 }
 
-function checkStem(layout: Layout, prefix: string, tensors: Tensors): void {
-  const { shape } = tensors.get(layout.stem)!
+function checkStem(naming: Naming, prefix: string, tensors: Tensors): void {
+  const { shape } = tensors.get(naming.stem)!
   if (shape[1] === 3) return
   throw new EfficientDetError(
     'ERR_WEIGHTS',
-    `The stem ${prefix}${layout.stem} has shape [${shape.join(', ')}]: it takes ${shape[1]} channels, ` +
+    `The stem ${prefix}${naming.stem} has shape [${shape.join(', ')}]: it takes ${shape[1]} channels, ` +
       'and pictures here are RGB. Networks with another number of input channels are not supported.',
   )
 }
 
 function headSizes(
-  layout: Layout,
+  naming: Naming,
   prefix: string,
   tensors: Tensors,
 ): { classes: number; anchorsPerCell: number } {
-  // Heads have the same names in every size.
+  // Heads have the same names in every variant.
   const rows = (head: string) => {
-    const name = layout.nameOf(`${head}.predict.conv_pw.weight`, variant('d0'))
+    const name = naming.nameOf(`${head}.predict.conv_pw.weight`, variant('d0'))
     const count = tensors.get(name)?.shape[0]
     if (count !== undefined && count > 0) return { name, count }
     throw new EfficientDetError(
@@ -191,15 +191,15 @@ interface Fit {
   readonly misshaped: readonly string[]
 }
 
-function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
-  const { variant: size } = architecture
-  const expected = inventory(architecture, nativeInput(size)).tensors
+function compare(naming: Naming, tensors: Tensors, architecture: Architecture) {
+  const { variant } = architecture
+  const expected = inventory(architecture, nativeInput(variant)).tensors
   const found = new Map<string, StoredTensor>()
   const used = new Set<string>()
   const missing: string[] = []
   const misshaped: string[] = []
   for (const [canonical, shape] of expected) {
-    const name = layout.nameOf(canonical, size)
+    const name = naming.nameOf(canonical, variant)
     const tensor = tensors.get(name)
     used.add(name)
     if (tensor === undefined) missing.push(name)
@@ -207,7 +207,7 @@ function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
       misshaped.push(`${name} [${tensor.shape.join(', ')}] instead of [${shape.join(', ')}]`)
     } else found.set(canonical, tensor)
   }
-  const unexpected = [...tensors.keys()].filter((name) => !used.has(name) && !layout.isUnused(name, size))
+  const unexpected = [...tensors.keys()].filter((name) => !used.has(name) && !naming.isUnused(name, variant))
   return {
     found,
     missing,
@@ -217,17 +217,17 @@ function compare(layout: Layout, tensors: Tensors, architecture: Architecture) {
   }
 }
 
-function misfit(layout: Layout, fit: Fit, wanted: VariantName | undefined): EfficientDetError {
+function misfit(naming: Naming, fit: Fit, wanted: VariantName | undefined): EfficientDetError {
   const { missing, unexpected, misshaped } = fit
   const kinds = { Missing: missing, Unexpected: unexpected, 'Mis-shaped': misshaped }
   const faults = Object.entries(kinds).flatMap(([kind, names]) =>
     names.length === 0 ? [] : [`${kind}: ${listing(names)}.`],
   )
-  const size = fit.architecture.variant.name
-  const where = wanted === undefined ? `any EfficientDet; nearest is ${size}` : size
+  const nearest = fit.architecture.variant.name
+  const where = wanted === undefined ? `any EfficientDet; nearest is ${nearest}` : nearest
   return new EfficientDetError(
     'ERR_WEIGHTS',
-    `The tensors (${layout.description}) do not fit ${where}. ${faults.join(' ')}`,
-    { details: { nearest: size, missing, unexpected, misshaped } },
+    `The tensors (${naming.description}) do not fit ${where}. ${faults.join(' ')}`,
+    { details: { nearest, missing, unexpected, misshaped } },
   )
 }

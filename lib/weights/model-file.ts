@@ -23,9 +23,9 @@ export interface Model {
 /** What can be said of a file without reading a single weight. */
 export interface Inspection {
   readonly format: Checkpoint['format']
-  readonly layout: string
+  readonly naming: string
   readonly decided: Decided
-  readonly identified: Omit<Identified, 'tensors' | 'layout' | 'notes'>
+  readonly identified: Omit<Identified, 'tensors' | 'naming' | 'notes'>
   readonly notes: readonly string[]
 }
 
@@ -63,13 +63,13 @@ function about(path: string, error: EfficientDetError): EfficientDetError {
   return new EfficientDetError(code, `${path}: ${message}`, { cause, details })
 }
 
-/** Reads the header of a weights file: layout, size, classes, what is assumed and what is open. */
+/** Reads the header of a weights file: naming, variant, classes, what is assumed and what is open. */
 export function inspectModelFile(path: string, options: WeightsOptions = {}): Promise<Inspection> {
   return withFile(path, options, async (checkpoint, identified, decided) => {
     const { prefix, variants, classes, anchorsPerCell, redundantBias } = identified
     return {
       format: checkpoint.format,
-      layout: identified.layout.description,
+      naming: identified.naming.description,
       decided,
       identified: { prefix, variants, classes, anchorsPerCell, redundantBias },
       notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
@@ -89,13 +89,13 @@ export function readModelFile(path: string, options: WeightsOptions = {}): Promi
     const weights = new Map<string, Float32Array>()
     for (const [name, tensor] of identified.tensors) {
       const values = await tensor.read()
-      checkValues(identified.prefix + identified.layout.nameOf(name, spec.architecture.variant), name, values)
+      checkValues(identified.prefix + identified.naming.nameOf(name, spec.architecture.variant), name, values)
       weights.set(name, values)
     }
     return {
       spec,
       weights,
-      origin: fromMetadata(checkpoint.metadata)?.origin ?? identified.layout.origin,
+      origin: fromMetadata(checkpoint.metadata)?.origin ?? identified.naming.origin,
       notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
     }
   })

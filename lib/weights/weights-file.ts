@@ -76,13 +76,10 @@ export function fileReader(file: WeightsFile, start: number, end: number): ByteR
   })
 }
 
-export function memoryReader(bytes: Uint8Array): ByteReader {
-  return windowedReader(0, bytes.length, (position, length) => bytes.subarray(position, position + length))
-}
-
 const WINDOW = 64 * 1024
 
-function windowedReader(
+/** Reads bytes from `start` to `end` through a small window, which `read` fills. */
+export function windowedReader(
   start: number,
   end: number,
   read: (position: number, length: number) => Uint8Array,

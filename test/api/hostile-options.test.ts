@@ -116,7 +116,7 @@ function expectValid({ weights, settings }: ReturnType<typeof checkExportOptions
     expect(isWhole(size.height, 1, 8192) && isWhole(size.width, 1, 8192)).toBe(true)
   }
   expect(batch === 'dynamic' || isWhole(batch, 1, 1024)).toBe(true)
-  for (const type of [precision, input]) expect(['float32', 'float16']).toContain(type)
+  for (const type of [precision, input]) expect(['fp32', 'fp16']).toContain(type)
   const { variant, preprocessing, padding = {}, anchors = {}, labels = [] } = weights
   if (variant !== undefined) expect(VARIANT_NAMES).toContain(variant)
   if (preprocessing !== undefined) expect(NORMALIZATIONS).toContain(preprocessing)

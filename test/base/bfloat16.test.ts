@@ -20,7 +20,6 @@ async function throughOnnxruntime(values: Float32Array): Promise<Float32Array> {
       initializers: [],
       inputs: [{ name: 'x', type: 'float32', dims: [values.length] }],
       outputs: [{ name: 'y', type: 'float32', dims: [values.length] }],
-      metadata: {},
     },
     '0',
   )

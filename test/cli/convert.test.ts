@@ -45,15 +45,15 @@ describe('convert', () => {
     expect(jsonLines(detected)).toMatchObject([{ detections: [{ label: 'walker', classId: 0 }] }])
   })
 
-  it('writes float16 with --half', async () => {
+  it('writes float16 with --precision fp16', async () => {
     const output = join(await temporaryFolder(), 'half.safetensors')
     const full = join(await temporaryFolder(), 'full.safetensors')
     const [half, whole] = await Promise.all([
-      efficientdet(['convert', 'person', output, '--half']),
+      efficientdet(['convert', 'person', output, '--precision', 'fp16']),
       efficientdet(['convert', 'person', full]),
     ])
     expect([half.code, whole.code]).toEqual([0, 0])
-    expect(half.stdout).toMatch(/, float16\.\n$/)
+    expect(half.stdout).toMatch(/, fp16\.\n$/)
     const [small, large] = await Promise.all([stat(output), stat(full)])
     expect(small.size / large.size).toBeLessThan(0.55)
     const checkpoint = await opened(output)
@@ -64,7 +64,7 @@ describe('convert', () => {
   it('may write over its own input', async () => {
     const output = join(await temporaryFolder(), 'person.safetensors')
     expect((await efficientdet(['convert', 'person', output])).code).toBe(0)
-    expect((await efficientdet(['convert', output, output, '--half'])).code).toBe(0)
+    expect((await efficientdet(['convert', output, output, '--precision', 'fp16'])).code).toBe(0)
     expect(await labelsOf(output)).toEqual(['person'])
   })
 

@@ -16,7 +16,7 @@ describe('the command line', () => {
     ['detect', ['<picture...>', '--model', '--score', '--out', '--json', '--backend', 'default: "person"']],
     ['demo', ['--out', 'default: "demo-output"']],
     ['info', ['[model]', '--classes', '--json']],
-    ['convert', ['<input> <output>', '--labels', '--half', '--anchor-ratios', '--variant']],
+    ['convert', ['<input> <output>', '--labels', '--precision', '--anchor-ratios', '--variant']],
     ['export', ['<model> <output>', '--precision', '"fp32", "fp16"', '--batch', 'default: "dynamic"']],
     ['pull', ['<model...>', 'd0, d1', '--mirror']],
     ['doctor', ['--json']],

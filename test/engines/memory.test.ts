@@ -50,7 +50,7 @@ describe('the footprint of a network', () => {
         new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(1),
       ]),
     )
-    const onnx = buildGraph(architecture, weights, { size, batch: 1, precision: 'float16', input: 'float32' })
+    const onnx = buildGraph(architecture, weights, { size, batch: 1, precision: 'fp16', input: 'fp32' })
     // Beside them the file has names, shapes, and the heads' biases once for each level.
     const bytes = 2 * footprint(architecture, size).weights
     expect(bytes).toBeLessThan(onnx.length)

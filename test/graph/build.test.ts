@@ -113,17 +113,17 @@ describe('shapes', () => {
 
 describe('precision', () => {
   it.each([
-    ['float32', 'float32'],
-    ['float16', 'float32'],
-    ['float16', 'float16'],
-    ['float32', 'float16'],
-  ] as const)('%s body, %s input: outputs are float32', async (precision, input) => {
+    ['fp32', 'fp32', 'float32'],
+    ['fp16', 'fp32', 'float32'],
+    ['fp16', 'fp16', 'float16'],
+    ['fp32', 'fp16', 'float16'],
+  ] as const)('%s body, %s input: outputs are float32', async (precision, input, type) => {
     const architecture = officialArchitecture(variant('d0'), 2)
     const size = { height: 64, width: 64 }
     const graph = graphOf(architecture, randomWeights(architecture), { size, precision, input })
     const session = await ort.InferenceSession.create(graph)
     const [images] = session.inputMetadata
-    expect(images).toMatchObject({ name: 'images', type: input, shape: [1, 3, 64, 64] })
+    expect(images).toMatchObject({ name: 'images', type, shape: [1, 3, 64, 64] })
     expect(session.outputMetadata.map((output) => 'type' in output && output.type)).toEqual([
       'float32',
       'float32',
@@ -136,7 +136,7 @@ describe('precision', () => {
     const weights = randomWeights(architecture)
     weights.get('class_net.predict.conv_pw.bias')!.fill(1e5)
     expect(() =>
-      graphOf(architecture, weights, { size: { height: 64, width: 64 }, precision: 'float16' }),
+      graphOf(architecture, weights, { size: { height: 64, width: 64 }, precision: 'fp16' }),
     ).toThrow(
       expect.objectContaining({ code: 'ERR_WEIGHTS', message: expect.stringMatching(/class_net.*65504/) }),
     )

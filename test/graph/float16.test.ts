@@ -22,7 +22,7 @@ describe('person in float16', () => {
     const picture = toRgb(frame)
     const { tensor, letterbox } = preprocess(picture, size, spec.preprocessing)
     const anchors = anchorBoxes(size, 7, spec.anchors)
-    const find = async (precision: 'float32' | 'float16', scoreThreshold: number) => {
+    const find = async (precision: 'fp32' | 'fp16', scoreThreshold: number) => {
       const outputs = await runGraph(
         graphOf(spec.architecture, new Map(weights), { size, precision }),
         tensor,
@@ -40,9 +40,9 @@ describe('person in float16', () => {
         { width: picture.width, height: picture.height, scale: letterbox.scale },
       )
     }
-    const expected = await find('float32', 0.3)
+    const expected = await find('fp32', 0.3)
     // A little below, for a score of just above 0.3 may fall under it.
-    const found = await find('float16', 0.29)
+    const found = await find('fp16', 0.29)
     expect(expected.scores.length).toBeGreaterThan(0)
     expected.scores.forEach((score, i) => {
       const [best, j] = bestMatch(expected, i, found)
@@ -63,11 +63,11 @@ describe.skipIf(!hasShared)('the golden D0 in float16', () => {
   it('finds what it finds in float32, with outputs like those of a trained network', async () => {
     const { spec, weights } = await readModelFile(shared('data/golden-d0/zylo-d0.pth'))
     const images = await readFloats(shared('data/golden-d0/input.f32'))
-    const run = (tensors: ReadonlyMap<string, Float32Array>, precision: 'float32' | 'float16') =>
+    const run = (tensors: ReadonlyMap<string, Float32Array>, precision: 'fp32' | 'fp16') =>
       runGraph(graphOf(spec.architecture, new Map(tensors), { size, precision }), images, [1, 3, 512, 512])
-    const scaled = likeTrained(new Map(weights), await run(weights, 'float32'))
-    const single = await run(scaled, 'float32')
-    const half = await run(scaled, 'float16')
+    const scaled = likeTrained(new Map(weights), await run(weights, 'fp32'))
+    const single = await run(scaled, 'fp32')
+    const half = await run(scaled, 'fp16')
     expect(relativeError(half.boxRegression, single.boxRegression)).toBeLessThan(0.02)
     expect(relativeError(half.classLogits, single.classLogits)).toBeLessThan(0.005)
 

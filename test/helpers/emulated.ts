@@ -74,8 +74,8 @@ export async function engineThatKnows(
   const settings = {
     size: { height: side, width: side },
     batch: 1,
-    precision: 'float32',
-    input: 'float32',
+    precision: 'fp32',
+    input: 'fp32',
   } as const
   const weights = join(ROOT, 'models', 'person', 'person.safetensors')
   const { spec, size, onnx } = await graphOfModelFile(weights, {}, settings)

@@ -68,7 +68,7 @@ export function graphOf(
   weights: Map<string, Float32Array>,
   options: Partial<GraphSettings> & { size: Size },
 ): Uint8Array {
-  return buildGraph(architecture, weights, { batch: 1, precision: 'float32', input: 'float32', ...options })
+  return buildGraph(architecture, weights, { batch: 1, precision: 'fp32', input: 'fp32', ...options })
 }
 
 /** ‖a − b‖ / ‖b‖ (Frobenius). */

@@ -1,4 +1,5 @@
 import type { PickleValue } from '#lib/weights/pytorch/pickle-values.js'
+import { type ByteReader, windowedReader } from '#lib/weights/weights-file.js'
 
 /** A pickle written by hand: texts give their Latin-1 bytes, numbers single bytes. */
 export function pickle(...parts: (string | number)[]): Uint8Array {
@@ -35,4 +36,9 @@ export function plain(value: PickleValue): unknown {
       }
     }
   }
+}
+
+/** Reads bytes that lie in memory. */
+export function memoryReader(bytes: Uint8Array): ByteReader {
+  return windowedReader(0, bytes.length, (position, length) => bytes.subarray(position, position + length))
 }

@@ -5,7 +5,7 @@ import { type VariantName, variant } from '#lib/models/variants.js'
 import { inventory } from '#lib/network/parameters.js'
 import { openCheckpoint } from '#lib/weights/checkpoint.js'
 import { effdet } from '#lib/weights/naming/effdet.js'
-import type { Layout } from '#lib/weights/naming/naming.js'
+import type { Naming } from '#lib/weights/naming/naming.js'
 import { writeSafetensors } from '#lib/weights/safetensors/writer.js'
 import type { StoredTensor } from '#lib/weights/tensor.js'
 import { temporaryFolder } from './checkpoints.js'
@@ -22,14 +22,14 @@ export type State = ReadonlyMap<string, Values>
 /** Names and shapes of a whole network in a trainer's naming, for what looks at nothing else. */
 export function tensorsOf(
   name: VariantName,
-  layout: Layout = effdet,
+  naming: Naming = effdet,
   changes: Partial<Architecture> = {},
 ): Map<string, StoredTensor> {
   const architecture: Architecture = { ...officialArchitecture(variant(name)), ...changes }
   const { inputSize } = architecture.variant
   const { tensors } = inventory(architecture, { height: inputSize, width: inputSize })
   return new Map(
-    [...tensors].map(([tensor, shape]) => [layout.nameOf(tensor, architecture.variant), stored(shape)]),
+    [...tensors].map(([tensor, shape]) => [naming.nameOf(tensor, architecture.variant), stored(shape)]),
   )
 }
 

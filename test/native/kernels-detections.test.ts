@@ -308,7 +308,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
   const questions: DetectionsQuestion[] = []
 
   beforeAll(async () => {
-    const settings = { size: null, batch: 1, precision: 'float32', input: 'float32' } as const
+    const settings = { size: null, batch: 1, precision: 'fp32', input: 'fp32' } as const
     const model = await graphOfModelFile('models/person/person.safetensors', {}, settings, () => {})
     const { spec, size, onnx } = model
     const anchors = anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors)

@@ -97,7 +97,7 @@ describe('graph options', () => {
   it('have the defaults that are documented', () => {
     expect(checkExportOptions({})).toEqual({
       weights: {},
-      settings: { size: null, batch: 'dynamic', precision: 'float32', input: 'float32' },
+      settings: { size: null, batch: 'dynamic', precision: 'fp32', input: 'fp32' },
     })
   })
 
@@ -119,8 +119,8 @@ describe('graph options', () => {
     expect(settings).toEqual({
       size: { height: 64, width: 64 },
       batch: 8,
-      precision: 'float16',
-      input: 'float32',
+      precision: 'fp16',
+      input: 'fp32',
     })
   })
 

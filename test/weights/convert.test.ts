@@ -10,7 +10,7 @@ import type { WeightsOptions } from '#lib/weights/decide.js'
 import { roundToHalf } from '#lib/weights/fp16-rounding.js'
 import { inspectModelFile, readModelFile } from '#lib/weights/model-file.js'
 import { effdet } from '#lib/weights/naming/effdet.js'
-import type { Layout } from '#lib/weights/naming/naming.js'
+import type { Naming } from '#lib/weights/naming/naming.js'
 import { zylo } from '#lib/weights/naming/zylo.js'
 import { opened, temporaryFolder } from '../helpers/checkpoints.js'
 import { random } from '../helpers/random.js'
@@ -38,17 +38,17 @@ const OPTIONS: WeightsOptions = {
   labels: ['grün', 'line\n"two"'],
 }
 
-const renamed = (layout: Layout): State =>
-  new Map([...STATE].map(([name, values]) => [layout.nameOf(name, ARCHITECTURE.variant), values]))
+const renamed = (naming: Naming): State =>
+  new Map([...STATE].map(([name, values]) => [naming.nameOf(name, ARCHITECTURE.variant), values]))
 
 const target = async () => join(await temporaryFolder(), 'out.safetensors')
 
 describe('convertModelFile', () => {
   it.each([effdet, zylo])(
     "writes all tensors by effdet's names, bit by bit, from $origin",
-    async (layout) => {
+    async (naming) => {
       const output = await target()
-      await convertModelFile(await savedState(renamed(layout)), output, OPTIONS)
+      await convertModelFile(await savedState(renamed(naming)), output, OPTIONS)
       const written = await readState(output)
       expect([...written.keys()].sort()).toEqual([...STATE.keys()].sort())
       for (const [name, { shape, data }] of STATE) {
@@ -58,12 +58,12 @@ describe('convertModelFile', () => {
     },
   )
 
-  it.each([effdet, zylo])('stores all that was told or found out about $origin', async (layout) => {
-    const input = await savedState(renamed(layout), 'best.safetensors')
+  it.each([effdet, zylo])('stores all that was told or found out about $origin', async (naming) => {
+    const input = await savedState(renamed(naming), 'best.safetensors')
     const output = await target()
     const converted = await convertModelFile(input, output, OPTIONS)
     const model = await readModelFile(output)
-    expect(model).toMatchObject({ spec: converted.spec, origin: layout.origin, notes: [] })
+    expect(model).toMatchObject({ spec: converted.spec, origin: naming.origin, notes: [] })
     expect(model.spec).toMatchObject({
       architecture: { variant: variant('d0'), classes: 2, anchorsPerCell: 2, padding: OPTIONS.padding },
       anchors: OPTIONS.anchors,
@@ -122,7 +122,7 @@ describe('convertModelFile', () => {
 describe('half precision', () => {
   it('rounds what has two or more dimensions and keeps vectors', async () => {
     const output = await target()
-    await convertModelFile(await savedState(STATE), output, { ...OPTIONS, half: true })
+    await convertModelFile(await savedState(STATE), output, { ...OPTIONS, precision: 'fp16' })
     const checkpoint = await opened(output)
     for (const [name, tensor] of checkpoint.tensors) {
       const original = STATE.get(name)!
@@ -139,7 +139,7 @@ describe('half precision', () => {
     const data = STATE.get(name)!.data.map((value, i) => (i === 5 ? -65520 : value))
     const output = await target()
     const state = new Map(STATE).set(name, { shape: [64, 64, 1, 1], data })
-    await convertModelFile(await savedState(state), output, { ...OPTIONS, half: true })
+    await convertModelFile(await savedState(state), output, { ...OPTIONS, precision: 'fp16' })
     const tensor = (await opened(output)).tensors.get(name)
     expect(tensor?.dtype).toBe('float32')
     expect(isSame(await tensor?.read(), data)).toBe(true)

@@ -33,7 +33,7 @@ function thrown(action: () => unknown): EfficientDetError {
 }
 
 describe('size', () => {
-  it.each([D6, ZYLO_D6])('is asked for where D6 and D7 fit ($layout.origin)', (identified) => {
+  it.each([D6, ZYLO_D6])('is asked for where D6 and D7 fit ($naming.origin)', (identified) => {
     const { spec, questions } = decided(identified, 'best.pth')
     expect(spec).toBeNull()
     expect(questions).toEqual([

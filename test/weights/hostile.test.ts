@@ -6,10 +6,9 @@ import { describe, expect, it } from 'vitest'
 import { EfficientDetError } from '#lib/base/errors.js'
 import { openCheckpoint } from '#lib/weights/checkpoint.js'
 import { unpickle } from '#lib/weights/pytorch/pickle.js'
-import { memoryReader } from '#lib/weights/weights-file.js'
 import { fixture, temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { mutate } from '../helpers/mutate.js'
-import { pickle } from '../helpers/pickles.js'
+import { memoryReader, pickle } from '../helpers/pickles.js'
 import { random } from '../helpers/random.js'
 
 const MUTATIONS = 2000

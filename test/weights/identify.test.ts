@@ -26,12 +26,12 @@ function refused(tensors: ReadonlyMap<string, StoredTensor>, wanted?: VariantNam
   throw new Error('was not refused')
 }
 
-describe('size and layout', () => {
+describe('size and naming', () => {
   it.each(VARIANT_NAMES)('%s is found by its tensors in the names of effdet', (name) => {
     const identified = identify(tensorsOf(name))
     expect(identified.variants.map((it) => it.name)).toEqual(candidates(name))
     expect(identified).toMatchObject({
-      layout: effdet,
+      naming: effdet,
       prefix: '',
       classes: 90,
       anchorsPerCell: 9,
@@ -42,11 +42,11 @@ describe('size and layout', () => {
   it.each(ZYLO)('%s is found by its tensors in the names of zylo', (name) => {
     const identified = identify(tensorsOf(name, zylo))
     expect(identified.variants.map((it) => it.name)).toEqual(candidates(name))
-    expect(identified).toMatchObject({ layout: zylo, prefix: '', redundantBias: true })
+    expect(identified).toMatchObject({ naming: zylo, prefix: '', redundantBias: true })
   })
 
   it('level-first head BatchNorms are told from repeat-first ones', () => {
-    expect(identify(tensorsOf('d0', effdetLevelFirst)).layout).toBe(effdetLevelFirst)
+    expect(identify(tensorsOf('d0', effdetLevelFirst)).naming).toBe(effdetLevelFirst)
     expect(identify(tensorsOf('d0', effdetLevelFirst)).tensors).toHaveProperty('size', 676)
   })
 
@@ -83,8 +83,8 @@ describe('heads', () => {
     [3, 3],
     [90, 27],
   ])('%i classes and %i anchors per cell are found', (classes, anchorsPerCell) => {
-    for (const layout of [effdet, zylo]) {
-      const tensors = tensorsOf('d0', layout, { classes, anchorsPerCell })
+    for (const naming of [effdet, zylo]) {
+      const tensors = tensorsOf('d0', naming, { classes, anchorsPerCell })
       expect(identify(tensors)).toMatchObject({ classes, anchorsPerCell })
     }
   })
@@ -124,10 +124,10 @@ describe('prefixes', () => {
     'model.model.',
     'ema.module.model._orig_mod.',
   ])('%s is taken off, and said to be', (prefix) => {
-    for (const layout of [effdet, zylo]) {
-      const identified = identify(prefixed(tensorsOf('d0', layout), prefix))
+    for (const naming of [effdet, zylo]) {
+      const identified = identify(prefixed(tensorsOf('d0', naming), prefix))
       expect(identified).toMatchObject({
-        layout,
+        naming,
         prefix,
         notes: [`Names begin with "${prefix}", which was taken off.`],
       })
@@ -175,8 +175,8 @@ describe('many networks', () => {
 })
 
 describe('every tensor', () => {
-  it.each([effdet, zylo])('is used exactly once ($origin)', (layout) => {
-    const tensors = tensorsOf('d0', layout)
+  it.each([effdet, zylo])('is used exactly once ($origin)', (naming) => {
+    const tensors = tensorsOf('d0', naming)
     const used = [...identify(tensors).tensors.values()]
     expect(new Set(used).size).toBe(used.length)
     expect(new Set(used)).toEqual(new Set(tensors.values()))

@@ -5,18 +5,18 @@ import { describe, expect, it } from 'vitest'
 import type { Architecture } from '#lib/models/spec.js'
 import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.js'
 import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
-import type { Layout } from '#lib/weights/naming/naming.js'
+import type { Naming } from '#lib/weights/naming/naming.js'
 import { zylo } from '#lib/weights/naming/zylo.js'
 import { fixture } from '../helpers/checkpoints.js'
 import { tensorsOf } from '../helpers/weights.js'
 
-/** By make_layouts.py, from the networks themselves. */
+/** By make_namings.py, from the networks themselves. */
 const digests: Record<string, { tensors: number; sha256: string }> = JSON.parse(
-  readFileSync(fixture('layouts.json'), 'utf8'),
+  readFileSync(fixture('namings.json'), 'utf8'),
 )
 
-function digest(name: VariantName, layout: Layout, changes: Partial<Architecture> = {}) {
-  const tensors = tensorsOf(name, layout, changes)
+function digest(name: VariantName, naming: Naming, changes: Partial<Architecture> = {}) {
+  const tensors = tensorsOf(name, naming, changes)
   const lines = [...tensors].map(([tensor, { shape }]) => `${tensor} ${shape.join()}`).sort()
   const sha256 = createHash('sha256').update(lines.join('\n')).digest('hex')
   return { tensors: tensors.size, sha256 }

@@ -136,7 +136,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
     'case $case, $name is a D7 for good once it is converted as one',
     async ({ path }) => {
       const output = join(await temporaryFolder(), 'best.safetensors')
-      await convertModelFile(path, output, { variant: 'd7', half: true })
+      await convertModelFile(path, output, { variant: 'd7', precision: 'fp16' })
       const { decided, identified } = await inspectModelFile(output)
       expect(identified.variants.map(({ name }) => name)).toEqual(['d7'])
       expect(decided).toMatchObject({
@@ -169,8 +169,8 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
       const graph = buildGraph(spec.architecture, weights, {
         size,
         batch: 1,
-        precision: 'float32',
-        input: 'float32',
+        precision: 'fp32',
+        input: 'fp32',
       })
       const images = await readFloats(join(FOLDER, files.input))
       const outputs = await runGraph(graph, images, [1, 3, size.height, size.width])

@@ -49,7 +49,7 @@ export class CpuNetwork {
   ): Promise<CpuNetwork> {
     const runtime = await nativeCall(calls, loadOnnxruntime)
     onStage('weights')
-    const settings = { size: wanted, batch: 1, precision: 'float32', input: 'float32' } as const
+    const settings = { size: wanted, batch: 1, precision: 'fp32', input: 'fp32' } as const
     const onRead = () => onStage('graph')
     const { spec, size, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
     onStage('engine')

@@ -17,7 +17,7 @@ import {
 import type { BuildProgress } from '../../engines/progress.js'
 import { testImages } from '../../engines/self-test/images.js'
 import type { EngineChoices, EnginePrecision } from '../../engines/settings.js'
-import type { FloatType } from '../../graph/builder.js'
+import type { GraphPrecision } from '../../graph/onnx.js'
 import type { Frame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { DetectionArrays } from '../../postprocess/detections.js'
@@ -62,11 +62,12 @@ export interface NativeEngineBuild extends CachedEngine {
   readonly notes: readonly string[]
 }
 
-const FLOAT_TYPE: Readonly<Record<EnginePrecision, FloatType>> = {
-  fp32: 'float32',
-  tf32: 'float32',
-  fp16: 'float16',
-  bf16: 'bfloat16',
+/** The graph's precision; TF32 is how TensorRT multiplies float32. */
+const GRAPH_PRECISION: Readonly<Record<EnginePrecision, GraphPrecision>> = {
+  fp32: 'fp32',
+  tf32: 'fp32',
+  fp16: 'fp16',
+  bf16: 'bf16',
 }
 
 /** The graph of a weights file, and what state that was in. */
@@ -79,7 +80,7 @@ export async function nativeGraph(request: NativeGraphRequest): Promise<NativeGr
   const { path, weights, size, maxBatchSize, engine, signal, onStage } = request
   onStage('weights', 0)
   const batch = maxBatchSize > 1 ? 'dynamic' : 1
-  const settings = { size, batch, precision: FLOAT_TYPE[engine.precision], input: 'float32' } as const
+  const settings = { size, batch, precision: GRAPH_PRECISION[engine.precision], input: 'fp32' } as const
   const file = await stateOf(path)
   const graph = await runTask('graph', [path, weights, settings], signal)
   onStage('graph', 1)

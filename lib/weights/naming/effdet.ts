@@ -1,10 +1,10 @@
-import type { Layout } from './naming.js'
+import type { Naming } from './naming.js'
 
 /** A buffer of effdet's benches and a counter of every BatchNorm: neither is a weight. */
 const UNUSED = /^anchors\.boxes$|\.num_batches_tracked$/
 
 /** rwightman/efficientdet-pytorch: our own names. */
-export const effdet: Layout = {
+export const effdet: Naming = {
   origin: 'effdet',
   description: 'rwightman/efficientdet-pytorch (effdet)',
   stem: 'backbone.conv_stem.weight',
@@ -14,7 +14,7 @@ export const effdet: Layout = {
 }
 
 /** The same with `head_bn_level_first`: the heads' BatchNorms are listed by level, then by repeat. */
-export const effdetLevelFirst: Layout = {
+export const effdetLevelFirst: Naming = {
   ...effdet,
   description: 'rwightman/efficientdet-pytorch (effdet), head BatchNorms level first',
   fits: (names) => names.has('class_net.bn_rep.0.0.weight'),

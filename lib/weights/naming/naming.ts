@@ -2,16 +2,16 @@ import type { WeightsOrigin } from '../../models/preprocessing.js'
 import type { Variant } from '../../models/variants.js'
 
 /** How a trainer names the tensors of an EfficientDet. */
-export interface Layout {
+export interface Naming {
   readonly origin: WeightsOrigin
   /** One sentence for people. */
   readonly description: string
   /**
-   * Name of the stem convolution's weight. It is the same for every size, so a file is of this layout if some
+   * Name of the stem convolution's weight. It is the same for every variant, so a file is of this naming if some
    * name ends with it; whatever stands before it is what wrappers added to all names.
    */
   readonly stem: string
-  /** Whether this layout, rather than another with the same stem, wrote these (unwrapped) names. */
+  /** Whether this naming, rather than another with the same stem, wrote these (unwrapped) names. */
   fits(names: ReadonlySet<string>): boolean
   /** The file's name of a tensor that `inventory` lists (effdet's repeat-first names). */
   nameOf(tensor: string, variant: Variant): string

@@ -1,12 +1,11 @@
 import { backbone } from '../../models/backbones.js'
 import type { Variant } from '../../models/variants.js'
-import type { Layout } from './naming.js'
+import type { Naming } from './naming.js'
 
 /**
- * zylo117/Yet-Another-EfficientDet-Pytorch (../shared/reference/efficientdet-facts.md, section 9): blocks are
- * numbered through all stages, convolutions are wrapped (`.conv`), BiFPN nodes are named by level and direction.
+ * zylo117/Yet-Another-EfficientDet-Pytorch: blocks are numbered through all stages, convolutions are wrapped (`.conv`), BiFPN nodes are named by level and direction.
  */
-export const zylo: Layout = {
+export const zylo: Naming = {
   origin: 'zylo',
   description: 'zylo117/Yet-Another-EfficientDet-Pytorch (zylo)',
   stem: 'backbone_net.model._conv_stem.conv.weight',
@@ -20,7 +19,7 @@ export const zylo: Layout = {
   },
   isUnused: (name, variant) =>
     name.endsWith('.num_batches_tracked') ||
-    // zylo makes fusion weights for every size and does not use them from D6 on.
+    // zylo makes fusion weights for every variant and does not use them from D6 on.
     (variant.fusion === 'sum' && /^bifpn\.\d+\.p\d_w[12]$/.test(name)),
 }
 

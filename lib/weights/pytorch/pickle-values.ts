@@ -20,19 +20,19 @@ export interface PickleBytes {
   readonly bytes: Uint8Array
 }
 
-export interface PickleSequence {
+interface PickleSequence {
   readonly kind: 'list' | 'tuple' | 'set'
   readonly items: PickleValue[]
 }
 
-export interface PickleDict {
+interface PickleDict {
   readonly kind: 'dict'
   /** In the order of writing; a later entry replaces an earlier one with the same key. */
   readonly entries: [PickleValue, PickleValue][]
 }
 
 /** A class or function by its name, `module.name`. */
-export interface PickleGlobal {
+interface PickleGlobal {
   readonly kind: 'global'
   readonly name: string
 }
@@ -51,7 +51,7 @@ export interface PickleObject {
 }
 
 /** A reference to something outside the pickle, such as PyTorch's storages. */
-export interface PicklePersistent {
+interface PicklePersistent {
   readonly kind: 'persistent'
   readonly id: PickleValue
 }

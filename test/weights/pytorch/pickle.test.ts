@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { unpickle } from '#lib/weights/pytorch/pickle.js'
 import { className } from '#lib/weights/pytorch/pickle-values.js'
-import { memoryReader } from '#lib/weights/weights-file.js'
-import { pickle, plain } from '../../helpers/pickles.js'
+import { memoryReader, pickle, plain } from '../../helpers/pickles.js'
 
 const byProtocol: Record<string, string> = JSON.parse(
   readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'weights', 'pickles.json'), 'utf8'),
