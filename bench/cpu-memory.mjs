@@ -53,7 +53,7 @@ async function one(path, height, width) {
   const size = { height: Number(height), width: Number(width) }
   const threads = availableParallelism()
   await referenceDetections(
-    { path, weights: {}, size, threads, signal: undefined, onStage: () => {} },
+    { path, weights: {}, inputSize: size, threads, signal: undefined, onStage: () => {} },
     frames,
   )
   const seconds = (performance.now() - begun) / 1000

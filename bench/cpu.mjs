@@ -85,7 +85,7 @@ await detector.dispose()
 async function ourGraph(path) {
   const { spec, weights: tensors } = await readModelFile(path)
   return buildGraph(spec.architecture, tensors, {
-    size: SIZE,
+    inputSize: SIZE,
     batch: 1,
     precision: 'fp32',
     input: 'fp32',

@@ -26,7 +26,7 @@ function all(sizes) {
   for (const size of sizes) {
     for (const precision of ['fp16', 'fp32']) {
       for (const maxBatchSize of [1, 8]) {
-        const args = [process.argv[1], '--one', size, precision, maxBatchSize]
+        const args = [process.argv[1], '--one', inputSize, precision, maxBatchSize]
         process.stdout.write(execFileSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8' }))
       }
     }
@@ -37,8 +37,8 @@ function all(sizes) {
 async function one(name, precision, batch) {
   const maxBatchSize = Number(batch)
   const architecture = officialArchitecture(variant(name))
-  const size = nativeInput(variant(name))
-  const onnx = graph(architecture, size, precision, maxBatchSize)
+  const inputSize = nativeInput(variant(name))
+  const onnx = graph(architecture, inputSize, precision, maxBatchSize)
   globalThis.gc()
   const addon = loadAddon()
   const library = addon.openLibrary(process.env.EFFICIENTDET_RTX ?? `${addonFolder()}/libefficientdet_rtx.so`)
@@ -68,7 +68,7 @@ async function one(name, precision, batch) {
   const seconds = (performance.now() - begun) / 1000
   const peak = memory('VmHWM') - before
   const settings = { ...options, precision }
-  const reckoned = estimateMemory(architecture, size, settings, false).host
+  const reckoned = estimateMemory(architecture, inputSize, settings, false).host
   const megabytes = [peak, reckoned].map((bytes) => (bytes / 1e6).toFixed(0))
   const ratio = (reckoned / peak).toFixed(2)
   console.log(
@@ -79,10 +79,10 @@ async function one(name, precision, batch) {
 }
 
 /** A graph of random weights: repeating ones are packed into less. */
-function graph(architecture, size, precision, maxBatchSize) {
+function graph(architecture, inputSize, precision, maxBatchSize) {
   const batch = maxBatchSize > 1 ? 'dynamic' : 1
   return buildGraph(architecture, randomWeights(architecture), {
-    size,
+    inputSize,
     batch,
     precision,
     input: 'fp32',

@@ -23,11 +23,12 @@ export async function gpuMachine() {
   }
 }
 
-/** Options of `load` and others for the same libraries. */
-export const engineOptions = {
-  ...(process.env.TENSORRT_FAMILY && { family: process.env.TENSORRT_FAMILY }),
+/** Options of `load` for the same libraries, and for an engine of a precision. */
+export const gpuOptions = (precision) => ({
+  backend: 'tensorrt',
   ...(process.env.TENSORRT_PATH && { libraryPath: process.env.TENSORRT_PATH }),
-}
+  engine: { precision, ...(process.env.TENSORRT_FAMILY && { family: process.env.TENSORRT_FAMILY }) },
+})
 
 /** Works with a detector, which gives its memory back however that ends. */
 export async function withDetector(model, options, work) {

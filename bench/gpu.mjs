@@ -1,7 +1,7 @@
 // Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`. TENSORRT_PATH may
 // name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
 import { randomBytes } from 'node:crypto'
-import { attempt, engineOptions, gpuMachine, withDetector, writeResults } from './gpu-machine.mjs'
+import { attempt, gpuMachine, gpuOptions, withDetector, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'
 import { median } from './pairs.mjs'
 
@@ -33,8 +33,7 @@ if (machine !== null) {
 /** @param batches those that are timed; where memory does not suffice for the largest, the others are */
 async function measure(name, model, precision, batches = BATCHES) {
   const maxBatchSize = Math.max(...batches)
-  const engine = { ...engineOptions, precision }
-  const options = { backend: 'tensorrt', maxBatchSize, maxPending: maxBatchSize, engine }
+  const options = { ...gpuOptions(precision), maxBatchSize, maxPending: maxBatchSize }
   try {
     return await withDetector(model, options, (detector) => time(detector, name, precision, batches))
   } catch (error) {

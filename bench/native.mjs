@@ -30,7 +30,13 @@ console.log('fake backend, 1 ms a batch, 1920×1080 RGB frames, medians\n')
 // --- One caller -----------------------------------------------------------------------------------------------------
 
 process.env.FAKE_BACKEND = 'delay=1000'
-const options = { backend: 'tensorrt', backendLibrary, size: 64, maxPending: 64, engine: { selfTest: false } }
+const options = {
+  backend: 'tensorrt',
+  backendLibrary,
+  inputSize: 64,
+  maxPending: 64,
+  engine: { selfTest: false },
+}
 const detector = await EfficientDet.load('person', options)
 const copy = new Uint8Array(WIDTH * HEIGHT * 3)
 for (const [name, next] of [

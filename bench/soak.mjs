@@ -18,7 +18,7 @@ const threads = () => readdirSync('/proc/self/task').length
 const detector = await EfficientDet.load('person', {
   backend: 'tensorrt',
   backendLibrary,
-  size: 64,
+  inputSize: 64,
   engine: { selfTest: false },
 })
 const frame = { data: new Uint8Array(320 * 240 * 3), format: 'rgb', width: 320, height: 240 }

@@ -4,6 +4,7 @@ import { buildGraph } from '#lib/graph/build.js'
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
+import { nativeInput } from '#lib/models/variants.js'
 import { inventory } from '#lib/network/parameters.js'
 import { toMetadata } from '#lib/weights/metadata.js'
 import { readModelFile } from '#lib/weights/model-file.js'
@@ -18,19 +19,18 @@ const CONFIDENT = 200
  */
 export async function writeTrainedLike(path, picturePath, output) {
   const { spec, weights, origin } = await readModelFile(path)
-  const { inputSize } = spec.architecture.variant
-  const size = { height: inputSize, width: inputSize }
+  const inputSize = nativeInput(spec.architecture.variant)
   const { frame } = await readSource(picturePath, { maxPixels: 1e8 })
-  const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
+  const { tensor } = preprocess(toRgb(frame), inputSize, spec.preprocessing)
   const graph = buildGraph(spec.architecture, weights, {
-    size,
+    inputSize,
     batch: 1,
     precision: 'fp32',
     input: 'fp32',
   })
   const session = await ort.InferenceSession.create(graph)
   const { class_logits } = await session.run({
-    images: new ort.Tensor('float32', tensor, [1, 3, inputSize, inputSize]),
+    images: new ort.Tensor('float32', tensor, [1, 3, inputSize.height, inputSize.width]),
   })
   await session.release()
   const shift = Math.log(0.4 / 0.6) - Float32Array.from(class_logits.data).sort().at(-CONFIDENT)
@@ -41,7 +41,7 @@ export async function writeTrainedLike(path, picturePath, output) {
     bias,
     shifted.get(bias).map((value) => value + shift),
   )
-  const tensors = [...inventory(spec.architecture, size).tensors].map(([name, shape]) => ({
+  const tensors = [...inventory(spec.architecture, inputSize).tensors].map(([name, shape]) => ({
     name,
     shape,
     dtype: 'float32',

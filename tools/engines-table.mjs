@@ -67,10 +67,9 @@ async function table() {
           const options = {
             ...libraries,
             targets: values.targets.split(','),
-            precision,
             maxBatchSize: Number(batch),
             // TensorRT's time and memory, without the CPU backend's.
-            selfTest: false,
+            engine: { precision, selfTest: false },
           }
           const answer = await buildApart({ weights, output: join(folder, 'engine'), options }, folder)
           const cells =

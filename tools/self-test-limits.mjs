@@ -154,7 +154,7 @@ async function inputOf(spec, size) {
 }
 
 function graphOf(architecture, weights, size, precision) {
-  const settings = { size, batch: 1, input: 'fp32' }
+  const settings = { inputSize: size, batch: 1, input: 'fp32' }
   if (precision !== 'bf16') return buildGraph(architecture, weights, { ...settings, precision })
   const { add, constant } = GraphBuilder.prototype
   GraphBuilder.prototype.add = function (node) {

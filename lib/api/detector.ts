@@ -43,7 +43,7 @@ export interface ModelInfo {
   /** One name per class, or null where nobody told them. */
   readonly labels: readonly string[] | null
   /** Network input, in pixels. */
-  readonly size: Size
+  readonly inputSize: Size
   readonly preprocessing: Preprocessing
   readonly padding: Padding
   readonly anchors: AnchorConfig
@@ -74,7 +74,7 @@ export class EfficientDet implements AsyncDisposable {
       variant: architecture.variant.name,
       classes: architecture.classes,
       labels,
-      size: engine.size,
+      inputSize: engine.inputSize,
       preprocessing,
       padding: architecture.padding,
       anchors,

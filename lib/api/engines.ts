@@ -1,7 +1,7 @@
 import { buildNative, nativeGraph } from '../backends/tensorrt/build.js'
 import { nativeError } from '../backends/tensorrt/native-error.js'
 import { machineOf } from '../backends/tensorrt/open.js'
-import { familyOf, findTensorrt } from '../backends/tensorrt/tensorrt.js'
+import { findTensorrt, knownFamily } from '../backends/tensorrt/tensorrt.js'
 import { EfficientDetError } from '../base/errors.js'
 import { checkCompatibility } from '../engines/compatibility.js'
 import { readEngine, writeEngine } from '../engines/engine-file.js'
@@ -9,8 +9,7 @@ import type { EngineHeader } from '../engines/header.js'
 import { type EngineLayer, layersOf } from '../engines/layers.js'
 import { resolveModel } from '../hub/resolve.js'
 import { type BuildOptions, checkBuildOptions } from '../options/build.js'
-import { checkInteger, checkNames, checkPath, checkSignal } from '../options/checks.js'
-import type { EngineOptions } from '../options/engine.js'
+import { checkDevice, checkNames, checkPath, checkSignal } from '../options/checks.js'
 import type { Cancellable } from './models.js'
 
 /** An engine that is ready to be loaded. */
@@ -40,9 +39,9 @@ export async function buildEngine(
   options: BuildOptions & Cancellable = {},
 ): Promise<BuiltEngine> {
   const path = await resolveModel(checkPath('model', model))
-  const { backendLibrary, output, ...settings } = checkBuildOptions(options)
+  const { backendLibrary, libraryPath, output, ...settings } = checkBuildOptions(options)
   const request = { ...settings, path }
-  const { family, libraryPath } = request.engine
+  const { family } = request.engine
   request.signal?.throwIfAborted()
   const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
   const graph = await nativeGraph({ ...request, onStage: () => {} })
@@ -60,8 +59,7 @@ export async function buildEngine(
 }
 
 export interface InspectEngineOptions
-  extends Pick<EngineOptions, 'device' | 'libraryPath'>,
-    Pick<BuildOptions, 'backendLibrary'>,
+  extends Pick<BuildOptions, 'device' | 'libraryPath' | 'backendLibrary'>,
     Cancellable {}
 
 export interface EngineInspection {
@@ -87,14 +85,14 @@ export async function inspectEngine(
   checkPath('path', path)
   checkNames('the inspect options', options, ['device', 'libraryPath', 'backendLibrary', 'signal'])
   const { libraryPath, backendLibrary } = options
-  const device = checkInteger('device', options.device ?? 0, 0, 15)
+  const device = checkDevice('device', options.device ?? 0)
   const signal = checkSignal(options.signal)
   signal?.throwIfAborted()
   const { header, plan } = await readEngine(path, () => {}, signal)
   const facts = { header, bytes: plan.length }
   try {
     const native = await findTensorrt({
-      family: familyOf(header.target.backend),
+      family: knownFamily(header.target.family),
       library: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
       libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
     })

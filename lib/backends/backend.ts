@@ -38,7 +38,7 @@ export interface OpenRequest {
   readonly path: string
   readonly weights: WeightsOptions
   /** Network input; null for the model's native one. */
-  readonly size: Size | null
+  readonly inputSize: Size | null
   /** Threads of computation on the CPU. */
   readonly threads: number
   /** Frames that run together, on a GPU. */
@@ -50,7 +50,9 @@ export interface OpenRequest {
   readonly inferenceDeadline: number
   /** Path of the GPU backend's library; null looks beside the addon. */
   readonly backendLibrary: string | null
-  /** How TensorRT's engine is built, and by what. */
+  /** The folder of TensorRT's libraries; null where the system looks. */
+  readonly libraryPath: string | null
+  /** How TensorRT's engine is built. */
   readonly engine: EngineChoices
   /** Numbers of the GPUs that share the calls, one or more. */
   readonly devices: readonly number[]
@@ -78,7 +80,7 @@ export interface Backend {
 export interface Engine {
   readonly spec: ModelSpec
   /** Network input. */
-  readonly size: Size
+  readonly inputSize: Size
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
   /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
@@ -111,8 +113,8 @@ export interface GpuReport {
   readonly uuid: string
   /** Such as `8.9`. */
   readonly computeCapability: string
-  /** Family of TensorRT: `tensorrt10`, `tensorrt11` or `tensorrt-rtx`. */
-  readonly backend: string
+  /** TensorRT's: `tensorrt10`, `tensorrt11` or `tensorrt-rtx`. */
+  readonly family: string
   /** Version of TensorRT, such as `10.15.1`. */
   readonly libraryVersion: string
   /** That was asked for when the engine was built; `inspectEngine` tells what each layer has. */

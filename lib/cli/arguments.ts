@@ -15,6 +15,11 @@ export function parseInteger(text: string): number {
   return Number(text)
 }
 
+/** `0,1` */
+export function parseIntegers(text: string): number[] {
+  return text.split(',').map((item) => parseInteger(item.trim()))
+}
+
 /** Thresholds as `detect` takes them. */
 export type Thresholds = Pick<DetectOptions, 'scoreThreshold' | 'classThresholds'>
 

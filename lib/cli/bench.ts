@@ -36,7 +36,7 @@ export function addBenchCommand(program: Command): void {
     .option('--runs <n>', 'calls that are timed', parseInteger, 100)
     .option('--warm-up <n>', 'calls before them', parseInteger, 10)
     .option('--concurrency <n>', 'calls at a time; a GPU works on several together', parseInteger, 1)
-    .option('--max-batch <n>', 'calls that a GPU works on together at most (default: 8)', parseInteger)
+    .option('--max-batch-size <n>', 'calls that a GPU works on together at most (default: 8)', parseInteger)
     .addOption(
       new Option('--precision <type>', 'of the engine that is built for a GPU (default: fp16)').choices(
         ENGINE_PRECISIONS,
@@ -105,7 +105,7 @@ function reportOf(
   const [{ source, width, height }] = results
   const processors = cpus()
   return {
-    model: { variant: model.variant, classes: model.classes, size: model.size },
+    model: { variant: model.variant, classes: model.classes, inputSize: model.inputSize },
     backend: { name: backend.name, description: backend.description, gpus: backend.gpus },
     picture: { source, width, height },
     runs,

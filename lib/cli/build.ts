@@ -18,10 +18,10 @@ interface BuildFlags extends WeightsFlags {
   readonly device?: number
   readonly precision: EnginePrecision
   readonly maxBatchSize: number
-  readonly size?: Size
+  readonly inputSize?: Size
   readonly target?: string[]
   readonly workspace?: number
-  readonly optimisation?: number
+  readonly optimisationLevel?: number
   readonly versionCompatible: boolean
   readonly hardwareCompatible: boolean
   readonly refuseMismatch: boolean
@@ -44,12 +44,12 @@ export function addBuildCommand(program: Command): void {
         .choices(ENGINE_PRECISIONS)
         .default('fp16'),
     )
-    .option('--max-batch <n>', 'largest batch', parseInteger, 8)
-    .option('--size <HxW>', "height and width of the input (default: the model's own)", parseSize)
+    .option('--max-batch-size <n>', 'largest batch', parseInteger, 8)
+    .option('--input-size <HxW>', "height and width of the input (default: the model's own)", parseSize)
     .option('--target <list>', 'compute capabilities to build for, such as sm89,sm120 (RTX)', parseList)
     .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
     .option('--workspace <MB>', 'most scratch memory that layers may use', parseInteger)
-    .option('--optimisation <level>', '0 to 5: how long to look for fast kernels', parseInteger)
+    .option('--optimisation-level <level>', '0 to 5: how long to look for fast kernels', parseInteger)
     .option('--version-compatible', 'runs with later versions of TensorRT too, of the same major one', false)
     .option('--hardware-compatible', 'runs on other GPUs too, from Ampere on', false)
     .option('--refuse-mismatch', 'fail over a damaged file in the cache instead of building it again', false)
@@ -75,23 +75,27 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
         ...weightsOptionsOf(flags),
         ...defined({
           labels,
-          family: flags.family,
           libraryPath: flags.libraryPath,
           backendLibrary: flags.backendLibrary,
           device: flags.device,
-          size: flags.size,
+          inputSize: flags.inputSize,
           targets: flags.target,
-          workspace: flags.workspace,
-          optimisationLevel: flags.optimisation,
           output: flags.out,
         }),
-        precision,
         maxBatchSize,
-        versionCompatible,
-        hardwareCompatible,
-        onMismatch: flags.refuseMismatch ? 'refuse' : 'rebuild',
-        checkMemory: memoryCheck,
-        selfTest,
+        engine: {
+          ...defined({
+            family: flags.family,
+            workspace: flags.workspace,
+            optimisationLevel: flags.optimisationLevel,
+          }),
+          precision,
+          versionCompatible,
+          hardwareCompatible,
+          onMismatch: flags.refuseMismatch ? 'refuse' : 'rebuild',
+          checkMemory: memoryCheck,
+          selfTest,
+        },
         onProgress: ({ fraction, phase }) => bar.show(fraction, phase),
         signal,
       })
@@ -100,11 +104,11 @@ async function build(model: string, flags: BuildFlags): Promise<void> {
     }
   })
   tellNotes(engine.notes)
-  const { target, size, spec } = engine.header
+  const { target, inputSize, spec } = engine.header
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
   say(
-    `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${size.height} high × ${size.width} wide, ` +
-      `batch up to ${maxBatchSize}, ${precision}, ${target.backend} ${target.libraryVersion}, ` +
+    `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${inputSize.height} high × ${inputSize.width} wide, ` +
+      `batch up to ${maxBatchSize}, ${precision}, ${target.family} ${target.libraryVersion}, ` +
       `${target.gpu === null ? 'compute capability' : `${target.gpu},`} ${capabilities}, ` +
       `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}; self-test: ${selfTestOf(engine.header)}.`,
   )

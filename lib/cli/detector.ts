@@ -3,7 +3,7 @@ import { EfficientDet } from '../api/detector.js'
 import { BACKEND_NAMES, type BackendName } from '../backends/backend.js'
 import type { Size } from '../models/levels.js'
 import type { LoadOptions } from '../options/load.js'
-import { parseInteger, parseSize } from './arguments.js'
+import { parseInteger, parseIntegers, parseSize } from './arguments.js'
 import { readLabels } from './label-file.js'
 import { tell, tellNotes } from './output.js'
 import { PhaseBar } from './phase-bar.js'
@@ -14,9 +14,9 @@ export interface DetectorFlags extends WeightsFlags {
   readonly model: string
   readonly backend: BackendName | 'auto'
   readonly labels?: string
-  readonly size?: Size
+  readonly inputSize?: Size
   readonly threads?: number
-  readonly device?: number
+  readonly device?: number[]
   readonly libraryPath?: string
   readonly backendLibrary?: string
   readonly selfTest: boolean
@@ -31,9 +31,17 @@ export function addDetectorOptions(command: Command): Command {
         .default('auto'),
     )
     .option('--labels <file>', 'one class name per line')
-    .option('--size <HxW>', "height and width of the network's input (default: the model's own)", parseSize)
+    .option(
+      '--input-size <HxW>',
+      "height and width of the network's input (default: the model's own)",
+      parseSize,
+    )
     .option('--threads <n>', 'threads of computation on the CPU', parseInteger)
-    .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
+    .option(
+      '--device <list>',
+      'numbers of the GPUs that share the work, such as 0,1 (default: 0)',
+      parseIntegers,
+    )
     .option('--no-self-test', "load an engine without comparing its answers with the CPU's")
     .option('--library-path <folder>', "the folder of TensorRT's libraries")
     .option('--backend-library <file>', "the GPU backend's library (default: beside the addon)")
@@ -49,13 +57,14 @@ export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Pro
       ...weightsOptionsOf(flags),
       ...defined({
         labels: flags.labels === undefined ? undefined : await readLabels(flags.labels),
-        size: flags.size,
+        inputSize: flags.inputSize,
         threads: flags.threads,
-        devices: flags.device === undefined ? undefined : [flags.device],
+        device: flags.device,
+        libraryPath: flags.libraryPath,
         backendLibrary: flags.backendLibrary,
       }),
       ...more,
-      engine: { ...more.engine, ...defined({ libraryPath: flags.libraryPath }), selfTest: flags.selfTest },
+      engine: { ...more.engine, selfTest: flags.selfTest },
       onProgress: ({ stage, fraction }) => bar.show(fraction, stage),
     })
   } finally {
@@ -65,7 +74,7 @@ export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Pro
 
 /** What runs, and on what. */
 export function titleOf({ model, backend }: EfficientDet): string {
-  const { height, width } = model.size
+  const { height, width } = model.inputSize
   return `EfficientDet-${model.variant} on ${backend.description}, input ${height} high × ${width} wide`
 }
 

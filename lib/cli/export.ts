@@ -9,7 +9,7 @@ import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from 
 interface ExportFlags extends WeightsFlags {
   readonly precision: Precision
   readonly input: Precision
-  readonly size?: Size
+  readonly inputSize?: Size
   readonly batch: number | 'dynamic'
   readonly detections?: number
 }
@@ -24,7 +24,7 @@ export function addExportCommand(program: Command): void {
       new Option('--precision <type>', 'of weights and activations').choices(PRECISIONS).default('fp32'),
     )
     .addOption(new Option('--input <type>', 'of the input `images`').choices(PRECISIONS).default('fp32'))
-    .option('--size <HxW>', "height and width of the input (default: the model's own)", parseSize)
+    .option('--input-size <HxW>', "height and width of the input (default: the model's own)", parseSize)
     .option('--batch <n>', 'pictures per run, or dynamic', parseBatch, 'dynamic')
     .option(
       '--detections <n>',
@@ -32,15 +32,15 @@ export function addExportCommand(program: Command): void {
       parseInteger,
     )
   addWeightsOptions(command).action(async (model: string, output: string, flags: ExportFlags) => {
-    const { precision, input, size, batch, detections } = flags
+    const { precision, input, inputSize, batch, detections } = flags
     const exported = await exportOnnx(model, output, {
       ...weightsOptionsOf(flags),
-      ...defined({ precision, input, size, batch, detections }),
+      ...defined({ precision, input, inputSize, batch, detections }),
     })
     tellNotes(exported.notes)
-    const { height, width } = exported.size
+    const { height, width } = exported.inputSize
     say(
-      `${output}: EfficientDet-${exported.model}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +
+      `${output}: EfficientDet-${exported.variant}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +
         `${(exported.bytes / 1e6).toFixed(1)} MB.`,
     )
   })

@@ -21,17 +21,20 @@ import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weight
 
 interface InfoFlags extends WeightsFlags {
   readonly classes: number
-  readonly size?: Size
+  readonly inputSize?: Size
   readonly json: boolean
 }
 
 export function addInfoCommand(program: Command): void {
   const command = program
     .command('info')
-    .description('tell about the sizes of EfficientDet, or about a weights file')
-    .argument('[model]', 'a size such as d0, the bundled person, or a weights file; all sizes if left out')
-    .option('--classes <n>', 'classes, for a size', parseInteger, 90)
-    .option('--size <HxW>', 'network input, for a size (default: its own)', parseSize)
+    .description('tell about the variants of EfficientDet, or about a weights file')
+    .argument(
+      '[model]',
+      'a variant such as d0, the bundled person, or a weights file; all variants if left out',
+    )
+    .option('--classes <n>', 'classes, for a variant', parseInteger, 90)
+    .option('--input-size <HxW>', "height and width of a variant's input (default: its own)", parseSize)
     .option('--json', 'as JSON', false)
   addWeightsOptions(command).action(async (model: string | undefined, flags: InfoFlags) => {
     if (model === undefined) return sayAll(flags)
@@ -64,12 +67,12 @@ interface Description {
 
 function describe(
   variant: Variant,
-  { classes, size }: { readonly classes: number; readonly size?: Size },
+  { classes, inputSize }: { readonly classes: number; readonly inputSize?: Size },
   architecture: Architecture = officialArchitecture(variant, classes),
 ): Description {
   const { name, maxLevel, backbone, fpnChannels, fpnCells, fusion, headRepeats } = variant
   checkInteger('--classes', classes, 1, MAX_CLASSES)
-  const input = size === undefined ? nativeInput(variant) : checkSize('--size', size)
+  const input = inputSize === undefined ? nativeInput(variant) : checkSize('--input-size', inputSize)
   const { parameters, multiplyAdds } = inventory(architecture, input)
   return {
     model: name,

@@ -31,21 +31,21 @@ export function addInspectCommand(program: Command): void {
 }
 
 function sayJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
-  // Of the referenceDetections, hundreds of numbers, only whether they are there.
-  const { answers, ...facts } = JSON.parse(headerToJson(header))
-  const selfTest: Reference = answers === null ? 'itself' : 'cpu'
+  // Whether there are reference detections is enough: they are hundreds of numbers.
+  const { referenceDetections, ...facts } = JSON.parse(headerToJson(header))
+  const selfTest: Reference = referenceDetections === null ? 'itself' : 'cpu'
   say(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
 }
 
 function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {
-  const { target, settings, spec, size, graph, notes, packageVersion } = header
+  const { target, settings, spec, inputSize, graph, notes, packageVersion } = header
   const { variant, classes } = spec.architecture
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
   sayFacts(file, {
     model: `EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}`,
-    input: `${size.height} high × ${size.width} wide, batch up to ${settings.maxBatchSize}`,
+    input: `${inputSize.height} high × ${inputSize.width} wide, batch up to ${settings.maxBatchSize}`,
     precision: settings.precision,
-    'built by': `${target.backend} ${target.libraryVersion}, CUDA ${target.cudaVersion}, efficientdet-trt ${packageVersion}`,
+    'built by': `${target.family} ${target.libraryVersion}, CUDA ${target.cudaVersion}, efficientdet-trt ${packageVersion}`,
     'built for': `${target.gpu ?? 'compute capability'} ${capabilities}, ${target.platform}`,
     compatible: compatibility(header.settings),
     workspace: settings.workspaceBytes === 0 ? "TensorRT's choice" : `${settings.workspaceBytes / 1e6} MB`,

@@ -20,7 +20,7 @@ export interface WeightsFlags {
 export function addWeightsOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--variant <size>', 'the size, where the tensors fit several').choices(VARIANT_NAMES),
+      new Option('--variant <name>', 'such as d7, where the tensors fit several').choices(VARIANT_NAMES),
     )
     .addOption(
       new Option('--preprocessing <kind>', 'how the trainer normalised pictures').choices(NORMALIZATIONS),

@@ -158,8 +158,8 @@ export async function discardEngine({ path, header }: CachedEngine): Promise<voi
 
 /** Timings hold for one library on one GPU. */
 function timingCacheName({ target }: EngineRecipe): string {
-  const { backend, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
-  const facts = [backend, libraryVersion, cudaVersion, gpu ?? '', ...computeCapabilities].join('-')
+  const { family, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
+  const facts = [family, libraryVersion, cudaVersion, gpu ?? '', ...computeCapabilities].join('-')
   return `${facts.replace(/[^\w.-]+/g, '_')}.timing`
 }
 

@@ -4,7 +4,8 @@ import { capabilityName } from './key.js'
 
 /** What an engine would run on. */
 export interface Machine {
-  readonly backend: string
+  /** TensorRT's, such as `tensorrt10`. */
+  readonly family: string
   /** Version of TensorRT. */
   readonly libraryVersion: string
   /** System and processor. */
@@ -28,8 +29,8 @@ const AMPERE = 80
  */
 export function checkCompatibility(path: string, { target, settings }: EngineHeader, machine: Machine): void {
   const refuse = (problem: string) => engineError(path, 'stale', `${problem} Build it again here.`)
-  if (target.backend !== machine.backend) {
-    throw refuse(`was built for ${target.backend}, but what runs here is ${machine.backend}.`)
+  if (target.family !== machine.family) {
+    throw refuse(`was built for ${target.family}, but what runs here is ${machine.family}.`)
   }
   if (target.platform !== machine.platform) {
     throw refuse(`was built for ${target.platform}, but this is ${machine.platform}.`)

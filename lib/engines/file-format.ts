@@ -18,7 +18,7 @@ export const PREAMBLE_BYTES = 88
 const SIGNED_BYTES = 56
 const MAGIC = Buffer.from('\x89EDE\r\n\x1a\n', 'latin1')
 /** Grows with every change that an older version of this package would misread. */
-const VERSION = 1
+const VERSION = 2
 /** Far more than any model's labels and notes. */
 const MAX_HEADER = 1 << 24
 
@@ -70,7 +70,14 @@ export function decodePreamble(path: string, preamble: Buffer, fileBytes: number
   }
   const headerBytes = preamble.readUInt32LE(12)
   const planBytes = Number(preamble.readBigUInt64LE(16))
-  if (version < VERSION || headerBytes > MAX_HEADER || planBytes > Number.MAX_SAFE_INTEGER - MAX_HEADER) {
+  if (version > 0 && version < VERSION) {
+    throw engineError(
+      path,
+      'stale',
+      `is an engine file of version ${version}, from an earlier efficientdet-trt, and this one reads version ${VERSION}. Build the engine again.`,
+    )
+  }
+  if (version === 0 || headerBytes > MAX_HEADER || planBytes > Number.MAX_SAFE_INTEGER - MAX_HEADER) {
     throw engineError(path, 'damaged', `has a header that cannot be. ${AGAIN}`)
   }
   const expected = PREAMBLE_BYTES + headerBytes + planBytes

@@ -13,8 +13,8 @@ import { ENGINE_PRECISIONS, type EngineSettings } from './settings.js'
 
 /** What built an engine, and for which GPUs. */
 export interface EngineTarget {
-  /** The backend, such as `tensorrt10`. */
-  readonly backend: string
+  /** TensorRT's, such as `tensorrt10`. */
+  readonly family: string
   /** Version of TensorRT, such as `10.15.1`. */
   readonly libraryVersion: string
   /** Version of the CUDA runtime within the backend, such as `13.0`. */
@@ -37,7 +37,7 @@ export interface EngineHeader {
   readonly graph: string
   readonly spec: ModelSpec
   /** Network input. */
-  readonly size: Size
+  readonly inputSize: Size
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
   /** What the CPU backend finds in the self-test's pictures; null where it was not asked, or could not run. */
@@ -66,7 +66,7 @@ export function headerFromJson(json: string): EngineHeader | null {
     return null
   }
   if (!isRecord(value)) return null
-  const { packageVersion, target, settings, graph, size, notes, referenceDetections } = value
+  const { packageVersion, target, settings, graph, inputSize, notes, referenceDetections } = value
   const spec = specFrom(value.spec)
   const isWhole =
     typeof packageVersion === 'string' &&
@@ -74,10 +74,10 @@ export function headerFromJson(json: string): EngineHeader | null {
     isSettings(settings) &&
     typeof graph === 'string' &&
     /^[0-9a-f]{64}$/.test(graph) &&
-    isSize(size) &&
+    isSize(inputSize) &&
     isTexts(notes)
   if (!isWhole || spec === null) return null
-  const recipe = { packageVersion, target, settings, graph, spec, size, notes }
+  const recipe = { packageVersion, target, settings, graph, spec, inputSize, notes }
   if (referenceDetections === null) return { ...recipe, referenceDetections }
   const isRight = isReferenceDetectionsJson(referenceDetections, spec.architecture.classes)
   return isRight ? { ...recipe, referenceDetections: referenceDetectionsFromJson(referenceDetections) } : null
@@ -109,7 +109,7 @@ function specFrom(value: unknown): ModelSpec | null {
 function isTarget(value: unknown): value is EngineTarget {
   return (
     isRecord(value) &&
-    [value.backend, value.libraryVersion, value.cudaVersion, value.platform].every(
+    [value.family, value.libraryVersion, value.cudaVersion, value.platform].every(
       (text) => typeof text === 'string',
     ) &&
     (value.gpu === null || typeof value.gpu === 'string') &&

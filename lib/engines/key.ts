@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { EngineHeader } from './header.js'
 
 /** What an engine is a function of. Labels and notes come along with it and change nothing. */
-export type EngineIdentity = Pick<EngineHeader, 'target' | 'settings' | 'graph' | 'size'> & {
+export type EngineIdentity = Pick<EngineHeader, 'target' | 'settings' | 'graph' | 'inputSize'> & {
   readonly spec: Pick<EngineHeader['spec'], 'anchors' | 'preprocessing'>
 }
 
@@ -24,9 +24,15 @@ export function differences(found: EngineIdentity, expected: EngineIdentity): st
   )
 }
 
-function factsOf({ target, settings, graph, size, spec }: EngineIdentity): [name: string, value: string][] {
+function factsOf({
+  target,
+  settings,
+  graph,
+  inputSize,
+  spec,
+}: EngineIdentity): [name: string, value: string][] {
   return [
-    ['backend', target.backend],
+    ['family', target.family],
     ['TensorRT', target.libraryVersion],
     ['CUDA', target.cudaVersion],
     ['platform', target.platform],
@@ -38,7 +44,7 @@ function factsOf({ target, settings, graph, size, spec }: EngineIdentity): [name
     ['optimisation level', String(settings.optimisationLevel)],
     ['version-compatible', String(settings.versionCompatible)],
     ['hardware-compatible', String(settings.hardwareCompatible)],
-    ['input', `${size.height}×${size.width}`],
+    ['input', `${inputSize.height}×${inputSize.width}`],
     ['graph', graph],
     ['anchors', JSON.stringify([spec.anchors.anchorScale, spec.anchors.scales, spec.anchors.ratios])],
     [

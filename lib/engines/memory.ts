@@ -51,11 +51,11 @@ export const SPARING_LEVEL = 1
  */
 export function estimateMemory(
   architecture: Architecture,
-  size: Size,
+  inputSize: Size,
   { precision, maxBatchSize, workspaceBytes, optimisationLevel }: EngineSettings,
   onDevice: boolean,
 ): BuildMemory {
-  const { weights, largestLayer, outputs, layers } = footprint(architecture, size)
+  const { weights, largestLayer, outputs, layers } = footprint(architecture, inputSize)
   const width = BYTES_PER_VALUE[precision]
   const more = profileBatchSizesUpTo(maxBatchSize).length - 1
   const kernels = layers * (HOST_PER_LAYER + more * HOST_PER_LAYER_AND_BUCKET)
@@ -78,8 +78,8 @@ const CPU_COPIES = 5.5
 const CPU_LAYERS = 4.5
 
 /** Estimates what a model takes on the CPU, in bytes. */
-export function estimateCpuMemory(architecture: Architecture, size: Size): number {
-  const { weights, largestLayer } = footprint(architecture, size)
+export function estimateCpuMemory(architecture: Architecture, inputSize: Size): number {
+  const { weights, largestLayer } = footprint(architecture, inputSize)
   return CPU_BASE + BYTES_PER_VALUE.fp32 * (CPU_COPIES * weights + CPU_LAYERS * largestLayer)
 }
 
@@ -97,10 +97,10 @@ export function checkCpuMemory(need: number, { memory, swap }: FreeMemory): void
 /** What the largest layer reads and writes, at the largest batch. */
 export function largestLayerBytes(
   architecture: Architecture,
-  size: Size,
+  inputSize: Size,
   { precision, maxBatchSize }: EngineSettings,
 ): number {
-  return maxBatchSize * footprint(architecture, size).largestLayer * BYTES_PER_VALUE[precision]
+  return maxBatchSize * footprint(architecture, inputSize).largestLayer * BYTES_PER_VALUE[precision]
 }
 
 /** Beyond this part of what is free a build may still succeed, and is warned of. */
@@ -144,7 +144,7 @@ export function checkMemory({ need, free, device, sparing }: MemoryRequest): str
 
 /** What to do about a build that memory does not suffice for. */
 export const ADVICE =
-  'A smaller maximal batch needs less too; so do fp16 and a limited workspace. Or end other programs, add swap, build on a larger machine; checkMemory: false (--no-memory-check) tries nevertheless.'
+  'A smaller maximal batch needs less too; so do fp16 and a limited workspace. Or end other programs, add swap, build on a larger machine; engine.checkMemory: false (--no-memory-check) tries nevertheless.'
 
 type Demand = readonly [place: string, needed: number, available: number]
 

@@ -1,5 +1,5 @@
-/** TensorRT's families: two major versions, and TensorRT-RTX for GeForce and RTX cards. */
-export const FAMILIES = ['10', '11', 'rtx'] as const
+/** TensorRT's families, as the native libraries name themselves; TensorRT-RTX is for GeForce and RTX cards. */
+export const FAMILIES = ['tensorrt10', 'tensorrt11', 'tensorrt-rtx'] as const
 export type Family = (typeof FAMILIES)[number]
 
 /** Frames that run together at most. */
@@ -32,8 +32,6 @@ export type MismatchPolicy = (typeof MISMATCH_POLICIES)[number]
 /** EngineOptions with nothing left open. */
 export interface EngineChoices {
   readonly family: Family | null
-  readonly libraryPath: string | null
-  readonly device: number
   readonly precision: EnginePrecision
   /** 0 leaves it to TensorRT. */
   readonly workspaceBytes: number

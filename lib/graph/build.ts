@@ -14,7 +14,7 @@ const DYNAMIC_BATCH = 'N'
 
 export interface GraphSettings {
   /** Input height and width, in pixels; any size from 1×1 on. */
-  readonly size: Size
+  readonly inputSize: Size
   /** Pictures per run, or `dynamic` for any number. */
   readonly batch: number | 'dynamic'
   /** Type of weights and activations; outputs are float32 either way. */
@@ -37,7 +37,7 @@ export interface GraphSettings {
 export function buildGraph(
   architecture: Architecture,
   weights: Weights,
-  { size, batch, precision, input, detections }: GraphSettings,
+  { inputSize, batch, precision, input, detections }: GraphSettings,
 ): Uint8Array<ArrayBuffer> {
   const builder = new GraphBuilder(precision)
   const body = ELEMENT_TYPE_OF[precision]
@@ -47,11 +47,11 @@ export function buildGraph(
       : builder.node('Cast', `images/${body}`, ['images'], { to: elementTypeId(body) })
   efficientDet(
     new OnnxLayers(builder, weights, precision),
-    { id: images, channels: 3, height: size.height, width: size.width },
+    { id: images, channels: 3, height: inputSize.height, width: inputSize.width },
     architecture,
   )
   const n = batch === 'dynamic' ? DYNAMIC_BATCH : batch
-  const anchors = countAnchors(size, architecture.variant.maxLevel, architecture.anchorsPerCell)
+  const anchors = countAnchors(inputSize, architecture.variant.maxLevel, architecture.anchorsPerCell)
   const { classes } = architecture
   const last =
     detections === undefined
@@ -65,7 +65,10 @@ export function buildGraph(
       : detectionsNode(builder, n, { ...detections, classes })
   const graph = builder.graph(
     `efficientdet_${architecture.variant.name}`,
-    [{ name: 'images', type: ELEMENT_TYPE_OF[input], dims: [n, 3, size.height, size.width] }, ...last.inputs],
+    [
+      { name: 'images', type: ELEMENT_TYPE_OF[input], dims: [n, 3, inputSize.height, inputSize.width] },
+      ...last.inputs,
+    ],
     last.outputs,
   )
   return serializeModel(graph, VERSION)

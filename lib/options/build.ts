@@ -3,6 +3,7 @@ import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
+  checkDevice,
   checkInteger,
   checkNames,
   checkPath,
@@ -11,19 +12,25 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import { checkEngineOptions, ENGINE_OPTION_NAMES, type EngineOptions } from './engine.js'
+import { checkEngineOptions, type EngineOptions } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
-export interface BuildOptions extends EngineOptions, WeightsOptions {
+export interface BuildOptions extends WeightsOptions {
   /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
-  readonly size?: SizeOption
+  readonly inputSize?: SizeOption
   /** Largest batch, 1…64. Defaults to 8. */
   readonly maxBatchSize?: number
   /**
    * Compute capabilities to build for, such as `sm89`; TensorRT-RTX then needs no GPU. Defaults to that of the GPU.
    */
   readonly targets?: readonly string[]
+  /** How the engine is built; `load` finds it in the cache by the same. */
+  readonly engine?: EngineOptions
+  /** Number of the GPU to build for, 0…15, as `efficientdet doctor` lists them. Defaults to 0. */
+  readonly device?: number
+  /** The folder of TensorRT's libraries. Defaults to where the system looks. */
+  readonly libraryPath?: string
   /** Path of the GPU backend's library. Defaults to those beside the addon. */
   readonly backendLibrary?: string
   /** The file to write. Defaults to one in the cache folder, where `EfficientDet.load` finds it too. */
@@ -34,10 +41,12 @@ export interface BuildOptions extends EngineOptions, WeightsOptions {
 
 export interface BuildSettings {
   readonly weights: WeightsOptions
-  readonly size: Size | null
+  readonly inputSize: Size | null
   readonly maxBatchSize: number
   /** As 10·major + minor, rising; empty for the device's own. */
   readonly targets: readonly number[]
+  readonly device: number
+  readonly libraryPath: string | null
   readonly backendLibrary: string | null
   readonly output: string | null
   readonly engine: EngineChoices
@@ -49,9 +58,10 @@ export interface BuildSettings {
 export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal }): BuildSettings {
   checkNames('the build options', options, [
     ...WEIGHTS_OPTION_NAMES,
-    ...ENGINE_OPTION_NAMES,
+    'engine',
     'device',
-    'size',
+    'libraryPath',
+    'inputSize',
     'maxBatchSize',
     'targets',
     'backendLibrary',
@@ -59,16 +69,18 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
     'onProgress',
     'signal',
   ])
-  const { size, targets, backendLibrary, output, onProgress = () => {} } = options
+  const { inputSize, targets, libraryPath, backendLibrary, output, onProgress = () => {} } = options
   if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
   return {
     weights: checkWeightsOptions(options),
-    size: size === undefined ? null : checkSize('size', size),
+    inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
     maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
     targets: targets === undefined ? [] : checkTargets(targets),
+    device: checkDevice('device', options.device ?? 0),
+    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
     output: output === undefined ? null : checkPath('output', output),
-    engine: checkEngineOptions(options),
+    engine: checkEngineOptions(options.engine),
     onProgress,
     signal: checkSignal(options.signal),
   }

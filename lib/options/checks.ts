@@ -81,6 +81,11 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   throw invalidOption('signal', signal, 'an AbortSignal')
 }
 
+/** The number of a GPU, as `efficientdet doctor` lists them. */
+export function checkDevice(name: string, value: unknown): number {
+  return checkInteger(name, value, 0, 15)
+}
+
 /** A path or name that may be given to the file system. */
 export function checkPath(name: string, value: unknown): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value

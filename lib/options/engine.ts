@@ -7,16 +7,12 @@ import {
   MISMATCH_POLICIES,
   type MismatchPolicy,
 } from '../engines/settings.js'
-import { checkInteger, checkNames, checkOneOf, checkPath, invalidOption } from './checks.js'
+import { checkInteger, checkNames, checkOneOf, invalidOption } from './checks.js'
 
-/** How a TensorRT engine is built, and by what. */
+/** How a TensorRT engine is built, and when it is taken from the cache: the same for loading and building. */
 export interface EngineOptions {
   /** Which TensorRT. Defaults to the first that can work here. */
   readonly family?: Family
-  /** The folder of TensorRT's libraries. Defaults to where the system looks. */
-  readonly libraryPath?: string
-  /** Number of the GPU to build for, 0…15, as `efficientdet doctor` lists them. Defaults to 0. */
-  readonly device?: number
   /** Of weights and activations; outputs are float32. Defaults to `fp16`. */
   readonly precision?: EnginePrecision
   /** Megabytes (10⁶ bytes) of scratch memory that layers may use, 1…1000000. Defaults to what TensorRT finds right. */
@@ -42,10 +38,8 @@ export interface EngineOptions {
   readonly selfTest?: boolean
 }
 
-/** Those for builds and for loading; `device` is for builds alone. */
 export const ENGINE_OPTION_NAMES = [
   'family',
-  'libraryPath',
   'precision',
   'workspace',
   'optimisationLevel',
@@ -56,28 +50,24 @@ export const ENGINE_OPTION_NAMES = [
   'selfTest',
 ] as const
 
-/** `engine` of the load options, which tell of the GPUs themselves. @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkEngine(options: Omit<EngineOptions, 'device'> | undefined): EngineChoices {
-  checkNames('engine', options, ENGINE_OPTION_NAMES)
-  return checkEngineOptions(options ?? {})
-}
-
 /** @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkEngineOptions(options: EngineOptions): EngineChoices {
-  const { family, libraryPath, workspace, optimisationLevel } = options
+export function checkEngineOptions(options: EngineOptions = {}): EngineChoices {
+  checkNames('engine', options, ENGINE_OPTION_NAMES)
+  const { family, workspace, optimisationLevel } = options
   return {
-    family: family === undefined ? null : checkOneOf('family', family, FAMILIES),
-    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
-    device: checkInteger('device', options.device ?? 0, 0, 15),
-    precision: checkOneOf('precision', options.precision ?? 'fp16', ENGINE_PRECISIONS),
-    workspaceBytes: workspace === undefined ? 0 : 1e6 * checkInteger('workspace', workspace, 1, 1_000_000),
+    family: family === undefined ? null : checkOneOf('engine.family', family, FAMILIES),
+    precision: checkOneOf('engine.precision', options.precision ?? 'fp16', ENGINE_PRECISIONS),
+    workspaceBytes:
+      workspace === undefined ? 0 : 1e6 * checkInteger('engine.workspace', workspace, 1, 1_000_000),
     optimisationLevel:
-      optimisationLevel === undefined ? -1 : checkInteger('optimisationLevel', optimisationLevel, 0, 5),
-    versionCompatible: checkFlag('versionCompatible', options.versionCompatible ?? false),
-    hardwareCompatible: checkFlag('hardwareCompatible', options.hardwareCompatible ?? false),
-    onMismatch: checkOneOf('onMismatch', options.onMismatch ?? 'rebuild', MISMATCH_POLICIES),
-    checkMemory: checkFlag('checkMemory', options.checkMemory ?? true),
-    selfTest: checkFlag('selfTest', options.selfTest ?? true),
+      optimisationLevel === undefined
+        ? -1
+        : checkInteger('engine.optimisationLevel', optimisationLevel, 0, 5),
+    versionCompatible: checkFlag('engine.versionCompatible', options.versionCompatible ?? false),
+    hardwareCompatible: checkFlag('engine.hardwareCompatible', options.hardwareCompatible ?? false),
+    onMismatch: checkOneOf('engine.onMismatch', options.onMismatch ?? 'rebuild', MISMATCH_POLICIES),
+    checkMemory: checkFlag('engine.checkMemory', options.checkMemory ?? true),
+    selfTest: checkFlag('engine.selfTest', options.selfTest ?? true),
   }
 }
 

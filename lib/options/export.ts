@@ -15,7 +15,7 @@ const MAX_DETECTIONS = 65_536
 /** What a caller can say about an ONNX file. */
 export interface ExportOptions extends WeightsOptions {
   /** Height and width of the input, in pixels, 1…8192. Defaults to the model's native size. */
-  readonly size?: SizeOption
+  readonly inputSize?: SizeOption
   /** Pictures per run, 1…1024, or `dynamic` for any number. Defaults to `dynamic`. */
   readonly batch?: number | 'dynamic'
   /** Of weights and activations; outputs are float32 either way. Defaults to `fp32`. */
@@ -36,18 +36,18 @@ export function checkExportOptions(options: ExportOptions): {
 } {
   checkNames('the export options', options, [
     ...WEIGHTS_OPTION_NAMES,
-    'size',
+    'inputSize',
     'batch',
     'precision',
     'input',
     'detections',
     'signal',
   ])
-  const { size, batch = 'dynamic', precision = 'fp32', input = 'fp32', detections } = options
+  const { inputSize, batch = 'dynamic', precision = 'fp32', input = 'fp32', detections } = options
   return {
     weights: checkWeightsOptions(options),
     settings: {
-      size: size === undefined ? null : checkSize('size', size),
+      inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
       batch: batch === 'dynamic' ? batch : checkInteger('batch', batch, 1, MAX_BATCH),
       precision: checkOneOf('precision', precision, PRECISIONS),
       input: checkOneOf('input', input, PRECISIONS),

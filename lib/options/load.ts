@@ -4,6 +4,7 @@ import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
+  checkDevice,
   checkInteger,
   checkNames,
   checkNumber,
@@ -14,7 +15,7 @@ import {
   invalidOption,
   type SizeOption,
 } from './checks.js'
-import { checkEngine, type EngineOptions } from './engine.js'
+import { checkEngineOptions, type EngineOptions } from './engine.js'
 import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
 
 /** What a caller can choose about a detector. */
@@ -22,7 +23,7 @@ export interface LoadOptions extends WeightsOptions {
   /** `auto`, the default, takes the fastest that can run here. */
   readonly backend?: BackendName | 'auto'
   /** Height and width of the network's input, in pixels, 1…8192. Defaults to the model's native size. */
-  readonly size?: SizeOption
+  readonly inputSize?: SizeOption
   /** Threads of computation on the CPU, 1…256. Defaults to what the machine has. */
   readonly threads?: number
   /** Frames that a GPU works on together, 1…64. Defaults to 8. */
@@ -33,10 +34,12 @@ export interface LoadOptions extends WeightsOptions {
   readonly inferenceDeadline?: number
   /** Path of the GPU backend's library. Defaults to those beside the addon. */
   readonly backendLibrary?: string
-  /** How TensorRT's engine is built, and by what; for an engine file only `libraryPath` and `selfTest` count. */
-  readonly engine?: Omit<EngineOptions, 'device'>
-  /** Numbers of the GPUs that share the calls, 0…15, as `efficientdet doctor` lists them. Defaults to the first. */
-  readonly devices?: readonly number[]
+  /** The folder of TensorRT's libraries. Defaults to where the system looks. */
+  readonly libraryPath?: string
+  /** How TensorRT's engine is built; for an engine file only `selfTest` counts. */
+  readonly engine?: EngineOptions
+  /** Number of the GPU, 0…15, as `efficientdet doctor` lists them; a list of several share the calls. Defaults to 0. */
+  readonly device?: number | readonly number[]
   /** Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8. Defaults to 2. */
   readonly contexts?: number
   /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
@@ -54,13 +57,15 @@ export interface LoadOptions extends WeightsOptions {
 export interface LoadSettings {
   readonly backend: BackendName | 'auto'
   readonly weights: WeightsOptions
-  readonly size: Size | null
+  readonly inputSize: Size | null
   readonly threads: number
   readonly maxBatchSize: number
   readonly maxBatchDelay: number
   readonly inferenceDeadline: number
   readonly backendLibrary: string | null
+  readonly libraryPath: string | null
   readonly engine: EngineChoices
+  /** One or more, each once. */
   readonly devices: readonly number[]
   readonly contexts: number
   readonly maxPending: number
@@ -73,14 +78,15 @@ export interface LoadSettings {
 const NAMES = [
   ...WEIGHTS_OPTION_NAMES,
   'backend',
-  'size',
+  'inputSize',
   'threads',
   'maxBatchSize',
   'maxBatchDelay',
   'inferenceDeadline',
   'backendLibrary',
+  'libraryPath',
   'engine',
-  'devices',
+  'device',
   'contexts',
   'maxPending',
   'whenFull',
@@ -92,19 +98,20 @@ const NAMES = [
 /** @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkLoadOptions(options: LoadOptions): LoadSettings {
   checkNames('the load options', options, NAMES)
-  const { size, backendLibrary, onProgress = () => {} } = options
+  const { inputSize, backendLibrary, libraryPath, onProgress = () => {} } = options
   if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
   return {
     backend: checkOneOf('backend', options.backend ?? 'auto', ['auto', ...BACKEND_NAMES]),
     weights: checkWeightsOptions(options),
-    size: size === undefined ? null : checkSize('size', size),
+    inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
     threads: checkInteger('threads', options.threads ?? availableParallelism(), 1, 256),
     maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
     maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
-    engine: checkEngine(options.engine),
-    devices: checkDevices(options.devices ?? [0]),
+    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
+    engine: checkEngineOptions(options.engine),
+    devices: checkDevices(options.device ?? 0),
     contexts: checkInteger('contexts', options.contexts ?? 2, 1, 8),
     maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
@@ -114,9 +121,10 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
   }
 }
 
-function checkDevices(devices: unknown): number[] {
-  if (!Array.isArray(devices) || devices.length === 0 || new Set(devices).size < devices.length) {
-    throw invalidOption('devices', devices, 'a list of different numbers of GPUs')
+function checkDevices(device: unknown): number[] {
+  if (!Array.isArray(device)) return [checkDevice('device', device)]
+  if (device.length === 0 || new Set(device).size < device.length) {
+    throw invalidOption('device', device, 'the number of a GPU or a list of different ones')
   }
-  return devices.map((device) => checkInteger('a number in devices', device, 0, 15))
+  return device.map((one) => checkDevice('a number in device', one))
 }

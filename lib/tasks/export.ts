@@ -4,13 +4,13 @@ import type { GraphPrecision } from '../graph/onnx.js'
 import { anchorBoxes } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
-import { nativeInput } from '../models/variants.js'
+import { nativeInput, type VariantName } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { readModelFile } from '../weights/model-file.js'
 
 export interface ExportSettings {
   /** Network input; null for the model's native one. */
-  readonly size: Size | null
+  readonly inputSize: Size | null
   readonly batch: number | 'dynamic'
   readonly precision: GraphPrecision
   readonly input: GraphPrecision
@@ -19,8 +19,8 @@ export interface ExportSettings {
 }
 
 export interface Exported {
-  readonly model: string
-  readonly size: Size
+  readonly variant: VariantName
+  readonly inputSize: Size
   /** Length of the file. */
   readonly bytes: number
   readonly notes: readonly string[]
@@ -29,7 +29,7 @@ export interface Exported {
 /** A network as an ONNX file, and all that the file does not say. */
 export interface ModelGraph {
   readonly spec: ModelSpec
-  readonly size: Size
+  readonly inputSize: Size
   readonly notes: readonly string[]
   readonly onnx: Uint8Array
 }
@@ -42,19 +42,19 @@ export interface ModelGraph {
 export async function graphOfModelFile(
   input: string,
   weightsOptions: WeightsOptions,
-  { size: wanted, detections: capacity, ...settings }: ExportSettings,
+  { inputSize: wanted, detections: capacity, ...settings }: ExportSettings,
   onRead: () => void = () => {},
 ): Promise<ModelGraph> {
   const { spec, weights, notes } = await readModelFile(input, weightsOptions)
   onRead()
   const { variant } = spec.architecture
-  const size = wanted ?? nativeInput(variant)
+  const inputSize = wanted ?? nativeInput(variant)
   const detections =
     capacity === undefined
       ? {}
-      : { detections: { capacity, anchors: anchorBoxes(size, variant.maxLevel, spec.anchors) } }
-  const onnx = buildGraph(spec.architecture, weights, { ...settings, size, ...detections })
-  return { spec, size, notes, onnx }
+      : { detections: { capacity, anchors: anchorBoxes(inputSize, variant.maxLevel, spec.anchors) } }
+  const onnx = buildGraph(spec.architecture, weights, { ...settings, inputSize, ...detections })
+  return { spec, inputSize, notes, onnx }
 }
 
 /** Reads weights and writes the ONNX file of their network, whole or not at all. */
@@ -64,7 +64,7 @@ export async function exportModelFile(
   weightsOptions: WeightsOptions,
   settings: ExportSettings,
 ): Promise<Exported> {
-  const { spec, size, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
+  const { spec, inputSize, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
   await writeWhole(output, onnx)
-  return { model: spec.architecture.variant.name, size, bytes: onnx.length, notes }
+  return { variant: spec.architecture.variant.name, inputSize, bytes: onnx.length, notes }
 }

@@ -31,7 +31,7 @@ describe('load', () => {
       variant: 'lite0',
       classes: 1,
       labels: ['person'],
-      size: { height: 320, width: 320 },
+      inputSize: { height: 320, width: 320 },
       preprocessing: { resize: 'antialiased', mean: [127, 127, 127], std: [128, 128, 128] },
     })
   })
@@ -39,7 +39,7 @@ describe('load', () => {
   it('reports its stages in order', async () => {
     const stages: string[] = []
     const other = await EfficientDet.load('person', {
-      size: 64,
+      inputSize: 64,
       onProgress: ({ stage }) => stages.push(stage),
     })
     await other.dispose()
@@ -55,7 +55,7 @@ describe('load', () => {
   it.each([
     ['persn', {}, 'ERR_MODEL_NOT_FOUND', /Did you mean person\?/],
     ['person', { backend: 'gpu' }, 'ERR_INVALID_OPTION', /backend is "gpu"; expected one of/],
-    ['person', { size: { height: 0, width: 64 } }, 'ERR_INVALID_OPTION', /size\.height is 0/],
+    ['person', { inputSize: { height: 0, width: 64 } }, 'ERR_INVALID_OPTION', /inputSize\.height is 0/],
     ['person', { maxPendig: 3 }, 'ERR_INVALID_OPTION', /Did you mean maxPending\?/],
     ['person', { labels: ['background', 'person'] }, 'ERR_LABELS', /2 labels.*1 class/],
     [7, {}, 'ERR_INVALID_OPTION', /model is 7/],
@@ -332,7 +332,7 @@ describe('stream', () => {
 
 describe('a full queue', () => {
   it('rejects where that was asked for, and has room again afterwards', async () => {
-    const small = await EfficientDet.load('person', { maxPending: 2, whenFull: 'reject', size: 64 })
+    const small = await EfficientDet.load('person', { maxPending: 2, whenFull: 'reject', inputSize: 64 })
     const calls = [1, 2, 3].map(() => small.detect(frame()))
     await expect(calls[2]).rejects.toThrow(refusal('ERR_QUEUE_FULL', /2 calls are pending/))
     await Promise.all(calls.slice(0, 2))
@@ -344,7 +344,7 @@ describe('a full queue', () => {
 
 describe('dispose', () => {
   it('ends a stream, whatever its onError', async () => {
-    const other = await EfficientDet.load('person', { size: 64 })
+    const other = await EfficientDet.load('person', { inputSize: 64 })
     const errors: string[] = []
     let yielded = 0
     await expect(async () => {
@@ -361,7 +361,7 @@ describe('dispose', () => {
   })
 
   it('waits for calls in flight, refuses new ones, and may be repeated', async () => {
-    const other = await EfficientDet.load('person', { size: 64 })
+    const other = await EfficientDet.load('person', { inputSize: 64 })
     const call = other.detect(PERSON)
     const disposal = other[Symbol.asyncDispose]()
     await expect(other.detect(PERSON)).rejects.toThrow(refusal('ERR_DISPOSED', /disposed/))
@@ -373,7 +373,7 @@ describe('dispose', () => {
   it('gives its thread back', async () => {
     const count = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length
     const before = count()
-    const other = await EfficientDet.load('person', { size: 64 })
+    const other = await EfficientDet.load('person', { inputSize: 64 })
     await other.detect(frame())
     await other.dispose()
     await sleep(10)

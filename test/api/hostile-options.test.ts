@@ -18,7 +18,7 @@ const ROUNDS = 3000
 
 /** Options of which each is right. */
 const GOOD: readonly [name: string, values: readonly unknown[]][] = [
-  ['size', [64, 512, { height: 384, width: 640 }, undefined]],
+  ['inputSize', [64, 512, { height: 384, width: 640 }, undefined]],
   ['batch', ['dynamic', 1, 1024]],
   ['precision', ['fp32', 'fp16', undefined]],
   ['input', ['fp32', 'fp16']],
@@ -44,7 +44,7 @@ const GOOD: readonly [name: string, values: readonly unknown[]][] = [
 ]
 
 const NAMES = [
-  'size',
+  'inputSize',
   'batch',
   'anchor',
   'lables',
@@ -110,10 +110,10 @@ const isWhole = (value: unknown, min: number, max: number) =>
 
 /** What the rest of the package relies on. */
 function expectValid({ weights, settings }: ReturnType<typeof checkExportOptions>) {
-  const { size, batch, precision, input } = settings
-  if (size !== null) {
-    expect(Object.keys(size)).toEqual(['height', 'width'])
-    expect(isWhole(size.height, 1, 8192) && isWhole(size.width, 1, 8192)).toBe(true)
+  const { inputSize, batch, precision, input } = settings
+  if (inputSize !== null) {
+    expect(Object.keys(inputSize)).toEqual(['height', 'width'])
+    expect(isWhole(inputSize.height, 1, 8192) && isWhole(inputSize.width, 1, 8192)).toBe(true)
   }
   expect(batch === 'dynamic' || isWhole(batch, 1, 1024)).toBe(true)
   for (const type of [precision, input]) expect(['fp32', 'fp16']).toContain(type)

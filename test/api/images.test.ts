@@ -349,10 +349,13 @@ describe('huge and hair-thin', () => {
 })
 
 describe('other shapes of input', () => {
-  async function detectAt(size: { height: number; width: number }, source: Source): Promise<DetectionResult> {
-    const other = await EfficientDet.load('person', { threads: 1, size })
+  async function detectAt(
+    inputSize: { height: number; width: number },
+    source: Source,
+  ): Promise<DetectionResult> {
+    const other = await EfficientDet.load('person', { threads: 1, inputSize })
     try {
-      expect(other.model.size).toEqual(size)
+      expect(other.model.inputSize).toEqual(inputSize)
       return await other.detect(source)
     } finally {
       await other.dispose()

@@ -20,7 +20,7 @@ interface Report {
   readonly date: string
 }
 
-const SMALL = ['--size', '64', '--backend', 'cpu']
+const SMALL = ['--input-size', '64', '--backend', 'cpu']
 
 describe('bench', () => {
   it('prints what was timed, on what, and each stage', async () => {
@@ -112,13 +112,21 @@ describe('bench', () => {
       '8',
       '--concurrency',
       '4',
-      '--max-batch',
+      '--max-batch-size',
       '2',
       '--precision',
       'fp32',
       '--json',
     ]
-    const gpu = ['--backend', 'tensorrt', '--backend-library', FAKE_BACKEND, '--size', '64', '--no-self-test']
+    const gpu = [
+      '--backend',
+      'tensorrt',
+      '--backend-library',
+      FAKE_BACKEND,
+      '--input-size',
+      '64',
+      '--no-self-test',
+    ]
     const { code, stdout, stderr } = await efficientdet([...args, ...gpu])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const { backend }: Report = JSON.parse(stdout)

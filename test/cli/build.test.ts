@@ -8,7 +8,7 @@ import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 
 const FAKE = ['--backend-library', FAKE_BACKEND]
-const TESTABLE = ['build', 'person', '--size', '64', ...FAKE]
+const TESTABLE = ['build', 'person', '--input-size', '64', ...FAKE]
 const BUILD = [...TESTABLE, '--no-self-test']
 
 describe.skipIf(!hasNative)('build', () => {
@@ -16,7 +16,13 @@ describe.skipIf(!hasNative)('build', () => {
     await emptyCache()
     const folder = await temporaryFolder()
     const engine = join(folder, 'person.engine')
-    const { code, stdout, stderr } = await efficientdet([...TESTABLE, '--out', engine, '--max-batch', '4'])
+    const { code, stdout, stderr } = await efficientdet([
+      ...TESTABLE,
+      '--out',
+      engine,
+      '--max-batch-size',
+      '4',
+    ])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
       /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's answers, which it has\.\n$/,
@@ -103,8 +109,8 @@ describe.skipIf(!hasNative)('build', () => {
 
   it.each([
     [['--precision', 'int8'], /Allowed choices are fp32, tf32, fp16, bf16/],
-    [['--family', '9'], /Allowed choices are 10, 11, rtx/],
-    [['--max-batch', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
+    [['--family', '10'], /Allowed choices are tensorrt10, tensorrt11, tensorrt-rtx/],
+    [['--max-batch-size', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
     [['--optimisation', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
     [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],

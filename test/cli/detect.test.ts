@@ -59,7 +59,7 @@ describe('detect', () => {
       await writeFile(join(folder, name), name === 'notes.txt' ? 'no picture' : person)
     }
     const sourcesOf = async (...args: string[]) => {
-      const run = await efficientdet(['detect', ...args, '--json', '--size', '64'], { cwd: folder })
+      const run = await efficientdet(['detect', ...args, '--json', '--input-size', '64'], { cwd: folder })
       expect(run.code).toBe(0)
       return jsonLines<Line>(run).map(({ source }) => source)
     }
@@ -138,7 +138,7 @@ describe('detect', () => {
   it('passes its options on', async () => {
     const [strict, sized, misnamed, capped] = await Promise.all([
       efficientdet(['detect', PERSON, '--score', '0.99']),
-      efficientdet(['detect', PERSON, '--size', '256x384', '--threads', '1']),
+      efficientdet(['detect', PERSON, '--input-size', '256x384', '--threads', '1']),
       efficientdet(['detect', PERSON, '--classes', 'persn']),
       efficientdet(['detect', PERSON, '--score', '0.01', '--max', '1', '--nms', 'agnostic']),
     ])
@@ -215,7 +215,7 @@ describe.skipIf(!hasNative)('detect on a GPU', () => {
     'tensorrt',
     '--backend-library',
     FAKE_BACKEND,
-    '--size',
+    '--input-size',
     '64',
     '--no-self-test',
   ]

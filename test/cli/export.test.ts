@@ -52,7 +52,15 @@ describe('export', () => {
 
   it("ends with our plugin's node if asked for, and the model's anchors in it", async () => {
     const output = join(await temporaryFolder(), 'plugin.onnx')
-    const { code } = await efficientdet(['export', 'person', output, '--size', '64', '--detections', '50'])
+    const { code } = await efficientdet([
+      'export',
+      'person',
+      output,
+      '--input-size',
+      '64',
+      '--detections',
+      '50',
+    ])
     expect(code).toBe(0)
     await expect(ort.InferenceSession.create(output)).rejects.toThrow(/efficientdet:EfficientDetDetections/)
     // As all lite sizes have them.
@@ -65,7 +73,7 @@ describe('export', () => {
     const folder = await temporaryFolder()
     const output = join(folder, 'small.onnx')
     const full = join(folder, 'full.onnx')
-    const options = ['--size', '128x256', '--batch', '2']
+    const options = ['--input-size', '128x256', '--batch', '2']
     const [half, whole] = await Promise.all([
       efficientdet(['export', 'person', output, ...options, '--precision', 'fp16', '--input', 'fp16']),
       efficientdet(['export', 'person', full, ...options]),
@@ -89,7 +97,7 @@ describe('export', () => {
     const taken = join(folder, 'taken.onnx')
     await mkdir(taken)
     for (const output of [taken, join(folder, 'missing', 'x.onnx'), join(PERSON, 'x.onnx')]) {
-      const { code, stdout, stderr } = await efficientdet(['export', 'person', output, '--size', '64'])
+      const { code, stdout, stderr } = await efficientdet(['export', 'person', output, '--input-size', '64'])
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
       expect(stderr).toContain(`${output} cannot be written`)
       expect(stderr).toContain('[ERR_OUTPUT]')
@@ -101,8 +109,8 @@ describe('export', () => {
     [['--batch', '0'], /batch is 0; expected a whole number from 1 to 1024/],
     [['--batch', '5000'], /batch is 5000; expected a whole number from 1 to 1024/],
     [['--batch', 'many'], /'many' is invalid/],
-    [['--size', '0'], /size\.height is 0/],
-    [['--size', '9999x64'], /size\.height is 9999; expected a whole number from 1 to 8192/],
+    [['--input-size', '0'], /inputSize\.height is 0/],
+    [['--input-size', '9999x64'], /inputSize\.height is 9999; expected a whole number from 1 to 8192/],
   ])('refuses %j before it does anything', async (options, message) => {
     const folder = await temporaryFolder()
     const { code, stderr } = await efficientdet(['export', 'person', join(folder, 'x.onnx'), ...options])

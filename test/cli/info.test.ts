@@ -49,7 +49,7 @@ describe('info', () => {
       'D0',
       '--classes',
       '1',
-      '--size',
+      '--input-size',
       '384x640',
       '--json',
     ])
@@ -64,7 +64,7 @@ describe('info', () => {
     // 89 classes less, with nine anchors each, in a separable convolution of 64 channels and its biases.
     expect(one.parameters).toBe(3_880_067 - 89 * 9 * 65)
     expect(one.anchors).toBe(9 * (48 * 80 + 24 * 40 + 12 * 20 + 6 * 10 + 3 * 5))
-    const text = await efficientdet(['info', 'd0', '--size', '384x640'])
+    const text = await efficientdet(['info', 'd0', '--input-size', '384x640'])
     expect(text.stdout).toMatch(/input +384 high × 640 wide, RGB\n/)
     expect(text.stdout).toMatch(/levels +P3 48×80, P4 24×40, P5 12×20, P6 6×10, P7 3×5/)
   })
@@ -97,7 +97,7 @@ describe('info', () => {
     const [name, classes, size] = await Promise.all([
       efficientdet(['info', 'd9']),
       efficientdet(['info', 'd0', '--classes', '0']),
-      efficientdet(['info', 'd0', '--size', '9999']),
+      efficientdet(['info', 'd0', '--input-size', '9999']),
     ])
     expect(name).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_MODEL_NOT_FOUND') })
     expect(classes).toMatchObject({ code: 1, stderr: expect.stringMatching(/--classes.* 0/) })

@@ -35,7 +35,7 @@ describe('the command line', () => {
       /'int8' is invalid\. Allowed choices are fp32, fp16/,
     ],
     [
-      ['detect', 'a.jpg', '--size', '640,384'],
+      ['detect', 'a.jpg', '--input-size', '640,384'],
       /'640,384' is invalid\. Expected HEIGHTxWIDTH, such as 384x640/,
     ],
     [['detect', 'a.jpg', '--score', 'high'], /'high' is invalid\. Expected a number/],

@@ -16,11 +16,11 @@ import { random } from '../helpers/random.js'
 import { refusal } from '../helpers/refusal.js'
 
 const WEIGHTS = join(ROOT, 'models', 'person', 'person.safetensors')
-const FAKE = { backendLibrary: FAKE_BACKEND, size: 64 }
-const BUILD = ['build', 'person', '--backend-library', FAKE_BACKEND, '--size', '64', '--no-self-test']
+const FAKE = { backendLibrary: FAKE_BACKEND, inputSize: 64 }
+const BUILD = ['build', 'person', '--backend-library', FAKE_BACKEND, '--input-size', '64', '--no-self-test']
 
 const build = (model = 'person', options: BuildOptions & Pick<LoadOptions, 'signal'> = {}) =>
-  buildEngine(model, { ...FAKE, selfTest: false, ...options })
+  buildEngine(model, { ...FAKE, ...options, engine: { selfTest: false, ...options.engine } })
 
 /** The weights of `person` with one bias changed by a thousandth. */
 async function withOtherBias(): Promise<Uint8Array> {
@@ -56,13 +56,13 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
     await build()
     for (const options of [
       { maxBatchSize: 1 },
-      { size: 96 },
-      { precision: 'fp32' },
-      { precision: 'tf32' },
+      { inputSize: 96 },
+      { engine: { precision: 'fp32' } },
+      { engine: { precision: 'tf32' } },
       { anchors: { anchorScale: 4 } },
       { padding: { fpn: 'symmetric' } },
-      { workspace: 64 },
-      { optimisationLevel: 2 },
+      { engine: { workspace: 64 } },
+      { engine: { optimisationLevel: 2 } },
       { targets: ['sm86'] },
     ] as const) {
       const { cached } = await build('person', options)
@@ -75,7 +75,7 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
     await emptyCache()
     const path = await temporaryFile(await readFile(WEIGHTS), 'best.safetensors')
     // In float16 a thousandth may vanish, and then it is the same engine.
-    const fp32 = { precision: 'fp32' } as const
+    const fp32 = { engine: { precision: 'fp32' } } as const
     await build(path, fp32)
     const { atime, mtime } = await stat(path)
     await writeFile(path, await withOtherBias())
@@ -247,7 +247,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
       variant: 'lite0',
       classes: 1,
       labels: ['somebody'],
-      size: { height: 64, width: 64 },
+      inputSize: { height: 64, width: 64 },
     })
     const { detections } = await detector.detect({
       data: new Uint8Array(64).fill(255),
@@ -271,10 +271,10 @@ describe.skipIf(!hasNative)('an engine file', () => {
   })
 
   it.each([
-    [{ size: 128 }, /size cannot be changed/],
+    [{ inputSize: 128 }, /inputSize cannot be changed/],
     [{ labels: ['a'] }, /labels cannot be changed/],
     [{ anchors: { anchorScale: 3 }, variant: 'lite0' }, /variant, anchors cannot be changed/],
-    [{ devices: [3] }, /device is 3; there are 1 here/],
+    [{ device: 3 }, /device is 3; there are 1 here/],
   ] as const)('refuses what is fixed in it: %j', async (options, message) => {
     await expect(load(await engineFile(), options)).rejects.toThrow(refusal('ERR_INVALID_OPTION', message))
   })
@@ -286,7 +286,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
   })
 
   it.each([
-    ['family', { backend: 'tensorrt-rtx' }, /built for tensorrt-rtx, but what runs here is fake/],
+    ['family', { family: 'tensorrt-rtx' }, /built for tensorrt-rtx, but what runs here is fake/],
     ['version', { libraryVersion: '10.15.1' }, /TensorRT 10\.15\.1, but TensorRT 1\.0 is here/],
     ['capability', { computeCapabilities: [120] }, /capability 12\.0, but Fake GPU has 8\.9/],
   ])('case 37: of another %s is refused before the runtime sees it', async (_, target, message) => {
@@ -316,23 +316,29 @@ describe.skipIf(!hasNative)('case 40: memory while building', () => {
   it('is refused with both numbers, and the next build works', async () => {
     await emptyCache()
     // The fake GPU has six gibibytes free.
-    const large = { size: 1536, maxBatchSize: 64, precision: 'fp32' } as const
+    const large = { inputSize: 1536, maxBatchSize: 64, engine: { precision: 'fp32' } } as const
     await expect(build('person', large)).rejects.toThrow(
       refusal(
         'ERR_OUT_OF_MEMORY',
         /needs about \d+ MB on Fake GPU, and 6443 MB are free.*smaller maximal batch/,
       ),
     )
-    expect(await build('person', { ...large, checkMemory: false })).toMatchObject({ cached: false })
+    expect(
+      await build('person', { ...large, engine: { ...large.engine, checkMemory: false } }),
+    ).toMatchObject({ cached: false })
     expect(await build()).toMatchObject({ cached: false })
   })
 
   it('is warned of where it is tight, and a level that needs less is offered where it is short', async () => {
     await emptyCache()
-    const { notes } = await build('person', { size: 1024, maxBatchSize: 20, precision: 'fp32' })
+    const { notes } = await build('person', {
+      inputSize: 1024,
+      maxBatchSize: 20,
+      engine: { precision: 'fp32' },
+    })
     expect(notes.at(-1)).toMatch(/and 6443 MB are free: that is tight/)
-    await expect(build('person', { size: 1024, maxBatchSize: 24, precision: 'fp32' })).rejects.toThrow(
-      refusal('ERR_OUT_OF_MEMORY', /With optimisation level 1 it needs \d+ MB and fits/),
-    )
+    await expect(
+      build('person', { inputSize: 1024, maxBatchSize: 24, engine: { precision: 'fp32' } }),
+    ).rejects.toThrow(refusal('ERR_OUT_OF_MEMORY', /With optimisation level 1 it needs \d+ MB and fits/))
   })
 })

@@ -5,7 +5,7 @@ import { HEADER } from '../helpers/engines.js'
 import { refusal } from '../helpers/refusal.js'
 
 const HERE: Machine = {
-  backend: 'tensorrt10',
+  family: 'tensorrt10',
   libraryVersion: '10.15.1',
   platform: 'linux-x64',
   device: { name: 'NVIDIA GeForce RTX 4090', computeCapability: 89 },
@@ -34,7 +34,7 @@ describe('whether an engine fits a machine', () => {
   })
 
   it.each([
-    [{ backend: 'tensorrt-rtx' }, /was built for tensorrt10, but what runs here is tensorrt-rtx/],
+    [{ family: 'tensorrt-rtx' }, /was built for tensorrt10, but what runs here is tensorrt-rtx/],
     [{ platform: 'linux-arm64' }, /was built for linux-x64, but this is linux-arm64/],
     [{ libraryVersion: '10.3.0' }, /was built by TensorRT 10\.15\.1, but TensorRT 10\.3\.0 is here/],
     [{ libraryVersion: '10.15.2' }, /TensorRT 10\.15\.2 is here/],

@@ -49,12 +49,12 @@ describe('an engine file', () => {
     const sha256 = (...parts: Uint8Array[]) => createHash('sha256').update(Buffer.concat(parts)).digest('hex')
     const headerBytes = bytes.readUInt32LE(12)
     expect(bytes.toString('latin1', 0, 8)).toBe('\x89EDE\r\n\x1a\n')
-    expect(bytes.readUInt32LE(8)).toBe(1)
+    expect(bytes.readUInt32LE(8)).toBe(2)
     expect(bytes.readBigUInt64LE(16)).toBe(BigInt(plan.length))
     expect(bytes.toString('hex', 24, 56)).toBe(sha256(plan))
     const json = bytes.subarray(88, 88 + headerBytes)
     expect(bytes.toString('hex', 56, 88)).toBe(sha256(bytes.subarray(0, 56), json))
-    expect(JSON.parse(json.toString())).toMatchObject({ size: { height: 384, width: 640 } })
+    expect(JSON.parse(json.toString())).toMatchObject({ inputSize: { height: 384, width: 640 } })
     expect(bytes.length).toBe(88 + headerBytes + plan.length)
   })
 
@@ -103,11 +103,14 @@ describe('an engine file', () => {
     expect(await isEngineFile(path)).toBe(false)
   })
 
-  it('of a later version says so', async () => {
+  it.each([
+    ['a later', 3, 'future', /of version 3, .* reads version 2/],
+    ['an earlier', 1, 'stale', /of version 1, .* reads version 2. Build the engine again/],
+  ])('of %s version says so', async (_, version, name, message) => {
     const { bytes } = await written()
-    bytes.writeUInt32LE(2, 8)
+    bytes.writeUInt32LE(version, 8)
     const path = await temporaryFile(bytes)
-    await expect(readEngine(path)).rejects.toThrow(fault('future', /of version 2, .* reads version 1/))
+    await expect(readEngine(path)).rejects.toThrow(fault(name, message))
   })
 
   it('whose header is changed and signed again is refused where it cannot be', async () => {

@@ -7,7 +7,7 @@ import { HEADER } from '../helpers/engines.js'
 /** Everything that makes it another engine, one at a time. */
 const OTHERS: readonly (readonly [what: string, header: EngineHeader])[] = [
   ...Object.entries({
-    backend: 'tensorrt11',
+    family: 'tensorrt11',
     libraryVersion: '10.3.0',
     cudaVersion: '12.6',
     platform: 'linux-arm64',
@@ -26,7 +26,7 @@ const OTHERS: readonly (readonly [what: string, header: EngineHeader])[] = [
       [name, { ...HEADER, settings: { ...HEADER.settings, [name]: value } } as EngineHeader] as const,
   ),
   ['graph', { ...HEADER, graph: 'f'.repeat(64) }],
-  ['size', { ...HEADER, size: { height: 640, width: 384 } }],
+  ['input size', { ...HEADER, inputSize: { height: 640, width: 384 } }],
   ['anchors', { ...HEADER, spec: { ...HEADER.spec, anchors: { ...HEADER.spec.anchors, anchorScale: 5 } } }],
   [
     'preprocessing',

@@ -42,17 +42,17 @@ describe('free memory', () => {
 describe('the footprint of a network', () => {
   it.each(['d0', 'd7x', 'lite0'] as const)('counts the weights that the graph of %s holds', (name) => {
     const architecture = officialArchitecture(variant(name))
-    const size = nativeInput(variant(name))
-    const { tensors } = inventory(architecture, size)
+    const inputSize = nativeInput(variant(name))
+    const { tensors } = inventory(architecture, inputSize)
     const weights = new Map(
       [...tensors].map(([tensor, shape]) => [
         tensor,
         new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(1),
       ]),
     )
-    const onnx = buildGraph(architecture, weights, { size, batch: 1, precision: 'fp16', input: 'fp32' })
+    const onnx = buildGraph(architecture, weights, { inputSize, batch: 1, precision: 'fp16', input: 'fp32' })
     // Beside them the file has names, shapes, and the heads' biases once for each level.
-    const bytes = 2 * footprint(architecture, size).weights
+    const bytes = 2 * footprint(architecture, inputSize).weights
     expect(bytes).toBeLessThan(onnx.length)
     expect(bytes).toBeGreaterThan(0.9 * onnx.length - 500_000)
   })
@@ -70,18 +70,18 @@ describe('the footprint of a network', () => {
 
 describe('the memory of a build', () => {
   const d0 = officialArchitecture(variant('d0'))
-  const size = { height: 512, width: 512 }
+  const inputSize = { height: 512, width: 512 }
 
   it('grows with weights, batch and workspace, and shrinks with half precision', () => {
     const of = (settings: object, onDevice = true) => {
-      const { host, device } = estimateMemory(d0, size, { ...HEADER.settings, ...settings }, onDevice)
+      const { host, device } = estimateMemory(d0, inputSize, { ...HEADER.settings, ...settings }, onDevice)
       return host + device
     }
     expect(of({ precision: 'fp32' })).toBeGreaterThan(of({}))
     expect(of({ maxBatchSize: 1 })).toBeLessThan(of({}))
     expect(of({ workspaceBytes: 1e9 })).toBeGreaterThan(of({}))
     expect(of({ optimisationLevel: 0 })).toBeLessThan(of({}))
-    expect(estimateMemory(d0, size, HEADER.settings, false).device).toBe(0)
+    expect(estimateMemory(d0, inputSize, HEADER.settings, false).device).toBe(0)
     const sizes = [...VARIANTS.values()].map((each) =>
       estimateMemory(officialArchitecture(each), nativeInput(each), HEADER.settings, true),
     )

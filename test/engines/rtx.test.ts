@@ -23,15 +23,20 @@ import { hasShared, shared } from '../helpers/shared.js'
 
 const D0 = shared('data/golden-d0/zylo-d0.pth')
 const build = (model: string, options: BuildOptions & { signal?: AbortSignal } = {}) =>
-  buildEngine(model, { ...RTX, maxBatchSize: 1, selfTest: false, ...options })
+  buildEngine(model, {
+    ...RTX,
+    maxBatchSize: 1,
+    ...options,
+    engine: { selfTest: false, ...options.engine },
+  })
 
 describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   it('person is built, found again, and told of', async () => {
     const cache = await emptyCache()
     const fractions: number[] = []
     const onProgress: BuildOptions['onProgress'] = ({ fraction }) => fractions.push(fraction)
-    const built = await build('person', { selfTest: true, onProgress })
-    expect(built).toMatchObject({ cached: false, header: { target: { backend: 'tensorrt-rtx', gpu: null } } })
+    const built = await build('person', { engine: { selfTest: true }, onProgress })
+    expect(built).toMatchObject({ cached: false, header: { target: { family: 'tensorrt-rtx', gpu: null } } })
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b))
     expect(fractions.at(-1)).toBe(1)
     expect(await build('person')).toMatchObject({ cached: true, path: built.path })
@@ -47,9 +52,9 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   it('half precision has about half the bytes of weights', async () => {
     await emptyCache()
     const [half, full, brain] = [
-      await build('person', { precision: 'fp16' }),
-      await build('person', { precision: 'fp32' }),
-      await build('person', { precision: 'bf16' }),
+      await build('person', { engine: { precision: 'fp16' } }),
+      await build('person', { engine: { precision: 'fp32' } }),
+      await build('person', { engine: { precision: 'bf16' } }),
     ]
     // person has 3.2 million weights; the rest of a plan are kernels.
     const saved = 2 * 3.2e6
@@ -62,9 +67,17 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     async () => {
       const output = join(await temporaryFolder(), 'd0.engine')
       const { code, stdout, stderr } = await efficientdet(
-        ['build', D0, '--out', output, '--max-batch', '2', '--target', 'sm89,sm120', '--no-self-test'].concat(
-          ['--backend-library', RTX.backendLibrary, '--library-path', RTX.libraryPath],
-        ),
+        [
+          'build',
+          D0,
+          '--out',
+          output,
+          '--max-batch-size',
+          '2',
+          '--target',
+          'sm89,sm120',
+          '--no-self-test',
+        ].concat(['--backend-library', RTX.backendLibrary, '--library-path', RTX.libraryPath]),
         { env: { EFFICIENTDET_CACHE: await temporaryFolder() } },
       )
       expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('error') })
@@ -124,12 +137,9 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     const cache = await emptyCache()
     const { path } = await build('person')
     const { targets: _, ...libraries } = RTX
-    await expect(
-      EfficientDet.load(path, {
-        backendLibrary: libraries.backendLibrary,
-        engine: { libraryPath: libraries.libraryPath },
-      }),
-    ).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', /driver/))
+    await expect(EfficientDet.load(path, libraries)).rejects.toThrow(
+      refusal('ERR_BACKEND_UNAVAILABLE', /driver/),
+    )
     expect((await kept(cache)).engines).toHaveLength(1)
   }, 240_000)
 
@@ -142,8 +152,8 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   })
 
   it.each([
-    [{ versionCompatible: true }, /has no engines that run with other versions/],
-    [{ hardwareCompatible: true }, /name compute capabilities as targets/],
+    [{ engine: { versionCompatible: true } }, /has no engines that run with other versions/],
+    [{ engine: { hardwareCompatible: true } }, /name compute capabilities as targets/],
     [{ targets: ['sm87'] }, /8\.7|87/],
   ] as const)('refuses what TensorRT-RTX does not have: %j', async (options, message) => {
     await emptyCache()
@@ -153,10 +163,10 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
   it('case 40: with too little scratch memory says how much it was and what is moved, and the next build works', async () => {
     await emptyCache()
     const path = await randomModel('d7x')
-    await expect(build(path, { workspace: 16 })).rejects.toThrow(
+    await expect(build(path, { engine: { workspace: 16 } })).rejects.toThrow(
       refusal('ERR_OUT_OF_MEMORY', /workspace was limited to 16 MB, and the largest layer moves 284 MB/),
     )
-    await expect(build('person', { workspace: 1 })).rejects.toThrow(
+    await expect(build('person', { engine: { workspace: 1 } })).rejects.toThrow(
       refusal('ERR_ENGINE', /workspace was limited to 1 MB, and the largest layer moves 7 MB/),
     )
     expect(await build('person')).toMatchObject({ cached: false })
@@ -165,16 +175,16 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
 
 /** A weights file of ours for a size, with random weights. */
 async function randomModel(name: VariantName): Promise<string> {
-  const size = variant(name)
-  const architecture = officialArchitecture(size)
+  const chosen = variant(name)
+  const architecture = officialArchitecture(chosen)
   const values = randomWeights(architecture)
-  const tensors = [...inventory(architecture, nativeInput(size)).tensors].map(
+  const tensors = [...inventory(architecture, nativeInput(chosen)).tensors].map(
     ([name, shape]) => ({ name, shape, dtype: 'float32', data: values.get(name)! }) as const,
   )
   const spec: ModelSpec = {
     architecture,
     preprocessing: preprocessingOf('effdet', 'imagenet'),
-    anchors: { anchorScale: size.anchorScale, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS },
+    anchors: { anchorScale: chosen.anchorScale, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS },
     labels: null,
   }
   const path = join(await temporaryFolder(), `${name}.safetensors`)

@@ -1,9 +1,9 @@
 // Checks what only a GPU can show, against the CPU backend, and writes it to bench/results: `npm run test:gpu`. Says
-// why where there is none. TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which.
+// why where there is none. TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (tensorrt10, tensorrt11, tensorrt-rtx).
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { attempt, engineOptions, gpuMachine, withDetector, writeResults } from '../../bench/gpu-machine.mjs'
+import { attempt, gpuMachine, gpuOptions, withDetector, writeResults } from '../../bench/gpu-machine.mjs'
 import { gpuModels } from '../../bench/gpu-models.mjs'
 import { median } from '../../bench/pairs.mjs'
 
@@ -33,8 +33,7 @@ if (machine !== null) {
 /** Detections of the GPU and of the CPU on all pictures. */
 async function comparison(check, model, precision) {
   const { threshold, ...limits } = LIMITS[precision]
-  const engine = { ...engineOptions, precision }
-  return withDetector(model, { backend: 'tensorrt', engine }, (gpu) =>
+  return withDetector(model, gpuOptions(precision), (gpu) =>
     withDetector(model, { backend: 'cpu' }, async (cpu) => {
       const { detections, worst } = await compare(gpu, cpu, threshold)
       const passed =
@@ -73,7 +72,7 @@ async function compare(gpu, cpu, threshold) {
 
 /** Memory of the process over many frames of changing size. */
 async function soak(check) {
-  const options = { backend: 'tensorrt', engine: engineOptions, maxPending: 32 }
+  const options = { ...gpuOptions('fp16'), maxPending: 32 }
   const memory = await withDetector('person', options, memoryOverFrames)
   const quarter = (i) =>
     median(memory.slice((i * memory.length) / 4, ((i + 1) * memory.length) / 4)) / 2 ** 20

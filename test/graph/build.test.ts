@@ -21,7 +21,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
 
   it("answers what zylo's network does, everywhere", async () => {
     const { spec, weights } = await readModelFile(golden('zylo-d0.pth'))
-    const graph = graphOf(spec.architecture, new Map(weights), { size: NATIVE_D0 })
+    const graph = graphOf(spec.architecture, new Map(weights), { inputSize: NATIVE_D0 })
     const outputs = await runGraph(graph, await readFloats(golden('input.f32')), [1, 3, 512, 512])
     const regression = await readFloats(golden('box_regression.f32'))
     const scores = await readFloats(golden('class_scores.f32'))
@@ -43,10 +43,10 @@ function worstDifference(a: Float32Array, b: Float32Array): number {
 describe('every size', () => {
   it.each(VARIANT_NAMES)('%s runs in onnxruntime on a small input', async (name) => {
     const architecture = officialArchitecture(variant(name), 7)
-    const size = { height: 128, width: 96 }
-    const graph = graphOf(architecture, randomWeights(architecture), { size })
-    const outputs = await runGraph(graph, randomImages(1, size), [1, 3, 128, 96])
-    const anchors = countAnchors(size, architecture.variant.maxLevel, 9)
+    const inputSize = { height: 128, width: 96 }
+    const graph = graphOf(architecture, randomWeights(architecture), { inputSize })
+    const outputs = await runGraph(graph, randomImages(1, inputSize), [1, 3, 128, 96])
+    const anchors = countAnchors(inputSize, architecture.variant.maxLevel, 9)
     expect(outputs.dims).toEqual([
       [1, anchors, 4],
       [1, anchors, 7],
@@ -56,7 +56,9 @@ describe('every size', () => {
 
   it('D7x in float32 is a file of over 300 MB, which onnxruntime loads', async () => {
     const architecture = officialArchitecture(variant('d7x'))
-    const graph = graphOf(architecture, randomWeights(architecture), { size: { height: 1536, width: 1536 } })
+    const graph = graphOf(architecture, randomWeights(architecture), {
+      inputSize: { height: 1536, width: 1536 },
+    })
     expect(graph.length).toBeGreaterThan(300e6)
     const session = await ort.InferenceSession.create(graph, { graphOptimizationLevel: 'disabled' })
     expect(session.inputNames).toEqual(['images'])
@@ -74,16 +76,21 @@ describe('shapes', () => {
     { height: 33, width: 500 },
     { height: 511, width: 333 },
     { height: 96, width: 160 },
-  ])('$height×$width', async (size) => {
-    const graph = graphOf(lite, weights, { size })
-    const { dims } = await runGraph(graph, randomImages(1, size), [1, 3, size.height, size.width])
-    expect(dims[0]).toEqual([1, countAnchors(size, 7, 9), 4])
+  ])('$height×$width', async (inputSize) => {
+    const graph = graphOf(lite, weights, { inputSize })
+    const { dims } = await runGraph(graph, randomImages(1, inputSize), [
+      1,
+      3,
+      inputSize.height,
+      inputSize.width,
+    ])
+    expect(dims[0]).toEqual([1, countAnchors(inputSize, 7, 9), 4])
   })
 
   it('a dynamic batch answers each picture as if it were alone', async () => {
-    const size = { height: 64, width: 64 }
-    const graph = graphOf(lite, weights, { size, batch: 'dynamic' })
-    const images = randomImages(3, size)
+    const inputSize = { height: 64, width: 64 }
+    const graph = graphOf(lite, weights, { inputSize, batch: 'dynamic' })
+    const images = randomImages(3, inputSize)
     const together = await runGraph(graph, images, [3, 3, 64, 64])
     expect(together.dims[1][0]).toBe(3)
     for (let i = 0; i < 3; i++) {
@@ -96,18 +103,20 @@ describe('shapes', () => {
   })
 
   it('a fixed batch takes no other', async () => {
-    const size = { height: 64, width: 64 }
-    const graph = graphOf(lite, weights, { size, batch: 2 })
-    expect((await runGraph(graph, randomImages(2, size), [2, 3, 64, 64])).dims[0][0]).toBe(2)
-    await expect(runGraph(graph, randomImages(3, size), [3, 3, 64, 64])).rejects.toThrow(/dimension|shape/i)
+    const inputSize = { height: 64, width: 64 }
+    const graph = graphOf(lite, weights, { inputSize, batch: 2 })
+    expect((await runGraph(graph, randomImages(2, inputSize), [2, 3, 64, 64])).dims[0][0]).toBe(2)
+    await expect(runGraph(graph, randomImages(3, inputSize), [3, 3, 64, 64])).rejects.toThrow(
+      /dimension|shape/i,
+    )
   })
 
   it('custom anchors change the heads alone', async () => {
     const architecture = { ...lite, anchorsPerCell: 2 }
-    const size = { height: 64, width: 64 }
-    const graph = graphOf(architecture, randomWeights(architecture), { size })
-    const { dims } = await runGraph(graph, randomImages(1, size), [1, 3, 64, 64])
-    expect(dims[1]).toEqual([1, countAnchors(size, 7, 2), 3])
+    const inputSize = { height: 64, width: 64 }
+    const graph = graphOf(architecture, randomWeights(architecture), { inputSize })
+    const { dims } = await runGraph(graph, randomImages(1, inputSize), [1, 3, 64, 64])
+    expect(dims[1]).toEqual([1, countAnchors(inputSize, 7, 2), 3])
   })
 })
 
@@ -119,8 +128,8 @@ describe('precision', () => {
     ['fp32', 'fp16', 'float16'],
   ] as const)('%s body, %s input: outputs are float32', async (precision, input, type) => {
     const architecture = officialArchitecture(variant('d0'), 2)
-    const size = { height: 64, width: 64 }
-    const graph = graphOf(architecture, randomWeights(architecture), { size, precision, input })
+    const inputSize = { height: 64, width: 64 }
+    const graph = graphOf(architecture, randomWeights(architecture), { inputSize, precision, input })
     const session = await ort.InferenceSession.create(graph)
     const [images] = session.inputMetadata
     expect(images).toMatchObject({ name: 'images', type, shape: [1, 3, 64, 64] })
@@ -136,7 +145,7 @@ describe('precision', () => {
     const weights = randomWeights(architecture)
     weights.get('class_net.predict.conv_pw.bias')!.fill(1e5)
     expect(() =>
-      graphOf(architecture, weights, { size: { height: 64, width: 64 }, precision: 'fp16' }),
+      graphOf(architecture, weights, { inputSize: { height: 64, width: 64 }, precision: 'fp16' }),
     ).toThrow(
       expect.objectContaining({ code: 'ERR_WEIGHTS', message: expect.stringMatching(/class_net.*65504/) }),
     )
@@ -155,9 +164,9 @@ describe('max-pooling', () => {
     async (pool, side) => {
       const official = officialArchitecture(variant('lite0'), 1)
       const architecture = { ...official, padding: { ...official.padding, pool } }
-      const size = { height: side, width: side }
-      const graph = graphOf(architecture, randomWeights(architecture), { size })
-      const images = new ort.Tensor('float32', randomImages(1, size), [1, 3, side, side])
+      const inputSize = { height: side, width: side }
+      const graph = graphOf(architecture, randomWeights(architecture), { inputSize })
+      const images = new ort.Tensor('float32', randomImages(1, inputSize), [1, 3, side, side])
       const answers: Float32Array[] = []
       for (const graphOptimizationLevel of ['disabled', 'all'] as const) {
         const session = await ort.InferenceSession.create(graph, { graphOptimizationLevel })
@@ -171,12 +180,12 @@ describe('max-pooling', () => {
   it('with zeros outside differs from that with −∞', async () => {
     const official = officialArchitecture(variant('lite0'), 1)
     const weights = randomWeights(official)
-    const size = { height: 64, width: 64 }
-    const images = randomImages(1, size)
+    const inputSize = { height: 64, width: 64 }
+    const images = randomImages(1, inputSize)
     const [infinite, zero] = await Promise.all(
       (['infinity', 'zero'] as const).map((pool) => {
         const architecture = { ...official, padding: { ...official.padding, pool } }
-        return runGraph(graphOf(architecture, weights, { size }), images, [1, 3, 64, 64])
+        return runGraph(graphOf(architecture, weights, { inputSize }), images, [1, 3, 64, 64])
       }),
     )
     expect(relativeError(zero.classLogits, infinite.classLogits)).toBeGreaterThan(1e-4)
@@ -186,10 +195,10 @@ describe('max-pooling', () => {
 describe('decoding and suppression within the graph', () => {
   it('is a node of our own, which only our plugin runs', async () => {
     const architecture = officialArchitecture(variant('lite0'), 3)
-    const size = { height: 64, width: 64 }
-    const anchors = new Float32Array(4 * countAnchors(size, 7, 9))
+    const inputSize = { height: 64, width: 64 }
+    const anchors = new Float32Array(4 * countAnchors(inputSize, 7, 9))
     const detections = { anchors, capacity: 50 }
-    const graph = graphOf(architecture, randomWeights(architecture), { size, detections })
+    const graph = graphOf(architecture, randomWeights(architecture), { inputSize, detections })
     await expect(ort.InferenceSession.create(graph)).rejects.toThrow(
       /efficientdet:EfficientDetDetections\(-1\) is not a registered function\/op/,
     )

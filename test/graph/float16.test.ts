@@ -17,14 +17,14 @@ const PICTURES = [
 describe('person in float16', () => {
   it.each(PICTURES)('finds in %s what it finds in float32', async (file) => {
     const { spec, weights } = await readModelFile(PERSON)
-    const size = { height: 320, width: 320 }
+    const inputSize = { height: 320, width: 320 }
     const { frame } = await readSource(file, { maxPixels: 1e8 })
     const picture = toRgb(frame)
-    const { tensor, letterbox } = preprocess(picture, size, spec.preprocessing)
-    const anchors = anchorBoxes(size, 7, spec.anchors)
+    const { tensor, letterbox } = preprocess(picture, inputSize, spec.preprocessing)
+    const anchors = anchorBoxes(inputSize, 7, spec.anchors)
     const find = async (precision: 'fp32' | 'fp16', scoreThreshold: number) => {
       const outputs = await runGraph(
-        graphOf(spec.architecture, new Map(weights), { size, precision }),
+        graphOf(spec.architecture, new Map(weights), { inputSize, precision }),
         tensor,
         [1, 3, 320, 320],
       )
@@ -53,7 +53,7 @@ describe('person in float16', () => {
 })
 
 describe.skipIf(!hasShared)('the golden D0 in float16', () => {
-  const size = { height: 512, width: 512 }
+  const inputSize = { height: 512, width: 512 }
 
   /**
    * Its random weights answer regressions up to 52, whose exponentials no precision survives, and are sure of
@@ -64,14 +64,18 @@ describe.skipIf(!hasShared)('the golden D0 in float16', () => {
     const { spec, weights } = await readModelFile(shared('data/golden-d0/zylo-d0.pth'))
     const images = await readFloats(shared('data/golden-d0/input.f32'))
     const run = (tensors: ReadonlyMap<string, Float32Array>, precision: 'fp32' | 'fp16') =>
-      runGraph(graphOf(spec.architecture, new Map(tensors), { size, precision }), images, [1, 3, 512, 512])
+      runGraph(
+        graphOf(spec.architecture, new Map(tensors), { inputSize, precision }),
+        images,
+        [1, 3, 512, 512],
+      )
     const scaled = likeTrained(new Map(weights), await run(weights, 'fp32'))
     const single = await run(scaled, 'fp32')
     const half = await run(scaled, 'fp16')
     expect(relativeError(half.boxRegression, single.boxRegression)).toBeLessThan(0.02)
     expect(relativeError(half.classLogits, single.classLogits)).toBeLessThan(0.005)
 
-    const anchors = anchorBoxes(size, 7, spec.anchors)
+    const anchors = anchorBoxes(inputSize, 7, spec.anchors)
     const find = (outputs: Outputs, scoreThreshold: number, iouThreshold: number) =>
       selectDetections(
         { ...outputs, anchors, classes: 90 },

@@ -22,7 +22,8 @@ const folder = process.env.EFFICIENTDET_EMULATED ?? join(ROOT, 'build', 'Release
 export const EMULATED = {
   backend: 'tensorrt',
   backendLibrary: join(folder, 'libefficientdet_emulated.so'),
-  engine: { libraryPath: join(folder, 'stand_in'), selfTest: false },
+  libraryPath: join(folder, 'stand_in'),
+  engine: { selfTest: false },
 } as const
 
 const CONTROL = join(folder, 'libefficientdet_emulation_control.so')
@@ -72,18 +73,18 @@ export async function engineThatKnows(
   { side, maxBatchSize }: { readonly side: number; readonly maxBatchSize: number },
 ): Promise<string> {
   const settings = {
-    size: { height: side, width: side },
+    inputSize: { height: side, width: side },
     batch: 1,
     precision: 'fp32',
     input: 'fp32',
   } as const
   const weights = join(ROOT, 'models', 'person', 'person.safetensors')
-  const { spec, size, onnx } = await graphOfModelFile(weights, {}, settings)
+  const { spec, inputSize, onnx } = await graphOfModelFile(weights, {}, settings)
   const session = await ort.InferenceSession.create(onnx)
   const answers: Float32Array[] = []
   let anchors = 0
   for (const frame of frames) {
-    const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
+    const { tensor } = preprocess(toRgb(frame), inputSize, spec.preprocessing)
     const images = new ort.Tensor('float32', tensor, [1, 3, side, side])
     const { box_regression, class_logits } = await session.run({ images })
     const samples = Float32Array.from(
@@ -97,7 +98,7 @@ export async function engineThatKnows(
 
   const { addon, library, probe } = await findLibrary('tensorrt', {
     files: [EMULATED.backendLibrary],
-    libraryPath: EMULATED.engine.libraryPath,
+    libraryPath: EMULATED.libraryPath,
     purpose: 'run',
     remedy: 'build it',
   })
@@ -105,7 +106,7 @@ export async function engineThatKnows(
   const header = {
     packageVersion: '0.1.0',
     target: {
-      backend: addon.nameOf(library),
+      family: addon.nameOf(library),
       libraryVersion: probe.libraryVersion,
       cudaVersion: probe.cudaVersion,
       platform: `${process.platform}-${process.arch}`,
@@ -122,7 +123,7 @@ export async function engineThatKnows(
     },
     graph: createHash('sha256').update(onnx).digest('hex'),
     spec,
-    size,
+    inputSize,
     notes: [],
     referenceDetections: null,
   } as const

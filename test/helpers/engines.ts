@@ -10,7 +10,7 @@ import { random } from './random.js'
 export const HEADER: EngineHeader = {
   packageVersion: '0.1.0',
   target: {
-    backend: 'tensorrt10',
+    family: 'tensorrt10',
     libraryVersion: '10.15.1',
     cudaVersion: '13.0',
     platform: 'linux-x64',
@@ -32,7 +32,7 @@ export const HEADER: EngineHeader = {
     preprocessing: preprocessingOf('effdet', 'imagenet'),
     labels: ['chat', '犬'],
   },
-  size: { height: 384, width: 640 },
+  inputSize: { height: 384, width: 640 },
   notes: ['The padding was assumed.'],
   referenceDetections: [0, 1, 2].map((i) => ({
     boxes: Float32Array.of(10.25, 20, 300.5, 40 + i, -0.75, 0, 8, 9),

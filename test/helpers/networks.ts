@@ -66,7 +66,7 @@ export function randomImages(batch: number, { height, width }: Size, seed = 2): 
 export function graphOf(
   architecture: Architecture,
   weights: Map<string, Float32Array>,
-  options: Partial<GraphSettings> & { size: Size },
+  options: Partial<GraphSettings> & { inputSize: Size },
 ): Uint8Array {
   return buildGraph(architecture, weights, { batch: 1, precision: 'fp32', input: 'fp32', ...options })
 }

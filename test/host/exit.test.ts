@@ -8,7 +8,7 @@ describe('the end of the process (case 26)', () => {
   it('comes by itself and with code 0, though nothing was disposed', async () => {
     for (let i = 0; i < 10; i++) {
       const result = await program(`
-        const detector = await EfficientDet.load('person', { size: 128, threads: 1 })
+        const detector = await EfficientDet.load('person', { inputSize: 128, threads: 1 })
         const { width } = await detector.detect(PERSON)
         console.log(width)`)
       expect(result).toEqual({ ...QUIET, stdout: '640\n' })
@@ -17,7 +17,7 @@ describe('the end of the process (case 26)', () => {
 
   it('does not wait for a detector that nobody asks', async () => {
     const result = await program(`
-      const detector = await EfficientDet.load('person', { size: 128 })
+      const detector = await EfficientDet.load('person', { inputSize: 128 })
       console.log(detector.model.variant)`)
     expect(result).toEqual({ ...QUIET, stdout: 'lite0\n' })
   })
@@ -58,7 +58,7 @@ describe('the end of the process (case 26)', () => {
 
   it('may come during disposal', async () => {
     const result = await program(`
-      const detector = await EfficientDet.load('person', { size: 128 })
+      const detector = await EfficientDet.load('person', { inputSize: 128 })
       detector.detect(PERSON)
       detector.dispose()
       setTimeout(() => process.exit(0), 5)`)

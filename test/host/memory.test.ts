@@ -10,7 +10,7 @@ it('levels off in memory over rounds of loading and disposing (case 26)', async 
     `
     const sizes = []
     for (let i = 0; i < ${ROUNDS}; i++) {
-      const detector = await EfficientDet.load('person', { size: 256, threads: 1 })
+      const detector = await EfficientDet.load('person', { inputSize: 256, threads: 1 })
       await detector.detect(PERSON)
       await detector.dispose()
       gc()

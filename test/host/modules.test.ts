@@ -60,7 +60,7 @@ describe('from CommonJS (case 34)', () => {
 describe('types under module node16', () => {
   const USE = `
     async function use(EfficientDet: typeof import('efficientdet-trt', WITH).EfficientDet): Promise<string[]> {
-      await using detector = await EfficientDet.load('person', { size: { height: 320, width: 320 } })
+      await using detector = await EfficientDet.load('person', { inputSize: { height: 320, width: 320 } })
       const { detections } = await detector.detect('street.jpg', { classes: ['person'], nms: 'agnostic' })
       const [x1, , x2] = detections[0].box
       const labels: string[] = detections.map(({ label }) => label)

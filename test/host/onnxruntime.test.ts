@@ -50,7 +50,7 @@ async function expectTheRestToWork() {
   const [info, convert, exported] = await Promise.all([
     efficientdet('info', 'person'),
     efficientdet('convert', 'person', 'converted.safetensors'),
-    efficientdet('export', 'person', 'exported.onnx', '--size', '64'),
+    efficientdet('export', 'person', 'exported.onnx', '--input-size', '64'),
   ])
   expect([info.code, convert.code, exported.code]).toEqual([0, 0, 0])
   expect(await readdir(app.folder)).toEqual(

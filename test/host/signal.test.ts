@@ -9,7 +9,7 @@ const FRAME: Frame = { data: new Uint8Array(16), format: 'grey', width: 4, heigh
 
 let detector: EfficientDet
 beforeAll(async () => {
-  detector = await EfficientDet.load('person', { size: 32, threads: 1 })
+  detector = await EfficientDet.load('person', { inputSize: 32, threads: 1 })
 })
 afterAll(() => detector.dispose())
 
@@ -64,7 +64,7 @@ describe('one signal for everything (case 31)', () => {
 
   it('keeps none after loading', async () => {
     const { signal } = new AbortController()
-    const other = await EfficientDet.load('person', { size: 32, signal })
+    const other = await EfficientDet.load('person', { inputSize: 32, signal })
     await other.dispose()
     expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
@@ -73,7 +73,7 @@ describe('one signal for everything (case 31)', () => {
     const controller = new AbortController()
     const { signal } = controller
     await detector.detect(FRAME, { signal })
-    const other = await EfficientDet.load('person', { size: 32, signal })
+    const other = await EfficientDet.load('person', { inputSize: 32, signal })
     controller.abort()
     expect((await other.detect(FRAME)).width).toBe(4)
     expect((await detector.detect(FRAME)).width).toBe(4)

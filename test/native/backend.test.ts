@@ -23,7 +23,7 @@ async function load(behaviour = '', options: LoadOptions = {}): Promise<Efficien
   return EfficientDet.load('person', {
     backend: 'tensorrt',
     backendLibrary: FAKE_BACKEND,
-    size: 64,
+    inputSize: 64,
     // It answers for no network at all.
     engine: { selfTest: false },
     ...options,
@@ -167,7 +167,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
 
     it('hands on frames on a GPU as they are, to the one that they are on', async () => {
       // The last of the fake GPUs fails; the others answer with the address's last byte.
-      const detector = await load('devices=2 fail=device', { devices: [0, 1] })
+      const detector = await load('devices=2 fail=device', { device: [0, 1] })
       const onGpu = {
         format: 'grey',
         width: 4,
@@ -178,7 +178,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
       expect(markOf(await detector.detect(onGpu))).toBe(9)
       await expect(detector.detect({ ...onGpu, device: 1 })).rejects.toThrow(refusal('ERR_DEVICE_LOST', /./))
       await expect(detector.detect({ ...onGpu, device: 2 })).rejects.toThrow(
-        refusal('ERR_INVALID_OPTION', /lies on GPU 2, and the detector runs on GPU 0.*devices: \[2\]/),
+        refusal('ERR_INVALID_OPTION', /lies on GPU 2, and the detector runs on GPU 0.*device: 2\./),
       )
       await detector.dispose()
     })
@@ -293,11 +293,11 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
 
     it('run on several GPUs', async () => {
-      expect(await timeOfEight('devices=4', { devices: [0, 1, 2, 3] })).toBeLessThan(500)
+      expect(await timeOfEight('devices=4', { device: [0, 1, 2, 3] })).toBeLessThan(500)
     })
 
     it('leave a GPU out whose backend hangs', async () => {
-      const detector = await load('devices=2 hang=device', { devices: [0, 1], inferenceDeadline: 200 })
+      const detector = await load('devices=2 hang=device', { device: [0, 1], inferenceDeadline: 200 })
       const settled = await Promise.allSettled([1, 2, 3, 4].map((mark) => detector.detect(frame(mark))))
       expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(2)
       const marks = [5, 6, 7, 8]
@@ -307,7 +307,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
 
     it('leave a GPU out that was lost', async () => {
-      const detector = await load('devices=2 fail=device', { devices: [0, 1] })
+      const detector = await load('devices=2 fail=device', { device: [0, 1] })
       expect(detector.backend.description).toMatch(/Fake GPU, float32; .*Fake GPU 1, float32/)
       const settled = await Promise.allSettled([1, 2, 3, 4].map((mark) => detector.detect(frame(mark))))
       const failures = settled.filter(({ status }) => status === 'rejected')
@@ -321,7 +321,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
 
     it('is refused for a GPU that is not there, and leaves none loaded', async () => {
-      await expect(load('devices=2', { devices: [0, 2] })).rejects.toThrow(
+      await expect(load('devices=2', { device: [0, 2] })).rejects.toThrow(
         refusal('ERR_INVALID_OPTION', /device is 2; there are 2 here/),
       )
     })

@@ -44,7 +44,7 @@ function expectSame(result: DetectionResult, reference: DetectionResult): void {
 }
 
 async function onCpu(frames: readonly Frame[], side: number): Promise<DetectionResult[]> {
-  const detector = await EfficientDet.load('person', { backend: 'cpu', size: side })
+  const detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: side })
   const results: DetectionResult[] = []
   for (const frame of frames) results.push(await detector.detect(frame, OPTIONS))
   await detector.dispose()
@@ -149,7 +149,7 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
       const frames = await pictures()
       const [person, black, dog, kite] = frames
       const references = await onCpu(frames, 128)
-      await using detector = await EfficientDet.load('person', { backend: 'cpu', size: 128 })
+      await using detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: 128 })
       for (const order of ordersOf([person, black, dog, person, kite])) {
         const results = await detector.detectBatch(order, OPTIONS)
         results.filter(isDetection).forEach((result, i) => {
@@ -273,8 +273,8 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
 
 describe.skipIf(!hasEmulated)('one device of two', () => {
   async function doctorLines(): Promise<readonly string[]> {
-    const { backendLibrary, engine } = EMULATED
-    const { details } = await tensorrt.probe({ backendLibrary, libraryPath: engine.libraryPath })
+    const { backendLibrary, libraryPath } = EMULATED
+    const { details } = await tensorrt.probe({ backendLibrary, libraryPath })
     return details
   }
 
@@ -295,16 +295,16 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     const [reference] = await onCpu([frame], 64)
     const path = await engineThatKnows([frame], { side: 64, maxBatchSize: 1 })
     expect(await doctorLines()).toEqual([`GPU 0: ${SOUND}`, `GPU 1: ${SOUND}`])
-    await using hurt = await load(path, { devices: [0] })
-    await using other = await load(path, { devices: [1] })
+    await using hurt = await load(path, { device: 0 })
+    await using other = await load(path, { device: 1 })
 
     device.failCall(8, CUDA_ERROR_LAUNCH_FAILURE)
     const lost = refusal('ERR_DEVICE_LOST', /Restart the process; engines on other devices go on/)
     await expect(hurt.detect(frame, OPTIONS)).rejects.toThrow(lost)
     await expect(hurt.detect(frame, OPTIONS)).rejects.toThrow(lost)
-    await expect(load(path, { devices: [0] })).rejects.toThrow(lost)
+    await expect(load(path, { device: 0 })).rejects.toThrow(lost)
     expectSame(await other.detect(frame, OPTIONS), reference)
-    await (await load(path, { devices: [1] })).dispose()
+    await (await load(path, { device: 1 })).dispose()
     const [first, second] = await doctorLines()
     expect(first).toMatch(/^GPU 0: CUDA emulation, .* 8\.6 GB, which cannot be used now: its memory is full/)
     expect(second).toMatch(/^GPU 1: CUDA emulation, .* GB free$/)
@@ -322,7 +322,7 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
     await expect(load(path)).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', /GPU 0 does not answer/))
     device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
-    await (await load(path, { devices: [1] })).dispose()
+    await (await load(path, { device: 1 })).dispose()
   })
 })
 
@@ -360,7 +360,7 @@ describe.skipIf(!hasEmulated)('a driver', () => {
     const { stdout } = await efficientdet(['doctor'], {
       env: {
         EFFICIENTDET_TRT_PREBUILD: folder,
-        LD_LIBRARY_PATH: EMULATED.engine.libraryPath,
+        LD_LIBRARY_PATH: EMULATED.libraryPath,
         EMULATED_DRIVER: version,
       },
     })

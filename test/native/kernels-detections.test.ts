@@ -308,17 +308,17 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
   const questions: DetectionsQuestion[] = []
 
   beforeAll(async () => {
-    const settings = { size: null, batch: 1, precision: 'fp32', input: 'fp32' } as const
+    const settings = { inputSize: null, batch: 1, precision: 'fp32', input: 'fp32' } as const
     const model = await graphOfModelFile('models/person/person.safetensors', {}, settings, () => {})
-    const { spec, size, onnx } = model
-    const anchors = anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors)
+    const { spec, inputSize, onnx } = model
+    const anchors = anchorBoxes(inputSize, spec.architecture.variant.maxLevel, spec.anchors)
     const session = await ort.InferenceSession.create(onnx)
     const folder = shared('data/pictures')
     for (const file of await readdir(folder)) {
       const { frame } = await readSource(`${folder}/${file}`, { maxPixels: 1e8 })
-      const { tensor } = preprocess(toRgb(frame), size, spec.preprocessing)
+      const { tensor } = preprocess(toRgb(frame), inputSize, spec.preprocessing)
       const { box_regression, class_logits } = await session.run({
-        images: new ort.Tensor('float32', tensor, [1, 3, size.height, size.width]),
+        images: new ort.Tensor('float32', tensor, [1, 3, inputSize.height, inputSize.width]),
       })
       const output = {
         boxRegression: box_regression.data as Float32Array,
@@ -326,7 +326,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
         anchors,
         classes: spec.architecture.classes,
       }
-      questions.push({ output, parameters: SELECTION, geometry: geometryOf(frame, size) })
+      questions.push({ output, parameters: SELECTION, geometry: geometryOf(frame, inputSize) })
     }
     await session.release()
   })

@@ -33,7 +33,7 @@ const OF_TESTS = { scoreThreshold: 0, iouThreshold: 1, maxDetections: COMPARED_D
 let known: Promise<Buffer> | null = null
 
 async function answersOfCpu(): Promise<Buffer> {
-  const detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+  const detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
   const parts: Uint8Array[] = []
   for (const frame of await testImages()) {
     let hash = 2166136261
@@ -59,7 +59,7 @@ async function behave(behaviour = ''): Promise<void> {
 const OPTIONS = { backend: 'tensorrt', backendLibrary: FAKE_BACKEND } as const
 
 const load = (options: LoadOptions = {}, model = 'person') =>
-  EfficientDet.load(model, { ...OPTIONS, size: 64, ...options })
+  EfficientDet.load(model, { ...OPTIONS, inputSize: 64, ...options })
 
 /** What the test of a detector's engine showed. */
 async function tested(options: LoadOptions = {}) {
@@ -70,7 +70,7 @@ async function tested(options: LoadOptions = {}) {
 /** An engine file of `person`. */
 async function engineFile(options: BuildOptions = {}): Promise<string> {
   const output = join(await temporaryFolder(), 'person.engine')
-  await buildEngine('person', { backendLibrary: FAKE_BACKEND, size: 64, output, ...options })
+  await buildEngine('person', { backendLibrary: FAKE_BACKEND, inputSize: 64, output, ...options })
   return output
 }
 
@@ -222,7 +222,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   it('compares a file without answers with itself, and tests again once they are there', async () => {
     await emptyCache()
     await behave('wrong=score')
-    const path = await engineFile({ selfTest: false })
+    const path = await engineFile({ engine: { selfTest: false } })
     for (const remembered of [false, true]) {
       expect(await testedFile(path)).toMatchObject({ against: 'itself', remembered })
     }
@@ -235,7 +235,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   it('counts for a file without answers where it was passed with them', async () => {
     await emptyCache()
     await behave()
-    const path = await engineFile({ selfTest: false })
+    const path = await engineFile({ engine: { selfTest: false } })
     const { header, plan } = await readEngine(path)
     const other = await engineFile({ maxBatchSize: 2 })
     const { referenceDetections } = (await readEngine(other)).header
@@ -253,7 +253,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   it('is made on each GPU', async () => {
     await emptyCache()
     await behave('devices=2')
-    await using detector = await load({ devices: [0, 1], maxBatchSize: 1 })
+    await using detector = await load({ device: [0, 1], maxBatchSize: 1 })
     const reports = detector.backend.gpus.map(({ device, selfTest }) => ({ device, ...selfTest }))
     expect(reports).toMatchObject(
       [0, 1].map((device) => ({ device, against: 'cpu', compared: 4, remembered: false })),
@@ -294,7 +294,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await emptyCache()
     process.env.FAKE_BACKEND = 'hang=1'
     const { code, stdout } = await program(`
-      const options = ${JSON.stringify({ ...OPTIONS, size: 64, inferenceDeadline: 500 })}
+      const options = ${JSON.stringify({ ...OPTIONS, inputSize: 64, inferenceDeadline: 500 })}
       await EfficientDet.load('person', options).catch(({ code, message }) => console.log(code, message))
       process.exit(3)
     `)
@@ -307,7 +307,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
 
 describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () => {
   const build = (options: BuildOptions & Pick<LoadOptions, 'signal'> = {}, model = 'person') =>
-    buildEngine(model, { backendLibrary: FAKE_BACKEND, size: 64, ...options })
+    buildEngine(model, { backendLibrary: FAKE_BACKEND, inputSize: 64, ...options })
 
   it('come with its build, after TensorRT’s part, and are what the CPU finds', async () => {
     await emptyCache()
@@ -318,7 +318,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
       { fraction: 1, phase: 'built' },
     ])
     expect(notes).toEqual([])
-    await using detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    await using detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
     for (const [i, frame] of (await testImages()).entries()) {
       const { packed } = await detector.detect(frame, OF_TESTS)
       expect(header.referenceDetections?.[i]).toEqual(packed)
@@ -335,7 +335,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
   it('are not asked for where nobody wants them, nor after a build that failed', async () => {
     await emptyCache()
     const open = vi.spyOn(cpu, 'open')
-    expect(await build({ selfTest: false })).toMatchObject({
+    expect(await build({ engine: { selfTest: false } })).toMatchObject({
       header: { referenceDetections: null },
       notes: [],
     })
@@ -360,11 +360,11 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     await emptyCache()
     // Enough for the build.
     vi.spyOn(process, 'constrainedMemory').mockImplementation(() => process.memoryUsage.rss() + 330e6)
-    const options = { size: 512, maxBatchSize: 1 }
+    const options = { inputSize: 512, maxBatchSize: 1 }
     const { header, notes } = await build(options)
     expect(header.referenceDetections).toBeNull()
     expect(notes).toEqual([expect.stringMatching(/It needs about \d+ MB of memory, and \d+ MB are free\.$/)])
-    const tried = await build({ ...options, precision: 'fp32', checkMemory: false })
+    const tried = await build({ ...options, engine: { precision: 'fp32', checkMemory: false } })
     expect(tried).toMatchObject({ header: { referenceDetections: [{}, {}, {}] }, notes: [] })
   })
 
@@ -405,14 +405,14 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
       const { buildEngine } = await import(INDEX)
       const phases = []
       const options = {
-        backendLibrary: ${JSON.stringify(FAKE_BACKEND)}, size: 64, onProgress: ({ phase }) => phases.push(phase),
+        backendLibrary: ${JSON.stringify(FAKE_BACKEND)}, inputSize: 64, onProgress: ({ phase }) => phases.push(phase),
       }
       await buildEngine('person', options).catch(({ code, message }) => console.log(code, phases.length, message))
-      await buildEngine('person', { ...options, selfTest: false })
+      await buildEngine('person', { ...options, engine: { selfTest: false } })
       console.log(phases.length > 0)
     `)
     expect(stdout).toMatch(
-      /^ERR_IMAGE 0 Engines are tested with a photograph.*leave the test out: selfTest: false.*\ntrue\n$/,
+      /^ERR_IMAGE 0 Engines are tested with a photograph.*leave the test out: engine\.selfTest: false.*\ntrue\n$/,
     )
   })
 
@@ -421,7 +421,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     const controller = new AbortController()
     let aborted = 0
     const building = build({
-      size: 1024,
+      inputSize: 1024,
       signal: controller.signal,
       onProgress: ({ phase }) => {
         if (!phase.startsWith('the CPU')) return
@@ -443,7 +443,7 @@ describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', ()
     await emptyCache()
     const frames = await testImages()
     const path = await engineThatKnows(frames, { side: 64, maxBatchSize: 4 })
-    await using onCpu = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    await using onCpu = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
     const answers = await Promise.all(
       frames.map(async (frame) => (await onCpu.detect(frame, OF_TESTS)).packed),
     )
@@ -469,7 +469,7 @@ describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
     await emptyCache()
     process.env.FAKE_BACKEND = 'slots=2 devices=2 batch=4'
     await using detector = await load({
-      devices: [1],
+      device: 1,
       contexts: 3,
       maxBatchSize: 5,
       engine: { precision: 'bf16', selfTest: false },
@@ -493,7 +493,7 @@ describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
   })
 
   it('is nothing on the CPU', async () => {
-    await using detector = await EfficientDet.load('person', { backend: 'cpu', size: 64 })
+    await using detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
     expect(detector.backend.gpus).toEqual([])
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type BuildOptions, checkBuildOptions } from '#lib/options/build.js'
-import { checkEngine } from '#lib/options/engine.js'
+import { checkEngineOptions } from '#lib/options/engine.js'
 import { refusal } from '../helpers/refusal.js'
 
 describe('build options', () => {
@@ -9,12 +9,14 @@ describe('build options', () => {
     expect(onProgress).toBeTypeOf('function')
     expect(settings).toEqual({
       weights: {},
-      size: null,
+      inputSize: null,
       maxBatchSize: 8,
+      device: 0,
       targets: [],
+      libraryPath: null,
       backendLibrary: null,
       output: null,
-      engine: checkEngine(undefined),
+      engine: checkEngineOptions(),
       signal: undefined,
     })
   })
@@ -30,14 +32,17 @@ describe('build options', () => {
     [{ targets: ['sm8'] }, /a target is "sm8"/],
     [{ targets: [null] }, /a target is null/],
     [{ maxBatchSize: 65 }, /maxBatchSize is 65; expected a whole number from 1 to 64/],
-    [{ family: 10 }, /family is 10; expected one of '10', '11', 'rtx'/],
-    [{ precision: 'fp8' }, /precision is "fp8"/],
-    [{ workspace: 1.5 }, /workspace is 1\.5/],
-    [{ optimisationLevel: -1 }, /optimisationLevel is -1; expected a whole number from 0 to 5/],
-    [{ versionCompatible: 'yes' }, /versionCompatible is "yes"; expected true or false/],
-    [{ selfTest: 'cpu' }, /selfTest is "cpu"; expected true or false/],
-    [{ checkMemory: 1 }, /checkMemory is 1; expected true or false/],
-    [{ onMismatch: 'ignore' }, /onMismatch is "ignore"/],
+    [
+      { engine: { family: 'rtx' } },
+      /engine\.family is "rtx"; expected one of 'tensorrt10', 'tensorrt11', 'tensorrt-rtx'/,
+    ],
+    [{ engine: { precision: 'fp8' } }, /precision is "fp8"/],
+    [{ engine: { workspace: 1.5 } }, /workspace is 1\.5/],
+    [{ engine: { optimisationLevel: -1 } }, /optimisationLevel is -1; expected a whole number from 0 to 5/],
+    [{ engine: { versionCompatible: 'yes' } }, /versionCompatible is "yes"; expected true or false/],
+    [{ engine: { selfTest: 'cpu' } }, /selfTest is "cpu"; expected true or false/],
+    [{ engine: { checkMemory: 1 } }, /checkMemory is 1; expected true or false/],
+    [{ engine: { onMismatch: 'ignore' } }, /onMismatch is "ignore"/],
     [{ device: 16 }, /device is 16/],
     [{ output: '' }, /output is ""/],
     [{ onProgress: 1 }, /onProgress is 1; expected a function/],
@@ -46,10 +51,12 @@ describe('build options', () => {
     expect(() => checkBuildOptions(options as BuildOptions)).toThrow(refusal('ERR_INVALID_OPTION', message))
   })
 
-  it('are few for loading: what else there is has a name of its own there', () => {
-    expect(() => checkEngine({ maxBatchSize: 1 } as never)).toThrow(
+  it('have those of the engine in an object of its own, and no others there', () => {
+    expect(() => checkEngineOptions({ maxBatchSize: 1 } as never)).toThrow(
       refusal('ERR_INVALID_OPTION', /There is no option "maxBatchSize" in engine/),
     )
-    expect(() => checkEngine('fp16' as never)).toThrow(refusal('ERR_INVALID_OPTION', /engine is "fp16"/))
+    expect(() => checkEngineOptions('fp16' as never)).toThrow(
+      refusal('ERR_INVALID_OPTION', /engine is "fp16"/),
+    )
   })
 })

@@ -22,13 +22,12 @@ describe('load options', () => {
     expect(checkLoadOptions({})).toEqual({
       backend: 'auto',
       weights: {},
-      size: null,
+      inputSize: null,
       threads: availableParallelism(),
       backendLibrary: null,
+      libraryPath: null,
       engine: {
         family: null,
-        libraryPath: null,
-        device: 0,
         precision: 'fp16',
         workspaceBytes: 0,
         optimisationLevel: -1,
@@ -55,9 +54,11 @@ describe('load options', () => {
     [{ backend: 'cuda' }, /^backend is "cuda"; expected one of 'auto', 'tensorrt', 'cpu'/],
     [{ backend: 'tensort' }, /did you mean 'tensorrt'\?/],
     [{ threads: 0 }, /^threads is 0; expected a whole number from 1 to 256/],
-    [{ devices: [] }, /^devices is a list of \d; expected a list of different numbers of GPUs/],
-    [{ devices: [1, 1] }, /^devices is a list of \d; expected a list of different numbers of GPUs/],
-    [{ devices: [16] }, /^a number in devices is 16/],
+    [{ device: [] }, /^device is a list of 0; expected the number of a GPU or a list of different ones/],
+    [{ device: [1, 1] }, /^device is a list of 2; expected the number of a GPU or a list of different ones/],
+    [{ device: [16] }, /^a number in device is 16/],
+    [{ device: 16 }, /^device is 16; expected a whole number from 0 to 15/],
+    [{ devices: [0] }, /Did you mean device\?/],
     [{ contexts: 9 }, /^contexts is 9; expected a whole number from 1 to 8/],
     [{ engine: { device: 1 } }, /device/],
     [{ threads: '2' }, /^threads is "2"/],
@@ -97,7 +98,7 @@ describe('graph options', () => {
   it('have the defaults that are documented', () => {
     expect(checkExportOptions({})).toEqual({
       weights: {},
-      settings: { size: null, batch: 'dynamic', precision: 'fp32', input: 'fp32' },
+      settings: { inputSize: null, batch: 'dynamic', precision: 'fp32', input: 'fp32' },
     })
   })
 
@@ -111,13 +112,13 @@ describe('graph options', () => {
     }
     const { settings, weights: checked } = checkExportOptions({
       ...weights,
-      size: 64,
+      inputSize: 64,
       batch: 8,
       precision: 'fp16',
     })
     expect(checked).toEqual(weights)
     expect(settings).toEqual({
-      size: { height: 64, width: 64 },
+      inputSize: { height: 64, width: 64 },
       batch: 8,
       precision: 'fp16',
       input: 'fp32',
@@ -136,7 +137,7 @@ describe('graph options', () => {
       padding: { pool: 'zero' },
       anchors: { anchorScale: 3, scales: [1], ratios: [[2, 1]] },
       labels: ['a'],
-      size: { height: 64, width: 128 },
+      inputSize: { height: 64, width: 128 },
     }
     expect(structuredClone(checkExportOptions(observed(plain)))).toEqual(checkExportOptions(plain))
   })

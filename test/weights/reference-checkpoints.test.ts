@@ -167,7 +167,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
       const { size, stride, ...files } = entry.expected!
       const { spec, weights } = await readModelFile(entry.path, optionsOf(entry))
       const graph = buildGraph(spec.architecture, weights, {
-        size,
+        inputSize: size,
         batch: 1,
         precision: 'fp32',
         input: 'fp32',

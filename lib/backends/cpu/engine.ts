@@ -11,7 +11,10 @@ import type { Engine, EngineResult, OpenRequest } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
 /** What opening on the CPU takes. */
-export type CpuRequest = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads' | 'signal' | 'onStage'>
+export type CpuRequest = Pick<
+  OpenRequest,
+  'path' | 'weights' | 'inputSize' | 'threads' | 'signal' | 'onStage'
+>
 
 type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
 
@@ -30,7 +33,7 @@ interface Job {
  */
 export class CpuEngine implements Engine {
   readonly spec: Ready['spec']
-  readonly size: Ready['size']
+  readonly inputSize: Ready['inputSize']
   readonly notes: Ready['notes']
   readonly description: string
   readonly gpus = []
@@ -47,7 +50,7 @@ export class CpuEngine implements Engine {
   private constructor(worker: Peer, ready: Ready) {
     this.#worker = worker
     this.spec = ready.spec
-    this.size = ready.size
+    this.inputSize = ready.inputSize
     this.notes = ready.notes
     this.description = ready.description
     worker.on('message', (reply: Reply) => this.#settle(reply))
@@ -56,10 +59,10 @@ export class CpuEngine implements Engine {
     worker.unref()
   }
 
-  static async open({ path, weights, size, threads, signal, onStage }: CpuRequest): Promise<CpuEngine> {
+  static async open({ path, weights, inputSize, threads, signal, onStage }: CpuRequest): Promise<CpuEngine> {
     signal?.throwIfAborted()
     const url = packageFile('./network-worker.js', import.meta.url)
-    const data: Omit<ThreadData, 'calls'> = { path, weights, size, threads }
+    const data: Omit<ThreadData, 'calls'> = { path, weights, inputSize, threads }
     const { peer: worker, calls } = startPeer(url, data)
     const { promise, resolve, reject } = withResolvers<Ready>()
     const onMessage = (reply: Reply) => {

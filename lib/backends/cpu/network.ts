@@ -20,7 +20,7 @@ export class CpuNetwork {
   readonly #session: InferenceSession
   readonly #calls: NativeCalls
   readonly #spec: ModelSpec
-  readonly #size: Size
+  readonly #inputSize: Size
   readonly #anchors: Float32Array
   /**
    * Where onnxruntime writes its answers, for every call anew: D0's 18 MB of scores in fresh memory would cost some
@@ -34,8 +34,8 @@ export class CpuNetwork {
     this.#calls = calls
     this.ready = ready
     this.#spec = ready.spec
-    this.#size = ready.size
-    this.#anchors = anchorBoxes(ready.size, ready.spec.architecture.variant.maxLevel, ready.spec.anchors)
+    this.#inputSize = ready.inputSize
+    this.#anchors = anchorBoxes(ready.inputSize, ready.spec.architecture.variant.maxLevel, ready.spec.anchors)
     const count = this.#anchors.length / 4
     this.#outputs = {
       box_regression: this.#output(count, 4),
@@ -44,28 +44,33 @@ export class CpuNetwork {
   }
 
   static async open(
-    { path, weights: options, size: wanted, threads, calls }: ThreadData,
+    { path, weights: options, inputSize: wanted, threads, calls }: ThreadData,
     onStage: (stage: LoadStage) => void,
   ): Promise<CpuNetwork> {
     const runtime = await nativeCall(calls, loadOnnxruntime)
     onStage('weights')
-    const settings = { size: wanted, batch: 1, precision: 'fp32', input: 'fp32' } as const
+    const settings = { inputSize: wanted, batch: 1, precision: 'fp32', input: 'fp32' } as const
     const onRead = () => onStage('graph')
-    const { spec, size, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
+    const { spec, inputSize, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
     onStage('engine')
     const session = await nativeCall(calls, () =>
       runtime.InferenceSession.create(onnx, { executionProviders: ['cpu'], intraOpNumThreads: threads }),
     )
     const description = `onnxruntime ${onnxruntimeVersion()}, ${threads} thread${threads === 1 ? '' : 's'}`
-    return new CpuNetwork(runtime, session, calls, { spec, size, notes, description })
+    return new CpuNetwork(runtime, session, calls, { spec, inputSize, notes, description })
   }
 
   async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
     const start = performance.now()
     const picture = toRgb(frame)
-    const { tensor, letterbox } = preprocess(picture, this.#size, this.#spec.preprocessing)
+    const { tensor, letterbox } = preprocess(picture, this.#inputSize, this.#spec.preprocessing)
     const preprocessed = performance.now()
-    const images = new this.#runtime.Tensor('float32', tensor, [1, 3, this.#size.height, this.#size.width])
+    const images = new this.#runtime.Tensor('float32', tensor, [
+      1,
+      3,
+      this.#inputSize.height,
+      this.#inputSize.width,
+    ])
     const outputs = await nativeCall(this.#calls, () => this.#session.run({ images }, this.#outputs))
     const answered = performance.now()
     const detections = selectDetections(

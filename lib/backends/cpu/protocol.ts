@@ -7,7 +7,7 @@ import type { WireError } from '../../threads/wire-error.js'
 import type { EngineResult, LoadStage, OpenRequest } from '../backend.js'
 
 /** What the engine's thread is started with. */
-export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'size' | 'threads'> & {
+export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'threads'> & {
   readonly calls: NativeCalls
 }
 
@@ -16,7 +16,7 @@ export type Request = { readonly frame: Frame; readonly parameters: PostprocessP
 
 export interface Ready {
   readonly spec: ModelSpec
-  readonly size: Size
+  readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
 }

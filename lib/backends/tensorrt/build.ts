@@ -38,7 +38,7 @@ interface Model {
   readonly path: string
   readonly weights: WeightsOptions
   /** Network input; null for the model's native one. */
-  readonly size: Size | null
+  readonly inputSize: Size | null
 }
 
 export interface NativeGraphRequest extends Model {
@@ -50,6 +50,8 @@ export interface NativeGraphRequest extends Model {
 
 export interface NativeBuildRequest extends Model {
   readonly maxBatchSize: number
+  /** Number of the GPU to build on. */
+  readonly device: number
   /** Compute capabilities, as 10·major + minor; empty for the device's own. */
   readonly targets: readonly number[]
   readonly engine: EngineChoices
@@ -77,10 +79,10 @@ export interface NativeGraph extends HashedGraph {
 
 /** Reads weights and writes the graph that engines are built from, whatever GPU they are for. */
 export async function nativeGraph(request: NativeGraphRequest): Promise<NativeGraph> {
-  const { path, weights, size, maxBatchSize, engine, signal, onStage } = request
+  const { path, weights, inputSize, maxBatchSize, engine, signal, onStage } = request
   onStage('weights', 0)
   const batch = maxBatchSize > 1 ? 'dynamic' : 1
-  const settings = { size, batch, precision: GRAPH_PRECISION[engine.precision], input: 'fp32' } as const
+  const settings = { inputSize, batch, precision: GRAPH_PRECISION[engine.precision], input: 'fp32' } as const
   const file = await stateOf(path)
   const graph = await runTask('graph', [path, weights, settings], signal)
   onStage('graph', 1)
@@ -93,9 +95,9 @@ export async function buildNative(
   graph: NativeGraph,
   request: NativeBuildRequest,
 ): Promise<NativeEngineBuild> {
-  const { maxBatchSize, targets, engine, signal, onProgress } = request
+  const { maxBatchSize, device, targets, engine, signal, onProgress } = request
   const { precision, workspaceBytes, optimisationLevel, versionCompatible, hardwareCompatible } = engine
-  const target = targetOf(native, engine.device, targets)
+  const target = targetOf(native, device, targets)
   const recipe: EngineRecipe = {
     packageVersion: VERSION,
     target,
@@ -109,7 +111,7 @@ export async function buildNative(
     },
     graph: graph.sha256,
     spec: graph.spec,
-    size: graph.size,
+    inputSize: graph.inputSize,
     notes: graph.notes,
   }
   const notes: string[] = []
@@ -120,12 +122,12 @@ export async function buildNative(
     onProgress,
     build: async (timingCache, onBuilding) => {
       if (engine.checkMemory) {
-        const warning = await checkBuildMemory(native, recipe, engine.device)
+        const warning = await checkBuildMemory(native, recipe, device)
         if (warning !== null) notes.push(warning)
       }
       // Pictures that cannot be read are to be heard of before the long part.
       const frames = engine.selfTest ? await testImages() : null
-      const context = { recipe, device: engine.device, timingCache, signal }
+      const context = { recipe, device, timingCache, signal }
       const built = await build(native, graph, context, onBuilding)
       // After it: the memory that both need does not add up.
       if (frames !== null) onBuilding({ fraction: 1, phase: "the CPU backend's answers for the self-test" })
@@ -146,16 +148,16 @@ export async function buildNative(
 async function answersTo(
   frames: readonly Frame[],
   graph: NativeGraph,
-  { path, weights, size, engine, signal }: NativeBuildRequest,
+  { path, weights, inputSize, engine, signal }: NativeBuildRequest,
   note: (text: string) => void,
 ): Promise<DetectionArrays[] | null> {
   const threads = availableParallelism()
   try {
     if (engine.checkMemory) {
-      checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.size), await freeMemory())
+      checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.inputSize), await freeMemory())
     }
     const found = await referenceDetections(
-      { path, weights, size, threads, signal, onStage: () => {} },
+      { path, weights, inputSize, threads, signal, onStage: () => {} },
       frames,
     )
     if ((await stateOf(path)) === graph.file) return found
@@ -184,7 +186,7 @@ function targetOf(
   targets: readonly number[],
 ): EngineTarget {
   const { libraryVersion, cudaVersion } = probe
-  const common = { backend: addon.nameOf(library), libraryVersion, cudaVersion, platform: PLATFORM }
+  const common = { family: addon.nameOf(library), libraryVersion, cudaVersion, platform: PLATFORM }
   if (targets.length > 0) return { ...common, gpu: null, computeCapabilities: targets }
   if (probe.devices.length === 0) {
     throw new EfficientDetError(
@@ -228,14 +230,14 @@ export function capabilityOf({ computeCapability }: NativeProbe['devices'][numbe
 /** @returns a warning, or null. @throws EfficientDetError ERR_OUT_OF_MEMORY */
 async function checkBuildMemory(
   { addon, library, probe }: NativeLibrary,
-  { spec, size, settings }: EngineRecipe,
+  { spec, inputSize, settings }: EngineRecipe,
   number: number,
 ): Promise<string | null> {
   // TensorRT-RTX compiles on the CPU, also where a GPU is.
   const device = addon.nameOf(library) === 'tensorrt-rtx' ? undefined : probe.devices[number]
   const isOnDevice = device !== undefined
   const estimate = (optimisationLevel: number) =>
-    estimateMemory(spec.architecture, size, { ...settings, optimisationLevel }, isOnDevice)
+    estimateMemory(spec.architecture, inputSize, { ...settings, optimisationLevel }, isOnDevice)
   const { optimisationLevel } = settings
   const isSparing = optimisationLevel >= 0 && optimisationLevel <= SPARING_LEVEL
   return checkMemory({
@@ -287,12 +289,16 @@ async function build(
   }
 }
 
-function adviceOn(code: ErrorCode, message: string, { spec, size, settings }: EngineRecipe): string | null {
+function adviceOn(
+  code: ErrorCode,
+  message: string,
+  { spec, inputSize, settings }: EngineRecipe,
+): string | null {
   const { workspaceBytes } = settings
   const isMemory = code === 'ERR_OUT_OF_MEMORY'
   if (!isMemory && !/workspace/i.test(message)) return null
   // TensorRT calls it out of memory, too, when the workspace is all used.
   if (workspaceBytes === 0) return isMemory ? ADVICE : null
-  const largest = largestLayerBytes(spec.architecture, size, settings)
+  const largest = largestLayerBytes(spec.architecture, inputSize, settings)
   return `The workspace was limited to ${workspaceBytes / 1e6} MB, and the largest layer moves ${Math.ceil(largest / 1e6)} MB. Allow more, or leave it to TensorRT.`
 }

@@ -16,7 +16,7 @@ const MAX_PLANES = 3
 export interface NativeEngineFacts {
   readonly gpu: GpuReport
   readonly spec: ModelSpec
-  readonly size: Size
+  readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
   /** Milliseconds after which a call that the backend does not answer is given up. */
@@ -28,7 +28,7 @@ export class NativeBackendEngine implements Engine {
   readonly device: number
   readonly gpus: readonly GpuReport[]
   readonly spec: ModelSpec
-  readonly size: Size
+  readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
   readonly #native: NativeEngine
@@ -42,12 +42,15 @@ export class NativeBackendEngine implements Engine {
   #dead = false
   #closing: Promise<void> | null = null
 
-  constructor(native: NativeEngine, { gpu, spec, size, notes, description, deadline }: NativeEngineFacts) {
+  constructor(
+    native: NativeEngine,
+    { gpu, spec, inputSize, notes, description, deadline }: NativeEngineFacts,
+  ) {
     this.#native = native
     this.device = gpu.device
     this.gpus = [gpu]
     this.spec = spec
-    this.size = size
+    this.inputSize = inputSize
     this.notes = notes
     this.description = description
     this.#deadline = new Deadline(deadline)
@@ -63,7 +66,7 @@ export class NativeBackendEngine implements Engine {
     if (isDeviceFrame(frame) && (frame.device ?? 0) !== this.device) {
       throw new EfficientDetError(
         'ERR_INVALID_OPTION',
-        `The frame lies on GPU ${frame.device ?? 0}, and the detector runs on GPU ${this.device}. Load it with devices: [${frame.device ?? 0}].`,
+        `The frame lies on GPU ${frame.device ?? 0}, and the detector runs on GPU ${this.device}. Load it with device: ${frame.device ?? 0}.`,
       )
     }
     const id = this.#nextId++

@@ -37,7 +37,7 @@ export async function findGpuHost(root = '/'): Promise<GpuHost> {
 
 /** What to do where no library of TensorRT will do, by what each lacks. */
 export function remedyOn({ kind }: GpuHost, faults: readonly Fault[], purpose: 'run' | 'build'): string {
-  const folder = 'name the folder of its libraries (--library-path, engine.libraryPath)'
+  const folder = 'name the folder of its libraries (libraryPath, --library-path)'
   if (kind === 'none') {
     const rtx = 'without a GPU, TensorRT-RTX alone builds engines: install it, or '
     return (

@@ -25,7 +25,8 @@ export async function openNative(native: NativeLibrary, request: OpenRequest): P
     const built = await buildNative(native, graph, {
       ...request,
       maxBatchSize,
-      engine: { ...engine, device },
+      device,
+      engine,
       targets: [],
       onProgress: ({ fraction }) => onStage('engine', fraction),
     })
@@ -41,8 +42,8 @@ export async function openNative(native: NativeLibrary, request: OpenRequest): P
 
 /** Makes an engine file ready to run, after it was checked whole and found to fit this machine's GPUs. */
 export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { path, weights, size, devices, signal } = request
-  const given = [...Object.keys(weights), ...(size === null ? [] : ['size'])]
+  const { path, weights, inputSize, devices, signal } = request
+  const given = [...Object.keys(weights), ...(inputSize === null ? [] : ['inputSize'])]
   if (given.length > 0) {
     throw new EfficientDetError(
       'ERR_INVALID_OPTION',
@@ -81,7 +82,7 @@ async function onEachDevice(
 export function machineOf({ addon, library, probe }: NativeLibrary, number: number): Machine {
   const device = deviceOf(probe, number)
   return {
-    backend: addon.nameOf(library),
+    family: addon.nameOf(library),
     libraryVersion: probe.libraryVersion,
     platform: PLATFORM,
     device: { name: device.name, computeCapability: capabilityOf(device) },
@@ -100,14 +101,14 @@ async function load(
   request: OpenRequest & { readonly device: number },
 ): Promise<NativeBackendEngine> {
   const { addon, library, probe } = native
-  const { spec, size, notes, settings } = file.header
+  const { spec, inputSize, notes, settings } = file.header
   const { device, contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
-    inputHeight: size.height,
-    inputWidth: size.width,
+    inputHeight: inputSize.height,
+    inputWidth: inputSize.width,
     classes: spec.architecture.classes,
-    anchors: anchorBoxes(size, spec.architecture.variant.maxLevel, spec.anchors),
+    anchors: anchorBoxes(inputSize, spec.architecture.variant.maxLevel, spec.anchors),
     normalisation: Float32Array.from([...mean, ...std, ...fill]),
     resize: resize === 'antialiased' ? 0 : 1,
   } as const
@@ -132,7 +133,7 @@ async function load(
       name,
       uuid,
       computeCapability,
-      backend: addon.nameOf(library),
+      family: addon.nameOf(library),
       libraryVersion: probe.libraryVersion,
       precision: settings.precision,
       maxBatchSize: Math.min(batch, info.maxBatchSize),
@@ -144,7 +145,7 @@ async function load(
     return new NativeBackendEngine(engine, {
       gpu: { ...gpu, selfTest },
       spec,
-      size,
+      inputSize,
       notes,
       description: `${probe.description}: ${info.description}`,
       deadline: inferenceDeadline,
@@ -165,11 +166,11 @@ async function tested(
   gpu: Omit<GpuReport, 'selfTest'>,
   { inferenceDeadline, signal, onStage }: OpenRequest,
 ): Promise<SelfTestReport> {
-  const { device, uuid, backend, libraryVersion, maxBatchSize, contexts } = gpu
+  const { device, uuid, family, libraryVersion, maxBatchSize, contexts } = gpu
   const { cudaVersion, driverVersion } = probe
   // Of two that are alike, one may be broken, and a folder may serve many machines.
   const one = uuid === '' ? `${hostname()}, ${device}` : uuid
-  const use = { gpu: one, backend, libraryVersion, cudaVersion, driverVersion }
+  const use = { gpu: one, family, libraryVersion, cudaVersion, driverVersion }
   const facts = planSha256 === null ? null : { planSha256, ...use, maxBatchSize, contexts }
   const known = facts === null ? null : await findTestRecord(facts)
   // One against itself is not enough where answers are there.

@@ -13,7 +13,7 @@ interface Member {
 /** The engines of one model on several GPUs as one: a call goes to that with the fewest in flight, or where its frame is. */
 export class EnginePool implements Engine {
   readonly spec: ModelSpec
-  readonly size: Size
+  readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
   readonly gpus: readonly GpuReport[]
@@ -23,7 +23,7 @@ export class EnginePool implements Engine {
   constructor(engines: readonly NativeBackendEngine[]) {
     const [first] = engines
     this.spec = first.spec
-    this.size = first.size
+    this.inputSize = first.inputSize
     this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
     this.description = engines.map(({ description }) => description).join('; ')
     this.gpus = engines.flatMap(({ gpus }) => gpus)

@@ -20,29 +20,28 @@ export const tensorrt: Backend = {
     }
   },
   async open(request: OpenRequest) {
-    const { path, backendLibrary: library, engine } = request
-    const { libraryPath } = engine
+    const { path, backendLibrary: library, libraryPath, engine } = request
     if (!(await isEngineFile(path))) {
       return openNative(await findTensorrt({ family: engine.family, library, libraryPath }), request)
     }
     const { target } = await readEngineHeader(path)
     return openEngineFile(
-      await findTensorrt({ family: familyOf(target.backend), library, libraryPath, model: 'engine' }),
+      await findTensorrt({ family: knownFamily(target.family), library, libraryPath, model: 'engine' }),
       request,
     )
   },
 }
 
-/** One library for each family of TensorRT, with the name of its backend; newest first. */
-const LIBRARIES: readonly { readonly family: Family; readonly backend: string; readonly file: string }[] = [
-  { family: '11', backend: 'tensorrt11', file: 'libefficientdet_trt11.so' },
-  { family: '10', backend: 'tensorrt10', file: 'libefficientdet_trt10.so' },
-  { family: 'rtx', backend: 'tensorrt-rtx', file: 'libefficientdet_rtx.so' },
+/** One library for each family of TensorRT; newest first. */
+const LIBRARIES: readonly { readonly family: Family; readonly file: string }[] = [
+  { family: 'tensorrt11', file: 'libefficientdet_trt11.so' },
+  { family: 'tensorrt10', file: 'libefficientdet_trt10.so' },
+  { family: 'tensorrt-rtx', file: 'libefficientdet_rtx.so' },
 ]
 
-/** The family of an engine by the backend that built it, or null for one that is not known. */
-export function familyOf(backend: string): Family | null {
-  return LIBRARIES.find((library) => library.backend === backend)?.family ?? null
+/** The family that an engine file names, or null for one that is not known. */
+export function knownFamily(name: string): Family | null {
+  return LIBRARIES.find(({ family }) => family === name)?.family ?? null
 }
 
 /** What else can be done: with weights and an engine file that were to be run, and instead of building. */

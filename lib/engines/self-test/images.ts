@@ -17,7 +17,7 @@ export async function testImages(): Promise<readonly Frame[]> {
   const sharp = await loadSharp().catch((cause: Error) => {
     throw new EfficientDetError(
       'ERR_IMAGE',
-      'Engines are tested with a photograph, for which the package sharp is needed, and it cannot be loaded here. Install it (npm install sharp), or leave the test out: selfTest: false, --no-self-test.',
+      'Engines are tested with a photograph, for which the package sharp is needed, and it cannot be loaded here. Install it (npm install sharp), or leave the test out: engine.selfTest: false, --no-self-test.',
       { cause },
     )
   })

@@ -13,7 +13,7 @@ export interface TestFacts {
   readonly planSha256: string
   /** Which GPU of all that there are. */
   readonly gpu: string
-  readonly backend: string
+  readonly family: string
   readonly libraryVersion: string
   readonly cudaVersion: string
   readonly driverVersion: string

@@ -5,7 +5,7 @@ import { EfficientDet } from '../../../dist/index.js'
 const detector = await EfficientDet.load('person', {
   backend: 'tensorrt',
   backendLibrary: fileURLToPath(new URL('../../../build/Release/libefficientdet_fake.so', import.meta.url)),
-  size: 64,
+  inputSize: 64,
   inferenceDeadline: 200,
   engine: { selfTest: false },
 })
