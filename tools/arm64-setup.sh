@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes everything that test/native/arm64.test.ts runs under qemu: prebuilds/linux-arm64, the fake backend for arm64,
+# Makes everything that test/native/arm64.slow.test.ts runs under qemu: prebuilds/linux-arm64, the fake backend for arm64,
 # and Node for arm64, in .cache/arm64. Needs Debian's g++-aarch64-linux-gnu and qemu-user-static, and for the TensorRT
 # backends what `tools/setup-cuda.sh cuda arm64` brings. Warnings are errors here.
 set -euo pipefail

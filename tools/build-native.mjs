@@ -1,9 +1,10 @@
-// Builds the addon, the fake backend and the native tests, and runs those, where CMake and a C++ compiler are at hand;
-// says why not elsewhere, for the package works without. Run by `npm test`.
+// Builds what is native and runs its tests, where CMake and a C++ compiler are at hand; says why not elsewhere, for
+// the package works without. With `host`, as `npm test` asks: only what needs neither CUDA nor TensorRT's libraries.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const host = process.argv[2] === 'host'
 
 for (const [tool, name] of [
   ['cmake', 'CMake'],
@@ -27,6 +28,10 @@ run(process.execPath, [
   'compile',
   '--log-level',
   'error',
+  ...(host ? ['--target', 'host'] : []),
   ...(process.env.CI ? ['--CDCMAKE_COMPILE_WARNING_AS_ERROR=ON'] : []),
 ])
-run('ctest', ['--test-dir', 'build', '--output-on-failure', '--no-tests=error'])
+run('ctest', [
+  ...['--test-dir', 'build', '--output-on-failure', '--no-tests=error'],
+  ...(host ? ['--label-regex', '^host$'] : []),
+])

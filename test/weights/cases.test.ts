@@ -13,7 +13,7 @@ import { golden, isSame, prefixed, type State, savedState, type Values } from '.
 
 /*
  * Group (a) of ../shared/reference/cases.md by number, as far as a change of names and shapes shows it, which all
- * formats have in common. What PyTorch's containers add is in reference-checkpoints.test.ts.
+ * formats have in common. What PyTorch's containers add is in reference-checkpoints.slow.test.ts.
  */
 
 const GOLDEN = 'data/golden-d0/zylo-d0.pth'
