@@ -13,12 +13,12 @@ export interface DetectionsNode {
 /** The plugin's name, version and namespace (native/tensorrt). */
 const PLUGIN = { op: 'EfficientDetDetections', version: '1', domain: 'efficientdet' } as const
 
-/** Values per picture of the input `selection`. */
-const SELECTION_WIDTH = 8
+/** Values per picture of the input `postprocess`. */
+const POSTPROCESS_WIDTH = 8
 
 /**
  * Appends the node. What a caller can choose are inputs, so that no engine is built twice for it: `class_thresholds`
- * N×classes (logits; +∞ for classes that are not wanted) and `selection` N×8 (IoU threshold, most detections, most
+ * N×classes (logits; +∞ for classes that are not wanted) and `postprocess` N×8 (IoU threshold, most detections, most
  * candidates, 1 if all classes compete, letterbox scale, source width and height, 0), all float32.
  *
  * @returns inputs it adds to the graph's, and outputs in place of the heads': `detections` N×capacity×6 (x1, y1, x2,
@@ -39,7 +39,7 @@ export function detectionsNode(
       'class_logits',
       graph.matrix('anchors', 4, anchors),
       'class_thresholds',
-      'parameters',
+      'postprocess',
     ],
     outputs: ['detections', 'counts'],
     attributes: { capacity, plugin_version: PLUGIN.version, plugin_namespace: PLUGIN.domain },
@@ -47,7 +47,7 @@ export function detectionsNode(
   return {
     inputs: [
       { name: 'class_thresholds', type: 'float32', dims: [n, classes] },
-      { name: 'parameters', type: 'float32', dims: [n, SELECTION_WIDTH] },
+      { name: 'postprocess', type: 'float32', dims: [n, POSTPROCESS_WIDTH] },
     ],
     outputs: [
       { name: 'detections', type: 'float32', dims: [n, capacity, 6] },

@@ -31,7 +31,7 @@ export interface EngineOptions {
    */
   readonly checkMemory?: boolean
   /**
-   * Whether an engine is tested when it is loaded for the first time on a machine, in every slot and with every batch
+   * Whether an engine is tested when it is loaded for the first time on a machine, in every context and with every batch
    * size, and refused if it answers wrongly; when it is built, whether it gets the CPU backend's answers to be compared
    * with. Defaults to true.
    */

@@ -5,7 +5,7 @@
 #include "engine.h"
 #include "library.h"
 
-/** The functions that lib/binding/addon.ts declares. Arguments are checked there, not here. */
+/** The functions that lib/backends/tensorrt/addon.ts declares. Arguments are checked there, not here. */
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto *data = new AddonData;
   data->engine = Napi::Persistent(Engine::Define(env));

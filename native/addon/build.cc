@@ -14,7 +14,7 @@
 
 namespace {
 
-/** Of what the libraries below say, the last so many characters are kept. */
+/** Characters that are kept of what the libraries below say: the last ones. */
 constexpr size_t kLogLength = size_t{64} << 10;
 
 Napi::Uint8Array ArrayOf(Napi::Env env, const ed_bytes &bytes) {
@@ -39,7 +39,7 @@ class EngineBuild {
     const auto options = info[2].As<Napi::Object>();
     const auto number = [&](const char *name) { return options.Get(name).As<Napi::Number>(); };
     const auto flag = [&](const char *name) { return options.Get(name).As<Napi::Boolean>() ? 1 : 0; };
-    options_.max_batch = number("maxBatchSize");
+    options_.max_batch_size = number("maxBatchSize");
     options_.device = number("device");
     const auto targets = options.Get("targets").As<Napi::Uint32Array>();
     targets_.assign(targets.Data(), targets.Data() + targets.ElementLength());

@@ -16,7 +16,7 @@
 namespace {
 
 /** How long an environment that goes waits for a backend that does not answer. */
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::seconds kTimeout{5};
 
 /** What a load worker hands to the engine that JavaScript sees. */
 struct Loaded {
@@ -27,7 +27,7 @@ struct Loaded {
 };
 
 /**
- * An outcome in one piece of memory, as lib/binding/addon.ts describes it: making and filling many small JavaScript
+ * An outcome in one piece of memory, as lib/backends/tensorrt/addon.ts describes it: making and filling many small JavaScript
  * objects from here takes longer than all else that an answer needs.
  */
 Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
@@ -53,15 +53,15 @@ Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
   return buffer;
 }
 
-/** Takes what is wanted of a job from the arguments that begin there: NativeSelection of lib/binding/addon.ts. */
-void Select(Job &job, const Napi::CallbackInfo &info, size_t first) {
+/** Takes what is wanted of a job from the arguments that begin there: NativePostprocess of lib/backends/tensorrt/addon.ts. */
+void ReadPostprocess(Job &job, const Napi::CallbackInfo &info, size_t first) {
   const auto thresholds = info[first].As<Napi::Float32Array>();
   job.score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
-  job.selection.score_thresholds = job.score_thresholds.data();
-  job.selection.iou_threshold = info[first + 1].As<Napi::Number>();
-  job.selection.max_detections = info[first + 2].As<Napi::Number>();
-  job.selection.max_candidates = info[first + 3].As<Napi::Number>();
-  job.selection.agnostic = info[first + 4].As<Napi::Boolean>() ? 1 : 0;
+  job.postprocess.score_thresholds = job.score_thresholds.data();
+  job.postprocess.iou_threshold = info[first + 1].As<Napi::Number>();
+  job.postprocess.max_detections = info[first + 2].As<Napi::Number>();
+  job.postprocess.pre_nms_top_k = info[first + 3].As<Napi::Number>();
+  job.postprocess.agnostic = info[first + 4].As<Napi::Boolean>() ? 1 : 0;
 }
 
 }  // namespace
@@ -69,14 +69,12 @@ void Select(Job &job, const Napi::CallbackInfo &info, size_t first) {
 Napi::Function Engine::Define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::SubmitTo>("submitTo"),
-                      InstanceMethod<&Engine::Cancel>("cancel"),
-                      InstanceMethod<&Engine::Close>("close"), InstanceMethod<&Engine::Abandon>("abandon"),
-                      InstanceMethod<&Engine::Info>("info")});
+                      InstanceMethod<&Engine::Cancel>("cancel"), InstanceMethod<&Engine::Close>("close"),
+                      InstanceMethod<&Engine::Abandon>("abandon"), InstanceMethod<&Engine::Info>("info")});
 }
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
   Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
-  backend_ = loaded.backend;
   info_ = loaded.info;
   deliveries_ = new Deliveries{this};
   channel_ = Channel::New(info.Env(), "efficientdet-trt engine", 0, 1, deliveries_,
@@ -98,21 +96,19 @@ Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) 
   napi_add_env_cleanup_hook(info.Env(), OnCleanup, this);
 }
 
-Engine::~Engine() { Release(kPatience); }
+Engine::~Engine() { Release(kTimeout); }
 
-void Engine::Release(std::chrono::milliseconds patience) {
+void Engine::Release(std::chrono::milliseconds timeout) {
   if (threads_ == nullptr) return;
   napi_remove_env_cleanup_hook(Env(), OnCleanup, this);
-  TearDown(patience);
-  // Pinned memory, which must not wait for this object to be collected.
-  spare_.clear();
+  TearDown(timeout);
 }
 
-void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(kPatience); }
+void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(kTimeout); }
 
-void Engine::TearDown(std::chrono::milliseconds patience) {
+void Engine::TearDown(std::chrono::milliseconds timeout) {
   if (threads_ == nullptr) return;
-  threads_->StopWithin(patience);
+  threads_->StopWithin(timeout);
   threads_ = nullptr;
   deliveries_->engine = nullptr;
   channel_.Release();
@@ -120,6 +116,7 @@ void Engine::TearDown(std::chrono::milliseconds patience) {
 
 Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
+  if (threads_ == nullptr) return env.Undefined();
   const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
   const auto planes = info[2].As<Napi::Uint32Array>();
   auto job = std::make_unique<Job>();
@@ -140,34 +137,32 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     frame.planes[i] = begin + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }
-  Select(*job, info, 6);
-  if (threads_ == nullptr || !threads_->Submit(job)) {
-    if (job != nullptr) Spare(std::move(job->bytes));
-    return env.Undefined();
-  }
+  ReadPostprocess(*job, info, 6);
+  if (!threads_->Submit(job)) return env.Undefined();
   return Await(env, id);
 }
 
 Napi::Value Engine::SubmitTo(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
-  const uint32_t slot = info[0].As<Napi::Number>();
+  if (threads_ == nullptr) return env.Undefined();
+  const uint32_t context = info[0].As<Napi::Number>();
   const auto first_id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
-  const auto pictures = info[2].As<Napi::Array>();
+  const auto images = info[2].As<Napi::Array>();
   std::vector<std::unique_ptr<Job>> batch;
-  for (uint32_t i = 0; i < pictures.Length(); i++) {
+  for (uint32_t i = 0; i < images.Length(); i++) {
     auto job = std::make_unique<Job>();
     job->id = first_id + i;
-    job->frame.planes[0] = Fill(*job, pictures.Get(i).As<Napi::Uint8Array>());
+    job->frame.planes[0] = Fill(*job, images.Get(i).As<Napi::Uint8Array>());
     job->frame.format = ED_RGB;
     job->frame.width = info[3].As<Napi::Number>();
     job->frame.height = info[4].As<Napi::Number>();
     job->frame.strides[0] = 3 * job->frame.width;
-    Select(*job, info, 5);
+    ReadPostprocess(*job, info, 5);
     batch.push_back(std::move(job));
   }
-  if (threads_ == nullptr || !threads_->SubmitTo(slot, std::move(batch))) return env.Undefined();
-  Napi::Array promises = Napi::Array::New(env, pictures.Length());
-  for (uint32_t i = 0; i < pictures.Length(); i++) promises.Set(i, Await(env, first_id + i));
+  if (!threads_->SubmitTo(context, std::move(batch))) return env.Undefined();
+  Napi::Array promises = Napi::Array::New(env, images.Length());
+  for (uint32_t i = 0; i < images.Length(); i++) promises.Set(i, Await(env, first_id + i));
   return promises;
 }
 
@@ -184,26 +179,13 @@ Napi::Promise Engine::Await(Napi::Env env, uint64_t id) {
 
 const uint8_t *Engine::Fill(Job &job, const Napi::Uint8Array &data) {
   job.frame.memory = ED_HOST;
-  job.bytes = StagingFor(data.ByteLength());
+  job.bytes = threads_->Stage(data.ByteLength());
   if (job.bytes.data() == nullptr) {
     throw ErrorOf(Env(), ED_OUT_OF_MEMORY,
                   "There is no memory for a frame of " + std::to_string(data.ByteLength()) + " bytes.");
   }
-  if (threads_ != nullptr) threads_->Copy(job.bytes.data(), data.Data(), data.ByteLength());
+  threads_->Copy(job.bytes.data(), data.Data(), data.ByteLength());
   return job.bytes.data();
-}
-
-Staging Engine::StagingFor(size_t size) {
-  if (!spare_.empty()) {
-    Staging spare = std::move(spare_.back());
-    spare_.pop_back();
-    if (spare.size() >= size) return spare;
-  }
-  return Staging(backend_, size);
-}
-
-void Engine::Spare(Staging bytes) {
-  if (bytes.data() != nullptr) spare_.push_back(std::move(bytes));
 }
 
 Napi::Value Engine::Cancel(const Napi::CallbackInfo &info) {
@@ -242,8 +224,8 @@ void Engine::Abandon(const Napi::CallbackInfo &info) {
 
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
   Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("maxBatchSize", info_.max_batch);
-  result.Set("slots", info_.slots);
+  result.Set("maxBatchSize", info_.max_batch_size);
+  result.Set("contexts", info_.contexts);
   result.Set("description", info_.description);
   result.Set("deviceBytes", static_cast<double>(info_.device_bytes));
   return result;
@@ -258,7 +240,7 @@ void Engine::Deliver(Napi::Env env, Napi::Function, Deliveries *deliveries, Outc
 
 void Engine::Settle(Napi::Env env, std::unique_ptr<Outcome> outcome) {
   if (outcome == nullptr) {
-    Release(kPatience);
+    Release(kTimeout);
     closing_->Resolve(env.Undefined());
     Unref();
     return;
@@ -271,7 +253,6 @@ void Engine::Settle(Napi::Env env, std::unique_ptr<Outcome> outcome) {
   } else {
     deferred.Reject(ErrorOf(env, outcome->status, outcome->message).Value());
   }
-  Spare(std::move(outcome->bytes));
   Forget(outcome->id);
 }
 
@@ -310,8 +291,8 @@ class LoadWorker : public Napi::AsyncWorker {
 
     const auto options = info[3].As<Napi::Object>();
     load_options_.device = options.Get("device").As<Napi::Number>();
-    load_options_.slots = options.Get("slots").As<Napi::Number>();
-    loaded_.options.max_batch = options.Get("maxBatchSize").As<Napi::Number>();
+    load_options_.contexts = options.Get("contexts").As<Napi::Number>();
+    loaded_.options.max_batch_size = options.Get("maxBatchSize").As<Napi::Number>();
     loaded_.options.max_delay = std::chrono::microseconds(options.Get("maxBatchDelay").As<Napi::Number>().Int64Value());
     loaded_.options.max_pending = options.Get("maxPending").As<Napi::Number>().Uint32Value();
     loaded_.options.classes = model_.classes;
@@ -334,8 +315,9 @@ class LoadWorker : public Napi::AsyncWorker {
       deferred_.Reject(ErrorOf(Env(), status_, message_.Text()).Value());
       return;
     }
-    loaded_.options.max_batch = std::clamp(loaded_.options.max_batch, 1u, std::max(1u, loaded_.info.max_batch));
-    loaded_.options.slots = std::clamp(loaded_.info.slots, 1u, load_options_.slots);
+    loaded_.options.max_batch_size =
+        std::clamp(loaded_.options.max_batch_size, 1u, std::max(1u, loaded_.info.max_batch_size));
+    loaded_.options.contexts = std::clamp(loaded_.info.contexts, 1u, load_options_.contexts);
     const auto &constructor = Env().GetInstanceData<AddonData>()->engine;
     try {
       deferred_.Resolve(constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)}));
@@ -359,6 +341,4 @@ class LoadWorker : public Napi::AsyncWorker {
 
 }  // namespace
 
-Napi::Value LoadEngine(const Napi::CallbackInfo &info) {
-  return Start(new LoadWorker(info));
-}
+Napi::Value LoadEngine(const Napi::CallbackInfo &info) { return Start(new LoadWorker(info)); }

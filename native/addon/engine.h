@@ -14,13 +14,13 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 
 /**
  * An engine as JavaScript sees it:
- *  - submit(id, data, planes, format, width, height, selection): Promise<ArrayBuffer>; undefined if the queue is full
- *  - submitTo(slot, id, frames, width, height, selection): a Promise<ArrayBuffer> for each frame, with ids from that on;
- *    they run together in that slot. undefined if it is closed
+ *  - submit(id, data, planes, format, width, height, postprocess): Promise<ArrayBuffer>; undefined if the queue is full
+ *  - submitTo(context, id, frames, width, height, postprocess): a Promise<ArrayBuffer> for each frame, with ids from
+ * that on; they run together in that context. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
  *  - abandon(): drops everything and waits for nothing
- *  - info: { maxBatch, slots, description, deviceBytes }
+ *  - info: { maxBatchSize, contexts, description, deviceBytes }
  *
  * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
  * stops its threads.
@@ -50,26 +50,19 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Napi::Promise Await(Napi::Env env, uint64_t id);
   void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
   void Forget(uint64_t id);
-  /** Gives a job its frame's bytes, copied. @return where they begin */
+  /** Gives a job its frame's bytes, copied, while there are threads. @return where they begin */
   const uint8_t *Fill(Job &job, const Napi::Uint8Array &data);
-  /** Memory for a frame of so many bytes: that of an earlier frame if it fits. */
-  Staging StagingFor(size_t size);
-  /** Keeps a frame's memory for those to come. Frames on the device have none. */
-  void Spare(Staging bytes);
   /** Stops the threads, which have so long to end; those that do not are left behind. */
-  void TearDown(std::chrono::milliseconds patience);
+  void TearDown(std::chrono::milliseconds timeout);
   /** The environment is going. */
   static void OnCleanup(void *engine);
   /** This object is done. */
-  void Release(std::chrono::milliseconds patience);
+  void Release(std::chrono::milliseconds timeout);
 
-  const ed_backend *backend_;
   ed_engine_info info_{};
   std::unique_ptr<EngineThreads> threads_;
   Channel channel_;
   Deliveries *deliveries_;
   std::unordered_map<uint64_t, Napi::Promise::Deferred> pending_;
-  /** Memory of frames that were answered, for those to come. */
-  std::vector<Staging> spare_;
   std::unique_ptr<Napi::Promise::Deferred> closing_;
 };

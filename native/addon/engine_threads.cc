@@ -1,6 +1,7 @@
 #include "engine_threads.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <system_error>
 #include <utility>
@@ -12,7 +13,10 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+/** How long a thread stays awake for the job of a frame that it has helped to copy. */
 constexpr std::chrono::microseconds kJobFollows{100};
+/** Memory for frames that was not needed for so long goes back. */
+constexpr std::chrono::seconds kTrimInterval{1};
 
 float MillisecondsBetween(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<float, std::milli>(to - from).count();
@@ -33,7 +37,7 @@ bool IsSound(const ed_result &result, uint32_t classes) {
 struct EngineThreads::State {
   /** Jobs that run together, and where. */
   struct Batch {
-    uint32_t slot = 0;
+    uint32_t context = 0;
     /** Whether the caller made it. */
     bool made = false;
     std::vector<std::unique_ptr<Job>> jobs;
@@ -43,43 +47,51 @@ struct EngineThreads::State {
   ed_engine *engine;
   Options options;
   Deliver deliver;
+  std::shared_ptr<StagingPool> staging;
 
-  /** One for each slot: held while a batch runs there, for batches may name the slot of a thread that runs another. */
-  std::unique_ptr<std::mutex[]> slots;
-  /** Held by the one thread that collects a batch; the others wait for it, or run theirs. */
-  std::mutex collecting;
-  /** Guards all below. Taken after `collecting`. */
+  /** One for each context: held while a batch runs there, for batches may name that of a thread which runs another. */
+  std::unique_ptr<std::mutex[]> context_locks;
+  /** Guards all below. */
   std::mutex mutex;
-  /** Something was queued, a frame is copied, or the threads shall end. */
+  /** There is work for a thread, or the threads shall end. */
   std::condition_variable wake;
+  /** The queue has grown under the thread that collects a batch, or the threads shall end. */
+  std::condition_variable grown;
   /** All threads have ended. */
   std::condition_variable ended;
   std::deque<std::unique_ptr<Job>> queue;
   /** Batches that were made by the caller, who said where they run. */
   std::deque<Batch> made;
+  /** Whether a thread waits for more jobs to run with those queued, which are its own meanwhile. */
+  bool collecting = false;
   size_t running = 0;
   /** Callers that were seen at the same time when the last batch ended. */
   size_t callers = 1;
   /** A frame's copy that has work for another thread. */
   SharedCopy *copy = nullptr;
+  /** Threads that have helped with a copy and stay awake for its job. */
+  size_t awake = 0;
+  /** Counts what threads that stay awake look for; written under the lock, read without. */
+  std::atomic<uint64_t> events{0};
+  Clock::time_point next_trim;
   bool closed = false;
   bool stopped = false;
   size_t threads = 0;
 
-  void Run(uint32_t slot) {
+  void Run(uint32_t context) {
     Batch batch;
-    while (Take(slot, batch)) {
+    while (Take(context, batch)) {
       auto outcomes = Infer(batch);
-      {
-        std::lock_guard<std::mutex> lock(mutex);
-        running -= batch.jobs.size();
-        if (!batch.made) callers = batch.jobs.size() + running + queue.size();
-        // Whoever stops the threads is about to go, and waits for them no longer than its patience lasts.
-        if (stopped) outcomes.clear();
-        // Delivered under the lock, so that nothing is delivered once `stopped` is set.
-        for (auto &outcome : outcomes) deliver(std::move(outcome));
-      }
+      const size_t count = batch.jobs.size();
+      // Before the answers: whoever hears them may have the next frame, for which this memory is.
       batch.jobs.clear();
+      std::lock_guard<std::mutex> lock(mutex);
+      running -= count;
+      if (!batch.made) callers = count + running + queue.size();
+      // Whoever stops the threads is about to go, and waits for them no longer than it was told to.
+      if (stopped) outcomes.clear();
+      // Delivered under the lock, so that nothing is delivered once `stopped` is set.
+      for (auto &outcome : outcomes) deliver(std::move(outcome));
     }
     End();
   }
@@ -92,86 +104,134 @@ struct EngineThreads::State {
     }
     lock.unlock();
     backend->destroy(engine);
+    staging->Close();
     lock.lock();
     if (!stopped) deliver(nullptr);
     threads = 0;
     ended.notify_all();
   }
 
-  /** Waits for the next batch, which is the slot's unless its maker named another; false if there will be none. */
-  bool Take(uint32_t slot, Batch &batch) {
-    std::lock_guard<std::mutex> alone(collecting);
+  bool Ends() const { return stopped || closed; }
+  /** Whether jobs wait that no other thread is about to take. */
+  bool HasBatch() const { return !made.empty() || (!queue.empty() && !collecting); }
+
+  /** Has a thread come for what is new, unless one is awake and will find it. Called under the lock. */
+  void Wake() {
+    events++;
+    if (awake == 0) wake.notify_one();
+  }
+
+  void WakeAll() {
+    events++;
+    wake.notify_all();
+    grown.notify_all();
+  }
+
+  /** Waits for the next batch, which is the context's unless its maker named another; false if there will be none. */
+  bool Take(uint32_t context, Batch &batch) {
     std::unique_lock<std::mutex> lock(mutex);
     for (;;) {
-      wake.wait(lock, [&] { return stopped || closed || !queue.empty() || !made.empty() || copy != nullptr; });
-      if (copy == nullptr) break;
-      SharedCopy *shared = std::exchange(copy, nullptr);
-      lock.unlock();
-      shared->Help();
-      // The frame's job follows within microseconds: sleeping and being woken again would take longer.
-      const auto until = Clock::now() + kJobFollows;
-      lock.lock();
-      while (queue.empty() && !stopped && !closed && Clock::now() < until) {
-        lock.unlock();
-        std::this_thread::yield();
-        lock.lock();
+      Wait(lock);
+      if (stopped) {
+        made.clear();
+        queue.clear();
+        return false;
+      }
+      if (!made.empty()) {
+        batch = std::move(made.front());
+        made.pop_front();
+        break;
+      }
+      if (HasBatch()) {
+        batch = Collect(context, lock);
+        // All may have been cancelled meanwhile.
+        if (!batch.jobs.empty()) break;
+      } else if (copy != nullptr) {
+        Help(lock);
+      } else {
+        // Closed; what is left in the queue is another's.
+        return false;
       }
     }
-    if (stopped) made.clear();
-    if (!made.empty()) {
-      batch = std::move(made.front());
-      made.pop_front();
-      running += batch.jobs.size();
-      return true;
-    }
-    if (!stopped && !closed && options.max_delay.count() > 0) {
-      const size_t expected = std::min<size_t>(options.max_batch, callers);
+    running += batch.jobs.size();
+    if (HasBatch() || copy != nullptr) Wake();
+    return true;
+  }
+
+  /** Waits for something to do. Meanwhile, memory that a burst of frames has left goes back. */
+  void Wait(std::unique_lock<std::mutex> &lock) {
+    const auto has_work = [&] { return Ends() || HasBatch() || copy != nullptr; };
+    do {
+      if (Clock::now() >= next_trim) {
+        next_trim = Clock::now() + kTrimInterval;
+        lock.unlock();
+        staging->Trim();
+        lock.lock();
+      }
+      if (!staging->HasMoreThanKept()) wake.wait(lock, has_work);
+    } while (!wake.wait_until(lock, next_trim, has_work));
+  }
+
+  /** Takes what is queued once nothing more is expected, or the oldest has waited long enough. */
+  Batch Collect(uint32_t context, std::unique_lock<std::mutex> &lock) {
+    if (!Ends() && options.max_delay.count() > 0) {
+      const size_t expected = std::min<size_t>(options.max_batch_size, callers);
       const auto until = queue.front()->submitted + options.max_delay;
-      wake.wait_until(lock, until, [&] { return stopped || closed || queue.size() >= expected; });
+      collecting = true;
+      grown.wait_until(lock, until, [&] { return Ends() || queue.size() >= expected; });
+      collecting = false;
     }
-    if (stopped) queue.clear();
-    batch.slot = slot;
-    batch.made = false;
-    while (!queue.empty() && batch.jobs.size() < options.max_batch) {
+    Batch batch;
+    batch.context = context;
+    while (!stopped && !queue.empty() && batch.jobs.size() < options.max_batch_size) {
       batch.jobs.push_back(std::move(queue.front()));
       queue.pop_front();
     }
-    running += batch.jobs.size();
-    // The queue may have been emptied by cancelling meanwhile.
-    return !batch.jobs.empty() || !(stopped || closed);
+    return batch;
+  }
+
+  /** Copies a share of a frame, and stays awake for its job, which follows within microseconds: waking takes longer. */
+  void Help(std::unique_lock<std::mutex> &lock) {
+    SharedCopy *shared = std::exchange(copy, nullptr);
+    const uint64_t seen = events;
+    awake++;
+    lock.unlock();
+    shared->Help();
+    const auto until = Clock::now() + kJobFollows;
+    while (events == seen && Clock::now() < until) std::this_thread::yield();
+    lock.lock();
+    awake--;
   }
 
   std::vector<std::unique_ptr<Outcome>> Infer(const Batch &batch) {
-    if (batch.jobs.empty()) return {};
-    std::lock_guard<std::mutex> alone(slots[batch.slot]);
+    std::lock_guard<std::mutex> alone(context_locks[batch.context]);
     std::vector<const Job *> jobs;
     for (const auto &job : batch.jobs) jobs.push_back(job.get());
-    auto outcomes = InferTogether(batch.slot, jobs);
+    auto outcomes = InferTogether(batch.context, jobs);
     if (jobs.size() > 1 && outcomes[0]->status == ED_INVALID) {
       // One of the frames cannot be used. Which, shows when each runs alone, and the others have their answers.
       outcomes.clear();
-      for (const Job *job : jobs) outcomes.push_back(std::move(InferTogether(batch.slot, {job})[0]));
+      for (const Job *job : jobs) outcomes.push_back(std::move(InferTogether(batch.context, {job})[0]));
     }
-    for (size_t i = 0; i < outcomes.size(); i++) outcomes[i]->bytes = std::move(batch.jobs[i]->bytes);
     return outcomes;
   }
 
-  std::vector<std::unique_ptr<Outcome>> InferTogether(uint32_t slot, const std::vector<const Job *> &jobs) {
+  std::vector<std::unique_ptr<Outcome>> InferTogether(uint32_t context, const std::vector<const Job *> &jobs) {
     std::vector<std::unique_ptr<Outcome>> outcomes;
     const auto begun = Clock::now();
     std::vector<ed_frame> frames;
-    std::vector<ed_selection> selections;
+    std::vector<ed_postprocess> postprocess;
     std::vector<ed_result> results;
     for (const Job *job : jobs) {
       auto outcome = std::make_unique<Outcome>();
       outcome->id = job->id;
       outcome->queue_ms = MillisecondsBetween(job->submitted, begun);
-      outcome->detections.resize(job->selection.max_detections);
+      outcome->detections.resize(job->postprocess.max_detections);
       frames.push_back(job->frame);
-      selections.push_back(job->selection);
+      postprocess.push_back(job->postprocess);
       ed_result result{};
       result.detections = outcome->detections.data();
-      result.capacity = job->selection.max_detections;
+      result.capacity = job->postprocess.max_detections;
       results.push_back(result);
       outcomes.push_back(std::move(outcome));
     }
@@ -179,7 +239,7 @@ struct EngineThreads::State {
     Message message;
     const auto count = static_cast<uint32_t>(jobs.size());
     const ed_status status =
-        backend->infer(engine, slot, frames.data(), selections.data(), results.data(), count, message.get());
+        backend->infer(engine, context, frames.data(), postprocess.data(), results.data(), count, message.get());
 
     for (size_t i = 0; i < jobs.size(); i++) {
       Outcome &outcome = *outcomes[i];
@@ -213,11 +273,12 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
   state_->engine = engine;
   state_->options = options;
   state_->deliver = std::move(deliver);
-  state_->slots = std::make_unique<std::mutex[]>(options.slots);
+  state_->staging = std::make_shared<StagingPool>(backend);
+  state_->context_locks = std::make_unique<std::mutex[]>(options.contexts);
   std::lock_guard<std::mutex> lock(state_->mutex);
   try {
-    for (uint32_t slot = 0; slot < options.slots; slot++) {
-      threads_.emplace_back([state = state_, slot] { state->Run(slot); });
+    for (uint32_t context = 0; context < options.contexts; context++) {
+      threads_.emplace_back([state = state_, context] { state->Run(context); });
       state_->threads++;
     }
   } catch (const std::system_error &) {
@@ -230,14 +291,18 @@ EngineThreads::~EngineThreads() {
   if (!threads_.empty()) Stop();
 }
 
+Staging EngineThreads::Stage(size_t size) { return state_->staging->Take(size); }
+
 void EngineThreads::Copy(uint8_t *to, const uint8_t *from, size_t size) {
   SharedCopy copy(to, from, size);
   bool offered = false;
   if (copy.IsWorthHelp()) {
     std::lock_guard<std::mutex> lock(state_->mutex);
     offered = state_->copy == nullptr;
-    if (offered) state_->copy = &copy;
-    state_->wake.notify_one();
+    if (offered) {
+      state_->copy = &copy;
+      state_->Wake();
+    }
   }
   copy.Work();
   if (!offered) return;
@@ -258,16 +323,20 @@ bool EngineThreads::Submit(std::unique_ptr<Job> &job) {
   if (state_->queue.size() + state_->running >= state_->options.max_pending) return false;
   job->submitted = Clock::now();
   state_->queue.push_back(std::move(job));
-  state_->wake.notify_one();
+  if (state_->collecting) {
+    state_->grown.notify_one();
+  } else {
+    state_->Wake();
+  }
   return true;
 }
 
-bool EngineThreads::SubmitTo(uint32_t slot, std::vector<std::unique_ptr<Job>> batch) {
+bool EngineThreads::SubmitTo(uint32_t context, std::vector<std::unique_ptr<Job>> batch) {
   std::lock_guard<std::mutex> lock(state_->mutex);
   if (state_->closed || state_->stopped) return false;
   for (auto &job : batch) job->submitted = Clock::now();
-  state_->made.push_back({slot, true, std::move(batch)});
-  state_->wake.notify_one();
+  state_->made.push_back({context, true, std::move(batch)});
+  state_->Wake();
   return true;
 }
 
@@ -283,29 +352,30 @@ bool EngineThreads::Cancel(uint64_t id) {
 void EngineThreads::Close() {
   std::lock_guard<std::mutex> lock(state_->mutex);
   state_->closed = true;
-  state_->wake.notify_one();
+  state_->WakeAll();
 }
 
 void EngineThreads::Stop() {
   {
     std::lock_guard<std::mutex> lock(state_->mutex);
     state_->stopped = true;
-    state_->wake.notify_one();
+    state_->WakeAll();
   }
   for (auto &thread : threads_) thread.join();
   threads_.clear();
 }
 
-bool EngineThreads::StopWithin(std::chrono::milliseconds patience) {
+bool EngineThreads::StopWithin(std::chrono::milliseconds timeout) {
   {
     std::unique_lock<std::mutex> lock(state_->mutex);
     state_->stopped = true;
-    state_->wake.notify_one();
-    if (!state_->ended.wait_for(lock, patience, [&] { return state_->threads == 0; })) {
+    state_->WakeAll();
+    if (!state_->ended.wait_for(lock, timeout, [&] { return state_->threads == 0; })) {
       lock.unlock();
       // The backend hangs. Its threads keep the state alive and are left behind; they will deliver nothing.
       for (auto &thread : threads_) thread.detach();
       threads_.clear();
+      state_->staging->Close();
       return false;
     }
   }

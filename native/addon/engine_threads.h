@@ -13,8 +13,8 @@
 #include "job.h"
 
 /**
- * The threads that an engine runs on, one for each of its slots. Jobs wait in a bounded queue; those that wait together
- * run together, up to the engine's batch. Knows nothing of Node.
+ * The threads that an engine runs on, one for each of its contexts. Jobs wait in a bounded queue; those that wait
+ * together run together, up to the engine's batch. Knows nothing of Node.
  *
  * A batch is held back for at most `max_delay`, and only while fewer jobs wait than callers were seen last time: one
  * caller alone never waits.
@@ -23,9 +23,9 @@ class EngineThreads {
  public:
   struct Options {
     /** Frames per `infer`, 1 or more; no more than the engine takes. */
-    uint32_t max_batch = 1;
+    uint32_t max_batch_size = 1;
     /** Batches that run at the same time, 1 or more; no more than the engine has. */
-    uint32_t slots = 1;
+    uint32_t contexts = 1;
     std::chrono::microseconds max_delay{0};
     /** Jobs that may be pending, those running included. */
     size_t max_pending = 1;
@@ -49,6 +49,9 @@ class EngineThreads {
   EngineThreads(const EngineThreads &) = delete;
   EngineThreads &operator=(const EngineThreads &) = delete;
 
+  /** Memory for a frame of so many bytes. Memory that a burst of frames needed goes back within seconds of its end. */
+  Staging Stage(size_t size);
+
   /**
    * Copies a frame. A thread of the engine that has nothing else to do lends a hand, and is awake when the job comes:
    * waking it takes longer than queueing a job.
@@ -59,10 +62,10 @@ class EngineThreads {
   bool Submit(std::unique_ptr<Job> &job);
 
   /**
-   * Queues jobs that run together as one batch, no more than the engine takes, in a slot of the caller's choice; false
-   * if closed. For tests of an engine: such a batch comes before all that is queued, and has no limit but memory.
+   * Queues jobs that run together as one batch, no more than the engine takes, in a context of the caller's choice;
+   * false if closed. For tests of an engine: such a batch comes before all that is queued, and has no limit but memory.
    */
-  bool SubmitTo(uint32_t slot, std::vector<std::unique_ptr<Job>> batch);
+  bool SubmitTo(uint32_t context, std::vector<std::unique_ptr<Job>> batch);
 
   /** Takes a job out of the queue; false if it is running or done already. It is not delivered then. */
   bool Cancel(uint64_t id);
@@ -74,7 +77,7 @@ class EngineThreads {
   void Stop();
 
   /** As `Stop`, but waits no longer than told. @return whether the threads have ended */
-  bool StopWithin(std::chrono::milliseconds patience);
+  bool StopWithin(std::chrono::milliseconds timeout);
 
  private:
   /** Outlives this object where a backend hangs and its threads have to be left behind. */

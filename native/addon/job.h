@@ -15,8 +15,8 @@ struct Job {
   ed_frame frame{};
   /** What the frame's planes point into; none if it lies on the device. */
   Staging bytes;
-  ed_selection selection{};
-  /** What the selection points to. */
+  ed_postprocess postprocess{};
+  /** What `postprocess` points to. */
   std::vector<float> score_thresholds;
   std::chrono::steady_clock::time_point submitted;
 };
@@ -34,6 +34,4 @@ struct Outcome {
   float preprocess_ms = 0;
   float network_ms = 0;
   float postprocess_ms = 0;
-  /** The job's bytes, for the next frame of that size: fresh memory costs more than filling it. */
-  Staging bytes;
 };

@@ -7,9 +7,7 @@
 #include "start.h"
 #include "status.h"
 
-const ed_backend *BackendOf(const Napi::Value &library) {
-  return library.As<Napi::External<ed_backend>>().Data();
-}
+const ed_backend *BackendOf(const Napi::Value &library) { return library.As<Napi::External<ed_backend>>().Data(); }
 
 Napi::Value OpenLibrary(const Napi::CallbackInfo &info) {
   const BackendLibrary library = OpenBackendLibrary(info[0].As<Napi::String>());

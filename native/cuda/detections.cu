@@ -11,7 +11,6 @@
  * overlaps are to be the reference's: boxes that overlap by exactly the threshold occur.
  */
 #include "detections.h"
-
 #include "launch.h"
 
 namespace {
@@ -50,7 +49,7 @@ struct Frame {
   const float *regression;
   const float *logits;
   const float *thresholds;
-  const float *selection;
+  const float *postprocess;
   State *state;
   Key *pool;
   float4 *boxes;
@@ -85,7 +84,7 @@ struct Batch {
     return {inputs.box_regression + at * shape.anchors * 4,
             inputs.class_logits + at * shape.anchors * shape.classes,
             inputs.class_thresholds + at * shape.classes,
-            inputs.selections + at * kSelectionFields,
+            inputs.postprocess + at * kPostprocessFields,
             states + at,
             pools + at * pool_size,
             boxes + candidates,
@@ -95,7 +94,7 @@ struct Batch {
   }
   __device__ unsigned Logits() const { return static_cast<unsigned>(shape.anchors) * shape.classes; }
   __device__ unsigned Limit(const Frame &frame) const {
-    return Within(frame.selection[kMaxCandidatesWanted], shape.candidates);
+    return Within(frame.postprocess[kPreNmsTopK], shape.candidates);
   }
 };
 
@@ -339,7 +338,7 @@ __device__ unsigned NextKept(const unsigned *dropped, unsigned from, unsigned co
   return count;
 }
 
-/** Input to source pixels, within the picture. */
+/** Input to source pixels, within the image. */
 __device__ __forceinline__ float ToSource(float coordinate, double scale, float end) {
   const double at = coordinate / scale;
   return static_cast<float>(at > 0 ? at < end ? at : end : 0);
@@ -351,13 +350,13 @@ __global__ void __launch_bounds__(kSuppressThreads) Suppress(Batch batch) {
   __shared__ unsigned visible_of_warp[kSuppressThreads / kWarp];
   const Frame frame = batch.At(blockIdx.x);
   const State &state = *frame.state;
-  const float *selection = frame.selection;
+  const float *postprocess = frame.postprocess;
   const unsigned thread = threadIdx.x;
   const unsigned limit = batch.Limit(frame);
   const unsigned count = min(limit, state.collected);
-  const unsigned most = Within(selection[kMaxDetectionsWanted], batch.shape.detections);
-  const bool agnostic = selection[kAgnostic] != 0;
-  const double iou_threshold = selection[kIouThreshold];
+  const unsigned most = Within(postprocess[kMaxDetections], batch.shape.detections);
+  const bool agnostic = postprocess[kAgnostic] != 0;
+  const double iou_threshold = postprocess[kIouThreshold];
   for (unsigned i = thread; i < (count + 31) / 32; i += kSuppressThreads) dropped[i] = 0;
   __syncthreads();
 
@@ -381,9 +380,9 @@ __global__ void __launch_bounds__(kSuppressThreads) Suppress(Batch batch) {
     __syncthreads();
   }
 
-  const double scale = static_cast<double>(selection[kScale]) + selection[kScaleRemainder];
-  const float width = selection[kSourceWidth];
-  const float height = selection[kSourceHeight];
+  const double scale = static_cast<double>(postprocess[kScale]) + postprocess[kScaleRemainder];
+  const float width = postprocess[kSourceWidth];
+  const float height = postprocess[kSourceHeight];
   const size_t row_values = kDetectionFields;
   float *detections = batch.outputs.detections + blockIdx.x * row_values * batch.shape.detections;
   unsigned written = 0;

@@ -20,18 +20,18 @@ struct DetectionsShape {
   /** Anchors × classes is below 2³¹. */
   int32_t anchors;
   int32_t classes;
-  /** Limits that no selection exceeds: 1…kMaxCandidates class scores enter suppression, and 1 or more boxes leave it.
+  /** Limits that no frame exceeds: 1…kMaxCandidates class scores enter suppression, and 1 or more boxes leave it.
       Greater wishes are cut to them. */
   int32_t candidates;
   int32_t detections;
 };
 
-/** What a row of `selections` holds, each as float32. */
-enum SelectionField : int32_t {
+/** What a row of `postprocess` holds, each as float32. */
+enum PostprocessField : int32_t {
   /** 0…1; of two boxes that overlap more, the worse is dropped. */
   kIouThreshold = 0,
-  kMaxDetectionsWanted = 1,
-  kMaxCandidatesWanted = 2,
+  kMaxDetections = 1,
+  kPreNmsTopK = 2,
   /** 0: boxes compete within their class; else all with all. */
   kAgnostic = 3,
   /** The letterbox's input pixels per source pixel. */
@@ -41,7 +41,7 @@ enum SelectionField : int32_t {
   kSourceHeight = 6,
   /** What of the scale float32 does not hold; 0 if that does not matter. */
   kScaleRemainder = 7,
-  kSelectionFields = 8,
+  kPostprocessFields = 8,
 };
 
 /** What a row of `counts` holds. */
@@ -55,7 +55,7 @@ enum CountField : int32_t {
   kCountFields = 4,
 };
 
-/** x1, y1, x2, y2 in source pixels within the picture, score 0…1, class. */
+/** x1, y1, x2, y2 in source pixels within the image, score 0…1, class. */
 constexpr int32_t kDetectionFields = 6;
 
 /** All in device memory, float32. */
@@ -68,8 +68,8 @@ struct DetectionsInputs {
   const float *anchors;
   /** batch × classes: logits must be above them (see LogitThreshold). Infinity for a class that is not wanted. */
   const float *class_thresholds;
-  /** batch × kSelectionFields. */
-  const float *selections;
+  /** batch × kPostprocessFields. */
+  const float *postprocess;
 };
 
 /** All in device memory. */

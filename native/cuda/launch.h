@@ -4,7 +4,8 @@
 
 #include <cuda_runtime.h>
 
-/** Starts a kernel without dynamic shared memory. Errors are those of the start; what goes wrong later is told later. */
+/** Starts a kernel without dynamic shared memory. Errors are those of the start; what goes wrong later is told later.
+ */
 template <class... Parameters, class... Arguments>
 cudaError_t Launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream, Arguments... arguments) {
   cudaLaunchConfig_t config{};

@@ -2,11 +2,10 @@
  * Compiled without contraction into fused multiply-adds (-fmad=false; -ffp-contract=off on the CPU): Pillow's weights
  * and the reference's interpolation round after every operation, and a weight that differs by one unit changes bytes.
  */
-#include "preprocess.h"
-
 #include <cuda_fp16.h>
 
 #include "launch.h"
+#include "preprocess.h"
 
 namespace {
 
@@ -16,7 +15,7 @@ constexpr int kTile = 32;
 constexpr int kRows = 8;
 /** Source columns that a block keeps at a time, as RGB. */
 constexpr int kColumns = 512;
-/** Weights per column that a block keeps. Beyond, for pictures more than 31 times as wide as they become, they are
+/** Weights per column that a block keeps. Beyond, for images more than 31 times as wide as they become, they are
     computed again and again. */
 constexpr int kWeights = 64;
 /** Blocks that share a multiprocessor. Left alone, the compiler aims at five and spills registers for them. */
@@ -40,7 +39,9 @@ __device__ __forceinline__ int ToByte(int64_t value) {
   return rounded < 0 ? 0 : rounded > 255 ? 255 : rounded;
 }
 
-__host__ __device__ constexpr int64_t Fixed(double value) { return static_cast<int64_t>(value * (int64_t{1} << 40) + 0.5); }
+__host__ __device__ constexpr int64_t Fixed(double value) {
+  return static_cast<int64_t>(value * (int64_t{1} << 40) + 0.5);
+}
 
 /**
  * BT.601 limited-range YUV (ITU-R BT.601-7). Forty fraction bits give the same bytes as the reference's float64 for
@@ -149,7 +150,7 @@ struct Sums {
   }
 };
 
-/** Fills what of a tile lies beside the picture, from a thread's view. */
+/** Fills what of a tile lies beside the image, from a thread's view. */
 template <class Value>
 __device__ void FillBeside(const PreprocessModel &model, int width, int height, Value *input) {
   const int x = blockIdx.x * kTile + threadIdx.x;

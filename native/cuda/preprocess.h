@@ -12,7 +12,7 @@
 
 #include "efficientdet_backend.h"
 
-/** Where a picture lies in the network's input: at the top left, scaled by one factor for both axes. */
+/** Where an image lies in the network's input: at the top left, scaled by one factor for both axes. */
 struct Letterbox {
   /** Input pixels per source pixel. */
   double scale;

@@ -16,9 +16,7 @@ Napi::Value Calls(const Napi::CallbackInfo &info) {
 
 void Revive(const Napi::CallbackInfo &) { emulation::Revive(); }
 
-void SetDeviceCount(const Napi::CallbackInfo &info) {
-  emulation::SetDeviceCount(static_cast<int>(NumberOf(info[0])));
-}
+void SetDeviceCount(const Napi::CallbackInfo &info) { emulation::SetDeviceCount(static_cast<int>(NumberOf(info[0]))); }
 
 void SetDriverVersion(const Napi::CallbackInfo &info) {
   emulation::SetDriverVersion(static_cast<int>(NumberOf(info[0])));

@@ -319,7 +319,7 @@ void RunKernel(dim3 grid, dim3 block, const std::function<void()> &body) {
   for (uint64_t i = 0; i < blocks; ++i) {
     const uint64_t at = i * step % blocks;
     const dim3 position = {static_cast<unsigned>(at % grid.x), static_cast<unsigned>(at / grid.x % grid.y),
-                            static_cast<unsigned>(at / grid.x / grid.y)};
+                           static_cast<unsigned>(at / grid.x / grid.y)};
     ThisBlock().Run(grid, block, position, body);
   }
 }

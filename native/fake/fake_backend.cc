@@ -4,9 +4,10 @@
  * (whole networks are not read):
  *
  *   batch=N      frames per infer (default 8)
- *   slots=N      batches at the same time (default 1)
+ *   contexts=N   batches at the same time (default 1)
  *   devices=N    GPUs (default 1)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
+ *   hold=1       a batch waits while a test holds it (fake_backend_hold)
  *   found=N      detections per frame (default 1)
  *   fail=build|load|infer   refuses to build or load, or fails every batch
  *   fail=attach|probe   lacks its library, or cannot run here
@@ -16,11 +17,11 @@
  *   refuse=N     the first byte of frames that it refuses, with all that run with them
  *   machine=N    of which machine its devices are, by their UUIDs (default 1)
  *   not_finite=N   the first byte of frames for which the network gives NaN
- *   answers=PATH   a file of what to answer for frames that it knows: for each, 32-bit FNV-1a of its first row of pixels
- *                  and number of detections, 32 bits, then these as ed_detection
- *   wrong=score|box|class|frame|nothing|nan   answers what may be and is wrong: scores, boxes or classes that are others,
- *                  the answer for the batch's next frame, nothing, or that the network gave NaN
- *   wrong_slot=N, wrong_batch=N, wrong_place=N   so only in this slot, in batches of so many, for this frame of them
+ *   answers=PATH   a file of what to answer for frames that it knows: for each, 32-bit FNV-1a of its first row of
+ * pixels and number of detections, 32 bits, then these as ed_detection wrong=score|box|class|frame|nothing|nan answers
+ * what may be and is wrong: scores, boxes or classes that are others, the answer for the batch's next frame, nothing,
+ * or that the network gave NaN wrong_context=N, wrong_batch=N, wrong_place=N   so only in this context, in batches of
+ * so many, for this frame of them
  *
  * It answers for each frame a box of the frame's size whose score is the first byte of the frame over 255, so that a
  * test can tell whose answer it got. `build` hands its bytes on as the plan, after 100 steps of `step=N` microseconds.
@@ -30,10 +31,13 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -48,10 +52,10 @@
 struct ed_engine {
   std::map<std::string, std::string> settings;
   uint32_t device = 0;
-  uint32_t slots = 1;
+  uint32_t contexts = 1;
   /** By the hash of a frame's first row. */
   std::map<uint32_t, std::vector<ed_detection>> answers{};
-  /** Slots in which a call is running, of which the contract allows one each. */
+  /** Contexts in which a call is running, of which the contract allows one each. */
   std::atomic<uint64_t> busy{0};
 
   long Number(const char *key, long otherwise) const {
@@ -68,6 +72,20 @@ namespace {
 
 /** Engines that were loaded and not destroyed: what a leak would raise. */
 std::atomic<int> live_engines{0};
+/** What was allocated for frames and not released. */
+std::atomic<uint64_t> live_bytes{0};
+
+/** Whether batches of engines with `hold` wait, and those that do. Never destroyed: threads may be left behind. */
+struct Hold {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool held = false;
+  int waiting = 0;
+};
+Hold &TheHold() {
+  static auto *hold = new Hold;
+  return *hold;
+}
 
 ed_status Say(ed_message *message, ed_status status, const char *text) {
   std::strncpy(message->text, text, message->capacity - 1);
@@ -77,8 +95,8 @@ ed_status Say(ed_message *message, ed_status status, const char *text) {
 
 std::map<std::string, std::string> SettingsOf(const uint8_t *data, size_t size) {
   std::map<std::string, std::string> settings;
-  const char *told = std::getenv("FAKE_BACKEND");
-  std::string text = told == nullptr ? "" : told;
+  const char *given = std::getenv("FAKE_BACKEND");
+  std::string text = given == nullptr ? "" : given;
   if (size < 1000) text += " " + std::string(reinterpret_cast<const char *>(data), size);
   std::istringstream words(text);
   for (std::string word; words >> word;) {
@@ -112,7 +130,8 @@ ed_status Probe(ed_probe *probe, ed_message *message) {
     device.memory_bytes = uint64_t{8} << 30;
     device.free_bytes = uint64_t{6} << 30;
     device.integrated = 0;
-    std::snprintf(device.uuid, sizeof device.uuid, "GPU-%ld-%u", ed_engine{SettingsOf(nullptr, 0)}.Number("machine", 1), i);
+    std::snprintf(device.uuid, sizeof device.uuid, "GPU-%ld-%u", ed_engine{SettingsOf(nullptr, 0)}.Number("machine", 1),
+                  i);
   }
   return ED_OK;
 }
@@ -123,15 +142,18 @@ ed_bytes CopyOf(const uint8_t *data, size_t size) {
   return bytes;
 }
 
-ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan, ed_message *message) {
+ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
+                ed_message *message) {
   const ed_engine engine{SettingsOf(onnx, size)};
   if (options->log != nullptr) options->log(options->log_context, ED_WARNING, "the fake builder was asked to build");
   if (engine.Is("fail", "build")) return Say(message, ED_INVALID, "node /backbone/conv_stem: told to fail");
   const int steps = 100;
   for (int i = 0; i <= steps; i++) {
-    if (__atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0) return Say(message, ED_CANCELLED, "The build was cancelled.");
+    if (__atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0)
+      return Say(message, ED_CANCELLED, "The build was cancelled.");
     if (options->progress != nullptr) {
-      options->progress(options->progress_context, static_cast<float>(i) / steps, i < steps / 2 ? "parsing" : "building");
+      options->progress(options->progress_context, static_cast<float>(i) / steps,
+                        i < steps / 2 ? "parsing" : "building");
     }
     std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("step", 0)));
   }
@@ -178,7 +200,7 @@ ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load
                ed_message *message) {
   auto *made = new ed_engine{SettingsOf(plan, size)};
   made->device = options->device;
-  made->slots = std::min(options->slots, static_cast<uint32_t>(made->Number("slots", 1)));
+  made->contexts = std::min(options->contexts, static_cast<uint32_t>(made->Number("contexts", 1)));
   if (made->settings.count("answers") > 0) made->answers = AnswersOf(made->settings["answers"]);
   if (made->Is("fail", "load")) {
     delete made;
@@ -190,16 +212,32 @@ ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load
 }
 
 ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *) {
-  info->max_batch = static_cast<uint32_t>(engine->Number("batch", 8));
-  info->slots = engine->slots;
-  std::snprintf(info->description, sizeof info->description, "Fake GPU%s, float32", engine->device == 0 ? "" : (" " + std::to_string(engine->device)).c_str());
+  info->max_batch_size = static_cast<uint32_t>(engine->Number("batch", 8));
+  info->contexts = engine->contexts;
+  std::snprintf(info->description, sizeof info->description, "Fake GPU%s, float32",
+                engine->device == 0 ? "" : (" " + std::to_string(engine->device)).c_str());
   info->device_bytes = 1 << 20;
   return ED_OK;
 }
 
-uint8_t *Allocate(size_t size) { return static_cast<uint8_t *>(std::malloc(size)); }
+/** The size lies before the memory, which keeps the alignment of the largest type. */
+constexpr size_t kHead = alignof(std::max_align_t);
 
-void Release(uint8_t *memory) { std::free(memory); }
+uint8_t *Allocate(size_t size) {
+  auto *memory = static_cast<uint8_t *>(std::malloc(kHead + size));
+  if (memory == nullptr) return nullptr;
+  std::memcpy(memory, &size, sizeof size);
+  live_bytes += size;
+  return memory + kHead;
+}
+
+void Release(uint8_t *memory) {
+  if (memory == nullptr) return;
+  size_t size = 0;
+  std::memcpy(&size, memory - kHead, sizeof size);
+  live_bytes -= size;
+  std::free(memory - kHead);
+}
 
 /** A frame's first byte; of one on the device, which there is none of, its address's last. */
 long MarkOf(const ed_frame &frame) {
@@ -223,11 +261,11 @@ void Answer(const ed_engine &engine, const ed_frame &frame, ed_result &result) {
   std::copy_n(detections.begin(), result.count, result.detections);
 }
 
-bool IsWrong(const ed_engine &engine, uint32_t slot, uint32_t count, uint32_t place) {
+bool IsWrong(const ed_engine &engine, uint32_t context, uint32_t count, uint32_t place) {
   const auto is_there = [&](const char *key, uint32_t value) {
     return engine.Number(key, static_cast<long>(value)) == static_cast<long>(value);
   };
-  return is_there("wrong_slot", slot) && is_there("wrong_batch", count) && is_there("wrong_place", place);
+  return is_there("wrong_context", context) && is_there("wrong_batch", count) && is_there("wrong_place", place);
 }
 
 void Spoil(const ed_engine &engine, ed_result &result) {
@@ -241,20 +279,29 @@ void Spoil(const ed_engine &engine, ed_result &result) {
   }
 }
 
-/** Ends a call in a slot. */
+/** Ends a call in a context. */
 struct Idle {
   ed_engine *engine;
-  uint64_t slot_bit;
-  ~Idle() { engine->busy.fetch_and(~slot_bit); }
+  uint64_t context_bit;
+  ~Idle() { engine->busy.fetch_and(~context_bit); }
 };
 
-ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *, ed_result *results,
+ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *, ed_result *results,
                 uint32_t count, ed_message *message) {
   const bool is_last = engine->device + 1 == static_cast<uint32_t>(engine->Number("devices", 1));
-  while (engine->Is("hang", "1") || (engine->Is("hang", "device") && is_last)) std::this_thread::sleep_for(std::chrono::seconds(1));
-  const uint64_t slot_bit = uint64_t{1} << slot;
-  if ((engine->busy.fetch_or(slot_bit) & slot_bit) != 0) return Say(message, ED_FAILED, "two calls at once in one slot");
-  const Idle idle{engine, slot_bit};
+  while (engine->Is("hang", "1") || (engine->Is("hang", "device") && is_last))
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  const uint64_t context_bit = uint64_t{1} << context;
+  if ((engine->busy.fetch_or(context_bit) & context_bit) != 0)
+    return Say(message, ED_FAILED, "two calls at once in one context");
+  const Idle idle{engine, context_bit};
+  if (engine->Is("hold", "1")) {
+    std::unique_lock<std::mutex> lock(TheHold().mutex);
+    TheHold().waiting++;
+    TheHold().changed.notify_all();
+    TheHold().changed.wait(lock, [] { return !TheHold().held; });
+    TheHold().waiting--;
+  }
   const auto begun = std::chrono::steady_clock::now();
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
@@ -269,7 +316,7 @@ ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const 
   for (uint32_t i = 0; i < count; i++) {
     const ed_frame &frame = frames[i];
     ed_result &result = results[i];
-    const bool is_wrong = IsWrong(*engine, slot, count, i);
+    const bool is_wrong = IsWrong(*engine, context, count, i);
     Answer(*engine, is_wrong && engine->Is("wrong", "frame") ? frames[(i + 1) % count] : frame, result);
     if (is_wrong) Spoil(*engine, result);
     // A sleep takes longer than it was told: what it took is what benchmarks need to know.
@@ -291,8 +338,20 @@ void Destroy(ed_engine *engine) {
 }
 
 const ed_backend kTable = {
-    FAKE_ABI_VERSION, sizeof(ed_backend), "fake", Attach, Probe, Build, Inspect, FreeBytes, Load, Info,
-    Allocate, Release, Infer, Destroy,
+    FAKE_ABI_VERSION,
+    sizeof(ed_backend),
+    "fake",
+    Attach,
+    Probe,
+    Build,
+    Inspect,
+    FreeBytes,
+    Load,
+    Info,
+    Allocate,
+    Release,
+    Infer,
+    Destroy,
 };
 
 }  // namespace
@@ -301,3 +360,17 @@ extern "C" ED_EXPORT const ed_backend *efficientdet_open_backend(uint32_t) { ret
 
 /** For tests. */
 extern "C" ED_EXPORT int fake_backend_live_engines() { return live_engines; }
+extern "C" ED_EXPORT uint64_t fake_backend_live_bytes() { return live_bytes; }
+
+/** Holds batches of engines with `hold`, or lets all of them go on. */
+extern "C" ED_EXPORT void fake_backend_hold(int held) {
+  std::lock_guard<std::mutex> lock(TheHold().mutex);
+  TheHold().held = held != 0;
+  TheHold().changed.notify_all();
+}
+
+/** Waits until so many batches are held. */
+extern "C" ED_EXPORT void fake_backend_wait_for_held(int count) {
+  std::unique_lock<std::mutex> lock(TheHold().mutex);
+  TheHold().changed.wait(lock, [=] { return TheHold().waiting >= count; });
+}

@@ -7,7 +7,7 @@
  *    sentence into the message buffer: what was found, what was expected, what to do.
  *  - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
  *  - A library is never closed again, so strings and tables it hands out stay valid.
- *  - `infer` of one slot of an engine is called by one thread at a time; slots run side by side.
+ *  - `infer` of one context of an engine is called by one thread at a time; contexts run side by side.
  *    Everything else may be called by any thread.
  */
 #ifndef EFFICIENTDET_BACKEND_H
@@ -122,7 +122,7 @@ typedef struct ed_bytes {
 
 typedef struct ed_build_options {
   /** Largest batch that the engine takes, 1 or more. Batches of 1, 2, 4, 8, 16, 32 and this one are tuned for. */
-  uint32_t max_batch;
+  uint32_t max_batch_size;
   /** Number of the device, as `probe` lists them, that it is built for; ignored where targets are given. */
   uint32_t device;
   /** Compute capabilities to build for, as 10·major + minor; none for the device's own. ED_INVALID where the
@@ -139,7 +139,8 @@ typedef struct ed_build_options {
       backend has no such engines. */
   int32_t version_compatible;
   int32_t hardware_compatible;
-  /** What earlier builds measured, from `timing_cache_out` of one of them, or NULL. One that does not fit is ignored. */
+  /** What earlier builds measured, from `timing_cache_out` of one of them, or NULL. One that does not fit is ignored.
+   */
   const uint8_t *timing_cache;
   size_t timing_cache_size;
   /** Where what was measured goes, for later builds, freed by `free_bytes`; may be NULL. Left empty by a backend
@@ -171,7 +172,7 @@ typedef enum ed_format {
 
 typedef enum ed_memory { ED_HOST = 0, ED_DEVICE = 1 } ed_memory;
 
-/** An uncompressed picture, 8 bits a sample. Its bytes stay as they are until `infer` returns. */
+/** An uncompressed image, 8 bits a sample. Its bytes stay as they are until `infer` returns. */
 typedef struct ed_frame {
   ed_format format;
   ed_memory memory;
@@ -209,24 +210,24 @@ typedef struct ed_model {
 typedef struct ed_load_options {
   /** Number of the device, as `probe` lists them. */
   uint32_t device;
-  /** Batches that may run at the same time, 1 or more: so many slots. The engine may have fewer, and says so. */
-  uint32_t slots;
+  /** Batches that may run at the same time, 1 or more: so many contexts. The engine may have fewer, and says so. */
+  uint32_t contexts;
 } ed_load_options;
 
-typedef struct ed_selection {
+typedef struct ed_postprocess {
   /** 0…1 for each class: its scores must be above it. 2 for a class that is not wanted. */
   const float *score_thresholds;
   /** 0…1; of two boxes that overlap more, the worse is dropped. */
   float iou_threshold;
   uint32_t max_detections;
   /** Best class scores that enter non-maximum suppression. */
-  uint32_t max_candidates;
+  uint32_t pre_nms_top_k;
   /** 0: boxes compete within their class; 1: all with all. */
   int32_t agnostic;
-} ed_selection;
+} ed_postprocess;
 
 typedef struct ed_detection {
-  /** Corners in source pixels, within the picture. */
+  /** Corners in source pixels, within the image. */
   float x1, y1, x2, y2;
   /** 0…1. */
   float score;
@@ -237,10 +238,10 @@ typedef struct ed_detection {
 typedef struct ed_result {
   /** Room for `capacity` detections, best first. */
   ed_detection *detections;
-  /** The selection's max_detections. */
+  /** The postprocess's max_detections. */
   uint32_t capacity;
   uint32_t count;
-  /** Whether max_candidates or max_detections left anything out. */
+  /** Whether pre_nms_top_k or max_detections left anything out. */
   int32_t candidates_capped;
   int32_t detections_capped;
   /** Whether the network gave NaN or infinity for this frame; then count is 0, and other frames are as they are. */
@@ -255,9 +256,9 @@ typedef struct ed_engine ed_engine;
 
 typedef struct ed_engine_info {
   /** Frames that one `infer` takes at most. */
-  uint32_t max_batch;
-  /** Batches that run at the same time: `infer` takes slots 0…slots-1. */
-  uint32_t slots;
+  uint32_t max_batch_size;
+  /** Batches that run at the same time: `infer` takes contexts 0…contexts-1. */
+  uint32_t contexts;
   /** Such as "NVIDIA H100, float16". */
   char description[256];
   /** Memory that the engine holds on its device. */
@@ -284,7 +285,8 @@ typedef struct ed_backend {
   /** Builds an engine from an ONNX file's bytes. Seconds to minutes. */
   ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
                      ed_message *message);
-  /** What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device. */
+  /** What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device.
+   */
   ed_status (*inspect)(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message);
   void (*free_bytes)(ed_bytes *bytes);
   /** Makes an engine ready to run. */
@@ -295,8 +297,8 @@ typedef struct ed_backend {
   uint8_t *(*allocate)(size_t size);
   /** Takes back what `allocate` gave, after any engine. */
   void (*release)(uint8_t *memory);
-  /** Detects in `count` frames, 1…max_batch, each with its own selection. All succeed or none. */
-  ed_status (*infer)(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *selections,
+  /** Detects in `count` frames, 1…max_batch_size, each with its own post-processing. All succeed or none. */
+  ed_status (*infer)(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess,
                      ed_result *results, uint32_t count, ed_message *message);
   /** Frees an engine that no `infer` is running on. */
   void (*destroy)(ed_engine *engine);

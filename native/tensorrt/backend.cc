@@ -115,9 +115,9 @@ uint8_t *Allocate(size_t size) {
 
 void Release(uint8_t *memory) { cudaFreeHost(memory); }
 
-ed_status Infer(ed_engine *engine, uint32_t slot, const ed_frame *frames, const ed_selection *selections,
+ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess,
                 ed_result *results, uint32_t count, ed_message *message) {
-  return Guarded(message, [&] { engine->engine.Infer(slot, frames, selections, results, count); });
+  return Guarded(message, [&] { engine->engine.Infer(context, frames, postprocess, results, count); });
 }
 
 void Destroy(ed_engine *engine) { delete engine; }

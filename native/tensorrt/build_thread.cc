@@ -23,9 +23,9 @@ namespace {
 using namespace std::chrono_literals;
 
 /** How often the caller looks at its cancel flag. */
-constexpr auto kLook = 20ms;
+constexpr auto kPollInterval = 20ms;
 /** How long a cancelled build is waited for; with a look before it, less than a second. */
-constexpr auto kPatience = 800ms;
+constexpr auto kTimeout = 800ms;
 /** Reading the graph is so much of the whole. */
 constexpr double kReading = 0.05;
 
@@ -130,7 +130,7 @@ struct Build {
 BuildRequest RequestOf(const uint8_t *onnx, size_t size, const ed_build_options &options) {
   BuildRequest request;
   request.onnx.assign(onnx, onnx + size);
-  request.max_batch = options.max_batch;
+  request.max_batch_size = options.max_batch_size;
   request.device = options.device;
   request.targets.assign(options.targets, options.targets + options.target_count);
   request.workspace_bytes = options.workspace_bytes;
@@ -186,10 +186,10 @@ void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &opt
   std::unique_lock<std::mutex> lock(build->mutex);
   auto leave = std::chrono::steady_clock::time_point::max();
   while (!build->ended && std::chrono::steady_clock::now() < leave) {
-    build->changed.wait_for(lock, kLook);
+    build->changed.wait_for(lock, kPollInterval);
     if (!build->cancelled && __atomic_load_n(options.cancel, __ATOMIC_RELAXED) != 0) {
       build->cancelled = true;
-      leave = std::chrono::steady_clock::now() + kPatience;
+      leave = std::chrono::steady_clock::now() + kTimeout;
     }
     TellCaller(*build, lock, options);
   }

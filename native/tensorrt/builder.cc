@@ -19,8 +19,9 @@ constexpr int kQuotedErrors = 3;
 std::string Product() { return std::string(family::kProduct); }
 
 void CheckOptions(const BuildRequest &request) {
-  if (request.max_batch == 0 || request.max_batch > INT32_MAX) {
-    throw Failure{ED_INVALID, "The largest batch is " + std::to_string(request.max_batch) + "; it must be 1 or more."};
+  if (request.max_batch_size == 0 || request.max_batch_size > INT32_MAX) {
+    throw Failure{ED_INVALID,
+                  "The largest batch is " + std::to_string(request.max_batch_size) + "; it must be 1 or more."};
   }
   if (request.optimisation_level < -1 || request.optimisation_level > 5) {
     throw Failure{ED_INVALID, "The optimisation level is " + std::to_string(request.optimisation_level) +
@@ -66,8 +67,8 @@ void Parse(const BuildRequest &request, nvonnxparser::IParser &parser, const Log
   throw log.FailureOf(ED_INVALID, Product() + " cannot read the graph");
 }
 
-/** One profile for each bucket, or none where no input has a batch of any size. */
-void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network, uint32_t max_batch,
+/** One profile for each of its batch sizes, or none where no input has a batch of any size. */
+void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network, uint32_t max_batch_size,
                  IBuilderConfig &config) {
   std::vector<nvinfer1::ITensor *> dynamic;
   for (int32_t i = 0; i < network.getNbInputs(); i++) {
@@ -82,9 +83,9 @@ void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network,
     }
     if (shape.nbDims > 0 && shape.d[0] == -1) {
       dynamic.push_back(input);
-    } else if (shape.nbDims > 0 && shape.d[0] != static_cast<int64_t>(max_batch)) {
+    } else if (shape.nbDims > 0 && shape.d[0] != static_cast<int64_t>(max_batch_size)) {
       throw Failure{ED_INVALID, name + " takes batches of " + std::to_string(shape.d[0]) + " and no others, and " +
-                                    std::to_string(max_batch) +
+                                    std::to_string(max_batch_size) +
                                     " is asked for as the largest: ask for that batch, "
                                     "or export the graph with a dynamic one."};
     }
@@ -92,7 +93,7 @@ void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network,
   if (dynamic.empty()) return;
 
   uint32_t smallest = 1;
-  for (const uint32_t bucket : BatchBuckets(max_batch)) {
+  for (const uint32_t batch_size : ProfileBatchSizes(max_batch_size)) {
     // The builder owns it.
     nvinfer1::IOptimizationProfile *profile = builder.createOptimizationProfile();
     bool taken = profile != nullptr;
@@ -103,14 +104,14 @@ void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network,
         taken = taken && profile->setDimensions(input->getName(), selector, shape);
       };
       set(nvinfer1::OptProfileSelector::kMIN, smallest);
-      set(nvinfer1::OptProfileSelector::kOPT, bucket);
-      set(nvinfer1::OptProfileSelector::kMAX, bucket);
+      set(nvinfer1::OptProfileSelector::kOPT, batch_size);
+      set(nvinfer1::OptProfileSelector::kMAX, batch_size);
     }
     if (!taken || config.addOptimizationProfile(profile) < 0) {
       throw Failure{ED_FAILED, Product() + " refuses an optimisation profile for batches of " +
-                                   std::to_string(smallest) + " to " + std::to_string(bucket) + "."};
+                                   std::to_string(smallest) + " to " + std::to_string(batch_size) + "."};
     }
-    smallest = bucket + 1;
+    smallest = batch_size + 1;
   }
 }
 
@@ -124,11 +125,12 @@ void SetFlag(IBuilderConfig &config, BuilderFlag flag, bool on) {
 
 }  // namespace
 
-std::vector<uint32_t> BatchBuckets(uint32_t max_batch) {
-  std::vector<uint32_t> buckets;
-  for (uint32_t bucket = 1; bucket < max_batch && bucket <= 32; bucket *= 2) buckets.push_back(bucket);
-  buckets.push_back(max_batch);
-  return buckets;
+std::vector<uint32_t> ProfileBatchSizes(uint32_t max_batch_size) {
+  std::vector<uint32_t> batch_sizes;
+  for (uint32_t batch_size = 1; batch_size < max_batch_size && batch_size <= 32; batch_size *= 2)
+    batch_sizes.push_back(batch_size);
+  batch_sizes.push_back(max_batch_size);
+  return batch_sizes;
 }
 
 BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monitor, const LogListener &log) {
@@ -155,7 +157,7 @@ BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monit
   // Hundreds of megabytes, for a large model, of which the parser has made copies of its own.
   std::vector<uint8_t>().swap(request.onnx);
 
-  AddProfiles(*builder, *network, request.max_batch, *config);
+  AddProfiles(*builder, *network, request.max_batch_size, *config);
   if (request.workspace_bytes > 0) {
     config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, request.workspace_bytes);
   }

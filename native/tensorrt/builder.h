@@ -13,7 +13,7 @@ namespace efficientdet {
 /** What `ed_build_options` asks of the engine itself, in memory of our own. */
 struct BuildRequest {
   std::vector<uint8_t> onnx;
-  uint32_t max_batch;
+  uint32_t max_batch_size;
   uint32_t device;
   std::vector<uint32_t> targets;
   uint64_t workspace_bytes;
@@ -31,13 +31,14 @@ struct BuiltEngine {
   std::unique_ptr<nvinfer1::IHostMemory> timing_cache;
 };
 
-/** Largest batches of the optimisation profiles of an engine for batches up to `max_batch`: 1, 2, 4, 8, 16, 32, that.
+/** Largest batches of the optimisation profiles of an engine for batches up to `max_batch_size`: 1, 2, 4, 8, 16, 32,
+ * that.
  */
-std::vector<uint32_t> BatchBuckets(uint32_t max_batch);
+std::vector<uint32_t> ProfileBatchSizes(uint32_t max_batch_size);
 
 /**
- * Builds an engine of an ONNX file on this thread. Its plan has an optimisation profile for each batch bucket, from the
- * bucket before it to its own size, which it is tuned for.
+ * Builds an engine of an ONNX file on this thread. Its plan has an optimisation profile for each of these batch sizes,
+ * which it is tuned for and which is its largest; its smallest follows the one before.
  *
  * The request's `onnx` is emptied when TensorRT has read it. `monitor` may end the building, but not the reading. `log`
  * listens on this thread; the message of a failure quotes it.

@@ -17,7 +17,7 @@ using nvinfer1::PluginField;
 using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginTensorDesc;
 
-enum Input : int32_t { kBoxRegression, kClassLogits, kAnchors, kClassThresholds, kSelections, kInputs };
+enum Input : int32_t { kBoxRegression, kClassLogits, kAnchors, kClassThresholds, kPostprocess, kInputs };
 enum Output : int32_t { kDetections, kCounts, kOutputs };
 
 constexpr int32_t kDefaultCandidates = 5000;
@@ -132,7 +132,7 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
     const nvinfer1::Dims &logits = descriptions[kClassLogits].dims;
     const cudaError_t error = LaunchDetections(
         stream, static_cast<int32_t>(logits.d[0]), ShapeOf(logits, limits_),
-        {input(kBoxRegression), input(kClassLogits), input(kAnchors), input(kClassThresholds), input(kSelections)},
+        {input(kBoxRegression), input(kClassLogits), input(kAnchors), input(kClassThresholds), input(kPostprocess)},
         {static_cast<float *>(outputs[kDetections]), static_cast<int32_t *>(outputs[kCounts])}, workspace);
     return error == cudaSuccess ? 0 : -1;
   }
@@ -154,7 +154,7 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
     return same(size(kBoxRegression, 1), anchors) && same(size(kBoxRegression, 2), 4) && same(size(kAnchors, 1), 4) &&
            same(size(kClassLogits, 0), batch) && same(size(kClassLogits, 1), anchors) &&
            same(size(kClassThresholds, 0), batch) && same(size(kClassThresholds, 1), classes) &&
-           same(size(kSelections, 0), batch) && same(size(kSelections, 1), kSelectionFields);
+           same(size(kPostprocess, 0), batch) && same(size(kPostprocess, 1), kPostprocessFields);
   }
 
   const Limits limits_;

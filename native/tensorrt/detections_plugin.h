@@ -12,7 +12,7 @@ inline constexpr const char *kPluginNamespace = "efficientdet";
 /**
  * Makes the plugin known that turns a network's raw outputs into detections. It takes, for batches of N frames,
  *
- *   box_regression [N, A, 4], class_logits [N, A, C], anchors [A, 4], class_thresholds [N, C] and selections [N, 8]
+ *   box_regression [N, A, 4], class_logits [N, A, C], anchors [A, 4], class_thresholds [N, C] and postprocess [N, 8]
  *
  * in float32, as DetectionsInputs of native/cuda/detections.h tells, and gives
  *

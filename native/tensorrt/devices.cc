@@ -44,11 +44,11 @@ int CountDevices() {
   const std::string needed = CudaVersionText(CUDART_VERSION);
   if (driver == 0) {
     throw Failure{ED_NO_DRIVER, "There is no NVIDIA driver: libcuda.so.1 was not found. Install one for CUDA " +
-                                      needed + " or newer; in a container, give it access to the GPU."};
+                                    needed + " or newer; in a container, give it access to the GPU."};
   }
   if (error == cudaErrorInsufficientDriver) {
     throw Failure{ED_OLD_DRIVER, "The NVIDIA driver is too old: it runs CUDA " + CudaVersionText(driver) +
-                                      ", and this backend needs CUDA " + needed + ". Install a newer driver."};
+                                     ", and this backend needs CUDA " + needed + ". Install a newer driver."};
   }
   if (error == cudaSuccess || error == cudaErrorNoDevice) {
     throw Failure{ED_UNAVAILABLE, "There is an NVIDIA driver, for CUDA " + CudaVersionText(driver) +

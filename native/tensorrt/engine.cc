@@ -29,17 +29,17 @@ Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed
       plan_bytes_(size),
       deserialised_(Deserialise(plan, size, options.device)),
       network_(DescribeNetwork(*deserialised_.engine, model)) {
-  if (options.slots == 0) throw Failure{ED_INVALID, "An engine with 0 slots cannot run; it needs 1 or more."};
+  if (options.contexts == 0) throw Failure{ED_INVALID, "An engine with 0 contexts cannot run; it needs 1 or more."};
   const size_t anchor_bytes = static_cast<size_t>(network_.anchors) * 4 * sizeof(float);
   anchors_.Reserve(anchor_bytes, "Allocating device memory for anchors");
   Check(cudaMemcpy(anchors_.get(), model.anchors, anchor_bytes, cudaMemcpyHostToDevice), "Copying anchors");
-  for (uint32_t slot = 0; slot < options.slots; slot++) {
+  for (uint32_t context = 0; context < options.contexts; context++) {
     try {
       pipelines_.push_back(std::make_unique<Pipeline>(*deserialised_.engine, network_, PreprocessOf(model, network_),
                                                       anchors_.get<float>()));
     } catch (const Failure &failure) {
-      // The device may have room for fewer slots than are asked for, which is told by `Info`.
-      if (failure.status != ED_OUT_OF_MEMORY || slot == 0) throw;
+      // The device may have room for fewer contexts than are asked for, which is told by `Info`.
+      if (failure.status != ED_OUT_OF_MEMORY || context == 0) throw;
       break;
     }
   }
@@ -52,8 +52,8 @@ Engine::~Engine() {
 
 ed_engine_info Engine::Info() const {
   ed_engine_info info{};
-  info.max_batch = static_cast<uint32_t>(network_.max_batch());
-  info.slots = static_cast<uint32_t>(pipelines_.size());
+  info.max_batch_size = static_cast<uint32_t>(network_.max_batch_size());
+  info.contexts = static_cast<uint32_t>(pipelines_.size());
   const std::string description = std::string(DescribeDevice(static_cast<int>(device_)).name) + ", " +
                                   family::kProduct + " (" + VersionText(Library::Attached().version()) + ")";
   description.copy(info.description, sizeof info.description - 1);
@@ -63,16 +63,16 @@ ed_engine_info Engine::Info() const {
   return info;
 }
 
-void Engine::Infer(uint32_t slot, const ed_frame *frames, const ed_selection *selections, ed_result *results,
+void Engine::Infer(uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results,
                    uint32_t count) {
   if (lost_) throw Failure{ED_DEVICE_LOST, kDeviceLost};
-  if (slot >= pipelines_.size()) {
-    throw Failure{ED_INVALID, "There is no slot " + std::to_string(slot) + ": the engine has " +
+  if (context >= pipelines_.size()) {
+    throw Failure{ED_INVALID, "There is no context " + std::to_string(context) + ": the engine has " +
                                   std::to_string(pipelines_.size()) + "."};
   }
   try {
     Check(cudaSetDevice(static_cast<int>(device_)), "Choosing the device");
-    pipelines_[slot]->Run(frames, selections, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));
+    pipelines_[context]->Run(frames, postprocess, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));
   } catch (const Failure &failure) {
     if (failure.status == ED_DEVICE_LOST) {
       lost_ = true;
@@ -80,7 +80,7 @@ void Engine::Infer(uint32_t slot, const ed_frame *frames, const ed_selection *se
     }
     // TensorRT tells of it in words of its own. Our stream is asked, and not the whole device: that would spoil what
     // other threads capture.
-    if (!IsSticky(pipelines_[slot]->Wait())) throw;
+    if (!IsSticky(pipelines_[context]->Wait())) throw;
     lost_ = true;
     throw Failure{ED_DEVICE_LOST, kDeviceLost + ("\n" + failure.message)};
   }

@@ -13,7 +13,7 @@
 
 namespace efficientdet {
 
-/** An engine on its device, with a pipeline for each slot. Its members are those of the contract. */
+/** An engine on its device, with a pipeline for each context. Its members are those of the contract. */
 class Engine {
  public:
   /** @throws Failure as `Deserialise`, and ED_INVALID if the plan is not of the model. */
@@ -26,7 +26,8 @@ class Engine {
   ed_engine_info Info() const;
 
   /** @throws Failure; ED_DEVICE_LOST from the first time on that the device does not recover. */
-  void Infer(uint32_t slot, const ed_frame *frames, const ed_selection *selections, ed_result *results, uint32_t count);
+  void Infer(uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results,
+             uint32_t count);
 
  private:
   const uint32_t device_;

@@ -120,8 +120,7 @@ class Contexts {
     config_->setExecutionContextAllocationStrategy(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED);
     // Else the kernels for a batch's size are compiled aside while it runs with slower ones, and a graph that is
     // captured meanwhile keeps those.
-    config_->setDynamicShapesKernelSpecializationStrategy(
-        nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
+    config_->setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
   }
 
   /** Null if TensorRT makes none. */

@@ -38,9 +38,9 @@ class SharedObject {
     const std::string reason = dlerror();
     if (reason == path_ + ": cannot open shared object file: No such file or directory") {
       throw Failure{ED_NO_LIBRARY, product + " was not found: " +
-                                        (folder.empty() ? file + " is on none of the system's library paths. Install " +
-                                                              product + ", or name the folder of its libraries."
-                                                        : "there is no " + file + " in " + folder + ".")};
+                                       (folder.empty() ? file + " is on none of the system's library paths. Install " +
+                                                             product + ", or name the folder of its libraries."
+                                                       : "there is no " + file + " in " + folder + ".")};
     }
     throw Failure{ED_NOT_A_LIBRARY, path_ + " is there, but the system could not open it as a library: " + reason};
   }
@@ -63,7 +63,8 @@ class SharedObject {
   void Find(const char *name, Function *&function, const std::string &product) const {
     function = Find<Function>(name);
     if (function == nullptr) {
-      throw Failure{ED_NOT_A_LIBRARY, path_ + " is a library, but not " + product + ": it has no function " + name + "."};
+      throw Failure{ED_NOT_A_LIBRARY,
+                    path_ + " is a library, but not " + product + ": it has no function " + name + "."};
     }
   }
 
@@ -90,8 +91,8 @@ Library::Library(const std::string &folder) : folder_(folder) {
   version_ = get_version();
   if (version_ / 10000 != family::kMajor || version_ < family::kOldest) {
     throw Failure{ED_WRONG_VERSION, object.path() + " has version " + VersionText(version_) +
-                                      ", and this backend works with " + family::kProduct + " from version " +
-                                      VersionText(family::kOldest) + " on."};
+                                        ", and this backend works with " + family::kProduct + " from version " +
+                                        VersionText(family::kOldest) + " on."};
   }
   object.Find("createInferBuilder_INTERNAL", create_builder_, family::kProduct);
   object.Find("createInferRuntime_INTERNAL", create_runtime_, family::kProduct);

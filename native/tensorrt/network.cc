@@ -13,7 +13,7 @@ using nvinfer1::DataType;
 using nvinfer1::Dims;
 using nvinfer1::ICudaEngine;
 
-/** Of the sizes that a tensor must have, the ones that may be any. */
+/** Stands for any size in those that a tensor must have. */
 constexpr int64_t kAny = -1;
 
 const char *NameOf(DataType type) {
@@ -81,7 +81,7 @@ Network DescribeNetwork(const ICudaEngine &engine, const ed_model &model) {
   network.has_plugin = Has(engine, tensor::kDetections);
   if (network.has_plugin) {
     CheckTensor(engine, tensor::kClassThresholds, {DataType::kFLOAT}, {kAny, network.classes});
-    CheckTensor(engine, tensor::kSelection, {DataType::kFLOAT}, {kAny, kSelectionFields});
+    CheckTensor(engine, tensor::kPostprocess, {DataType::kFLOAT}, {kAny, kPostprocessFields});
     CheckTensor(engine, tensor::kCounts, {DataType::kINT32}, {kAny, kCountFields});
     const Dims detections =
         CheckTensor(engine, tensor::kDetections, {DataType::kFLOAT}, {kAny, kAny, kDetectionFields});
@@ -92,15 +92,16 @@ Network DescribeNetwork(const ICudaEngine &engine, const ed_model &model) {
   }
 
   if (images.d[0] > 0) {
-    network.buckets.push_back({0, static_cast<int32_t>(images.d[0])});
+    network.profiles.push_back({0, static_cast<int32_t>(images.d[0])});
   } else {
     for (int32_t profile = 0; profile < engine.getNbOptimizationProfiles(); profile++) {
       const Dims most = engine.getProfileShape(tensor::kImages, profile, nvinfer1::OptProfileSelector::kMAX);
-      if (most.nbDims == 4 && most.d[0] > 0) network.buckets.push_back({profile, static_cast<int32_t>(most.d[0])});
+      if (most.nbDims == 4 && most.d[0] > 0) network.profiles.push_back({profile, static_cast<int32_t>(most.d[0])});
     }
-    std::sort(network.buckets.begin(), network.buckets.end(), [](auto a, auto b) { return a.batch < b.batch; });
+    std::sort(network.profiles.begin(), network.profiles.end(),
+              [](auto a, auto b) { return a.batch_size < b.batch_size; });
   }
-  if (network.buckets.empty()) throw Failure{ED_INVALID, "The engine takes batches of no size."};
+  if (network.profiles.empty()) throw Failure{ED_INVALID, "The engine takes batches of no size."};
   return network;
 }
 

@@ -16,7 +16,7 @@ inline constexpr const char *kBoxRegression = "box_regression";
 inline constexpr const char *kClassLogits = "class_logits";
 /** Of a network that ends in our plugin. */
 inline constexpr const char *kClassThresholds = "class_thresholds";
-inline constexpr const char *kSelection = "selection";
+inline constexpr const char *kPostprocess = "postprocess";
 inline constexpr const char *kDetections = "detections";
 inline constexpr const char *kCounts = "counts";
 
@@ -24,10 +24,10 @@ inline constexpr const char *kCounts = "counts";
 
 /** What an engine's network takes and gives. */
 struct Network {
-  /** A profile, and the largest batch of it. */
-  struct Bucket {
-    int32_t profile;
-    int32_t batch;
+  /** An optimisation profile, and its largest batch. */
+  struct Profile {
+    int32_t index;
+    int32_t batch_size;
   };
 
   int32_t input_height;
@@ -38,12 +38,12 @@ struct Network {
   bool half;
   /** Whether it ends in our plugin; else it gives raw outputs. */
   bool has_plugin;
-  /** Of the plugin: most detections per frame. */
+  /** Most detections per frame of the plugin. */
   int32_t capacity;
   /** In ascending order of their batches. */
-  std::vector<Bucket> buckets;
+  std::vector<Profile> profiles;
 
-  int32_t max_batch() const { return buckets.back().batch; }
+  int32_t max_batch_size() const { return profiles.back().batch_size; }
 };
 
 /** @throws Failure ED_INVALID if an engine's tensors are not those of an EfficientDet of this model. */

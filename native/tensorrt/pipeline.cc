@@ -93,14 +93,14 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
       model_(model),
       anchors_(anchors),
       shape_{network.anchors, network.classes, 0, 0},
-      contexts_(engine) {
+      execution_contexts_(engine) {
   const LogListener log;
   Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
   for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
 
-  const auto batch = static_cast<size_t>(network.max_batch());
+  const auto batch = static_cast<size_t>(network.max_batch_size());
   const Parameters end = ParametersIn(nullptr);
-  const size_t parameter_bytes = reinterpret_cast<size_t>(end.selections) + batch * kSelectionFields * sizeof(float);
+  const size_t parameter_bytes = reinterpret_cast<size_t>(end.postprocess) + batch * kPostprocessFields * sizeof(float);
   host_parameters_.Reserve(parameter_bytes, "Allocating pinned memory for parameters");
   parameters_.Reserve(parameter_bytes, "Allocating device memory for parameters");
   const size_t pixels = static_cast<size_t>(network.input_height) * static_cast<size_t>(network.input_width);
@@ -114,16 +114,16 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
   const auto activation_bytes = static_cast<size_t>(std::max<int64_t>(engine.getDeviceMemorySizeV2(), 1));
   activations_.Reserve(activation_bytes, "Allocating device memory for the network's layers");
 
-  for (const Network::Bucket &bucket : network.buckets) {
-    Bucket made;
-    made.batch = bucket.batch;
-    made.context.reset(contexts_.Make());
+  for (const Network::Profile &profile : network.profiles) {
+    Profile made;
+    made.batch_size = profile.batch_size;
+    made.context.reset(execution_contexts_.Make());
     if (made.context == nullptr) throw log.FailureOf(ED_FAILED, "The engine makes no execution context");
     made.context->setDeviceMemoryV2(activations_.get(), static_cast<int64_t>(activations_.size()));
-    if (!made.context->setOptimizationProfileAsync(bucket.profile, stream_.get())) {
+    if (!made.context->setOptimizationProfileAsync(profile.index, stream_.get())) {
       throw log.FailureOf(ED_FAILED, "The engine does not take its optimisation profile");
     }
-    buckets_.push_back(std::move(made));
+    profiles_.push_back(std::move(made));
   }
   Check(cudaStreamSynchronize(stream_.get()), "Making the engine ready");
 }
@@ -137,35 +137,36 @@ cudaError_t Pipeline::Wait() const {
 }
 
 Pipeline::Parameters Pipeline::ParametersIn(void *memory) const {
-  const auto batch = static_cast<size_t>(network_.max_batch());
+  const auto batch = static_cast<size_t>(network_.max_batch_size());
   const auto begin = reinterpret_cast<size_t>(memory);
   const size_t thresholds = begin + Aligned(batch * sizeof(PreprocessFrame));
-  const size_t selections = thresholds + Aligned(batch * static_cast<size_t>(network_.classes) * sizeof(float));
+  const size_t postprocess = thresholds + Aligned(batch * static_cast<size_t>(network_.classes) * sizeof(float));
   return {static_cast<PreprocessFrame *>(memory), reinterpret_cast<float *>(thresholds),
-          reinterpret_cast<float *>(selections)};
+          reinterpret_cast<float *>(postprocess)};
 }
 
-void Pipeline::Run(const ed_frame *frames, const ed_selection *selections, ed_result *results, int32_t count) {
-  if (count < 1 || count > network_.max_batch()) {
+void Pipeline::Run(const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results, int32_t count) {
+  if (count < 1 || count > network_.max_batch_size()) {
     throw Failure{ED_INVALID, "A batch has " + std::to_string(count) + " frames; the engine takes 1 to " +
-                                  std::to_string(network_.max_batch()) + "."};
+                                  std::to_string(network_.max_batch_size()) + "."};
   }
   for (int32_t i = 0; i < count; i++) CheckFrame(frames[i]);
-  const auto bucket = std::find_if(buckets_.begin(), buckets_.end(), [=](const Bucket &b) { return b.batch >= count; });
+  const auto profile =
+      std::find_if(profiles_.begin(), profiles_.end(), [=](const Profile &p) { return p.batch_size >= count; });
   try {
-    Reserve(selections, results, count);
+    Reserve(postprocess, results, count);
     Check(cudaEventRecord(events_[0].get(), stream_.get()), "Starting the batch");
-    Send(*bucket, frames, selections, count);
-    if (bucket->runs == 0) Connect(*bucket);
+    Send(*profile, frames, postprocess, count);
+    if (profile->runs == 0) Connect(*profile);
     // The first run brings what the network needs but once, which a graph must not do again.
-    if (bucket->runs == 1) Capture(*bucket);
-    if (bucket->graph.get() != nullptr) {
-      Check(cudaGraphLaunch(bucket->graph.get(), stream_.get()), "Starting the batch's graph");
+    if (profile->runs == 1) Capture(*profile);
+    if (profile->graph.get() != nullptr) {
+      Check(cudaGraphLaunch(profile->graph.get(), stream_.get()), "Starting the batch's graph");
     } else {
-      Enqueue(*bucket, cudaEventRecordDefault);
+      Enqueue(*profile, cudaEventRecordDefault);
     }
-    bucket->runs++;
-    Receive(*bucket, results, count);
+    profile->runs++;
+    Receive(*profile, results, count);
   } catch (...) {
     // The device may still read the caller's frames.
     Wait();
@@ -174,37 +175,38 @@ void Pipeline::Run(const ed_frame *frames, const ed_selection *selections, ed_re
 }
 
 /** Makes room for what the batch may find; graphs that know the old place are made anew. */
-void Pipeline::Reserve(const ed_selection *selections, const ed_result *results, int32_t count) {
+void Pipeline::Reserve(const ed_postprocess *postprocess, const ed_result *results, int32_t count) {
   DetectionsShape shape = shape_;
   shape.candidates = std::max(shape.candidates, 1);
   shape.detections = std::max(shape.detections, network_.has_plugin ? network_.capacity : 1);
   for (int32_t i = 0; i < count; i++) {
     shape.candidates = std::max(shape.candidates,
-                                static_cast<int32_t>(std::min<uint32_t>(selections[i].max_candidates, kMaxCandidates)));
+                                static_cast<int32_t>(std::min<uint32_t>(postprocess[i].pre_nms_top_k, kMaxCandidates)));
     // No more boxes leave suppression than enter it.
     const auto wanted = static_cast<int32_t>(std::min<uint32_t>(results[i].capacity, kMaxCandidates));
     if (!network_.has_plugin) shape.detections = std::max(shape.detections, wanted);
   }
   if (shape.candidates == shape_.candidates && shape.detections == shape_.detections) return;
-  for (Bucket &bucket : buckets_) {
-    bucket.graph.Reset();
-    bucket.runs = 0;
+  for (Profile &profile : profiles_) {
+    profile.graph.Reset();
+    profile.runs = 0;
   }
   // Until there is room for all, there is none.
   shape_.candidates = shape_.detections = 0;
-  const auto batch = static_cast<size_t>(network_.max_batch());
+  const auto batch = static_cast<size_t>(network_.max_batch_size());
   const size_t answer_bytes = batch * (kCountFields * sizeof(int32_t) +
                                        static_cast<size_t>(shape.detections) * kDetectionFields * sizeof(float));
   answers_.Reserve(answer_bytes, "Allocating device memory for detections");
   host_answers_.Reserve(answer_bytes, "Allocating pinned memory for detections");
   if (!network_.has_plugin) {
-    workspace_.Reserve(DetectionsWorkspace(network_.max_batch(), shape), "Allocating device memory for suppression");
+    workspace_.Reserve(DetectionsWorkspace(network_.max_batch_size(), shape),
+                       "Allocating device memory for suppression");
   }
   shape_ = shape;
 }
 
-/** Copies the batch's frames and parameters to the device, and fills it up to the bucket's size. */
-void Pipeline::Send(const Bucket &bucket, const ed_frame *frames, const ed_selection *selections, int32_t count) {
+/** Copies the batch's frames and parameters to the device, and fills it up to the profile's size. */
+void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, int32_t count) {
   size_t bytes = 0;
   for (int32_t i = 0; i < count; i++) {
     if (frames[i].memory == ED_DEVICE) continue;
@@ -230,25 +232,25 @@ void Pipeline::Send(const Bucket &bucket, const ed_frame *frames, const ed_selec
                                              static_cast<uint32_t>(model_.height));
     host.frames[i] = MakePreprocessFrame(frame, letterbox);
 
-    const ed_selection &selection = selections[i];
-    std::transform(selection.score_thresholds, selection.score_thresholds + network_.classes,
+    const ed_postprocess &wanted = postprocess[i];
+    std::transform(wanted.score_thresholds, wanted.score_thresholds + network_.classes,
                    host.class_thresholds + i * network_.classes, LogitThreshold);
-    float *row = host.selections + i * kSelectionFields;
-    row[kIouThreshold] = selection.iou_threshold;
-    row[kMaxDetectionsWanted] = static_cast<float>(selection.max_detections);
-    row[kMaxCandidatesWanted] = static_cast<float>(selection.max_candidates);
-    row[kAgnostic] = selection.agnostic != 0 ? 1.0f : 0.0f;
+    float *row = host.postprocess + i * kPostprocessFields;
+    row[kIouThreshold] = wanted.iou_threshold;
+    row[kMaxDetections] = static_cast<float>(wanted.max_detections);
+    row[kPreNmsTopK] = static_cast<float>(wanted.pre_nms_top_k);
+    row[kAgnostic] = wanted.agnostic != 0 ? 1.0f : 0.0f;
     row[kScale] = static_cast<float>(letterbox.scale);
     row[kSourceWidth] = static_cast<float>(frame.width);
     row[kSourceHeight] = static_cast<float>(frame.height);
     row[kScaleRemainder] = static_cast<float>(letterbox.scale - static_cast<double>(row[kScale]));
   }
   // Frames that are none, in which nothing is found.
-  for (int32_t i = count; i < bucket.batch; i++) {
+  for (int32_t i = count; i < profile.batch_size; i++) {
     host.frames[i] = {};
     std::fill_n(host.class_thresholds + i * network_.classes, network_.classes, std::numeric_limits<float>::infinity());
-    const float none[kSelectionFields] = {0.5f, 1, 1, 0, 1, 1, 1, 0};
-    std::copy_n(none, kSelectionFields, host.selections + i * kSelectionFields);
+    const float none[kPostprocessFields] = {0.5f, 1, 1, 0, 1, 1, 1, 0};
+    std::copy_n(none, kPostprocessFields, host.postprocess + i * kPostprocessFields);
   }
   Check(cudaMemcpyAsync(parameters_.get(), host_parameters_.get(), parameters_.size(), cudaMemcpyHostToDevice,
                         stream_.get()),
@@ -256,7 +258,7 @@ void Pipeline::Send(const Bucket &bucket, const ed_frame *frames, const ed_selec
 }
 
 /** Tells the context where its tensors are. */
-void Pipeline::Connect(const Bucket &bucket) {
+void Pipeline::Connect(const Profile &profile) {
   const Parameters device = ParametersIn(parameters_.get());
   int32_t *counts = answers_.get<int32_t>();
   const struct {
@@ -266,62 +268,62 @@ void Pipeline::Connect(const Bucket &bucket) {
   } tensors[] = {
       {tensor::kImages, images_.get(), true},
       {tensor::kClassThresholds, network_.has_plugin ? device.class_thresholds : nullptr, true},
-      {tensor::kSelection, network_.has_plugin ? device.selections : nullptr, true},
+      {tensor::kPostprocess, network_.has_plugin ? device.postprocess : nullptr, true},
       {tensor::kCounts, network_.has_plugin ? counts : nullptr, false},
-      {tensor::kDetections, network_.has_plugin ? counts + bucket.batch * kCountFields : nullptr, false},
+      {tensor::kDetections, network_.has_plugin ? counts + profile.batch_size * kCountFields : nullptr, false},
       {tensor::kBoxRegression, box_regression_.get(), false},
       {tensor::kClassLogits, class_logits_.get(), false},
   };
   for (const auto &tensor : tensors) {
     if (tensor.memory == nullptr) continue;
-    bool taken = bucket.context->setTensorAddress(tensor.name, tensor.memory);
+    bool taken = profile.context->setTensorAddress(tensor.name, tensor.memory);
     if (taken && tensor.is_input) {
-      nvinfer1::Dims shape = bucket.context->getEngine().getTensorShape(tensor.name);
-      shape.d[0] = bucket.batch;
-      taken = bucket.context->setInputShape(tensor.name, shape);
+      nvinfer1::Dims shape = profile.context->getEngine().getTensorShape(tensor.name);
+      shape.d[0] = profile.batch_size;
+      taken = profile.context->setInputShape(tensor.name, shape);
     }
     if (!taken) throw Failure{ED_FAILED, std::string("The engine does not take its tensor ") + tensor.name + "."};
   }
 }
 
 /** Everything between the copies, in the stream. */
-void Pipeline::Enqueue(const Bucket &bucket, unsigned event_flags) {
+void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
   const LogListener log;
   const Parameters device = ParametersIn(parameters_.get());
-  Check(LaunchPreprocess(stream_.get(), model_, device.frames, bucket.batch, images_.get()),
+  Check(LaunchPreprocess(stream_.get(), model_, device.frames, profile.batch_size, images_.get()),
         "Starting the preprocessing");
   Check(cudaEventRecordWithFlags(events_[1].get(), stream_.get(), event_flags), "Starting the batch");
-  if (!bucket.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
+  if (!profile.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
   Check(cudaEventRecordWithFlags(events_[2].get(), stream_.get(), event_flags), "Starting the batch");
   if (network_.has_plugin) return;
   int32_t *counts = answers_.get<int32_t>();
   const DetectionsInputs inputs{box_regression_.get<float>(), class_logits_.get<float>(), anchors_,
-                                device.class_thresholds, device.selections};
-  const DetectionsOutputs outputs{reinterpret_cast<float *>(counts + bucket.batch * kCountFields), counts};
-  Check(LaunchDetections(stream_.get(), bucket.batch, shape_, inputs, outputs, workspace_.get()),
+                                device.class_thresholds, device.postprocess};
+  const DetectionsOutputs outputs{reinterpret_cast<float *>(counts + profile.batch_size * kCountFields), counts};
+  Check(LaunchDetections(stream_.get(), profile.batch_size, shape_, inputs, outputs, workspace_.get()),
         "Starting the suppression");
 }
 
-/** Makes a graph of a bucket's runs. Networks with layers that cannot be part of one go on without. */
-void Pipeline::Capture(Bucket &bucket) {
+/** Makes a graph of a profile's runs. Networks with layers that cannot be part of one go on without. */
+void Pipeline::Capture(Profile &profile) {
   Graph graph;
   Check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "Capturing the batch");
   bool captured = true;
   try {
-    Enqueue(bucket, cudaEventRecordExternal);
+    Enqueue(profile, cudaEventRecordExternal);
   } catch (...) {
     // Whatever it is, the capture has to end. The run that follows meets it, too, if it is of more than that.
     captured = false;
   }
   if (cudaStreamEndCapture(stream_.get(), graph.Place()) != cudaSuccess || !captured ||
-      cudaGraphInstantiate(bucket.graph.Place(), graph.get(), 0) != cudaSuccess) {
+      cudaGraphInstantiate(profile.graph.Place(), graph.get(), 0) != cudaSuccess) {
     cudaGetLastError();
-    bucket.graph.Reset();
+    profile.graph.Reset();
   }
 }
 
-void Pipeline::Receive(const Bucket &bucket, ed_result *results, int32_t count) {
-  const auto batch = static_cast<size_t>(bucket.batch);
+void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count) {
+  const auto batch = static_cast<size_t>(profile.batch_size);
   const size_t row = static_cast<size_t>(shape_.detections) * kDetectionFields;
   const size_t bytes = batch * kCountFields * sizeof(int32_t) + static_cast<size_t>(count) * row * sizeof(float);
   Check(cudaEventRecord(events_[3].get(), stream_.get()), "Ending the batch");

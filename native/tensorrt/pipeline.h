@@ -15,8 +15,8 @@ namespace efficientdet {
 
 /**
  * Detects in one batch at a time: frames → network's input → network → detections, in one stream of the device and in
- * memory of its own. A batch is filled up to the size of its bucket, so that all runs of a bucket do the same; from the
- * second on they are one CUDA graph, which starts in one call.
+ * memory of its own. A batch is filled up to the size of its profile, so that all runs of a profile do the same; from
+ * the second on they are one CUDA graph, which starts in one call.
  */
 class Pipeline {
  public:
@@ -33,7 +33,7 @@ class Pipeline {
   Pipeline &operator=(const Pipeline &) = delete;
 
   /** As the contract's `infer`. @throws Failure; whatever it throws, the device is done with the frames then. */
-  void Run(const ed_frame *frames, const ed_selection *selections, ed_result *results, int32_t count);
+  void Run(const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results, int32_t count);
 
   /** Until the device has done all that it was asked to. Answers what then comes of it. */
   cudaError_t Wait() const;
@@ -42,9 +42,9 @@ class Pipeline {
   size_t device_bytes() const;
 
  private:
-  /** What a bucket's runs need. */
-  struct Bucket {
-    int32_t batch;
+  /** What a profile's runs need. */
+  struct Profile {
+    int32_t batch_size;
     std::unique_ptr<nvinfer1::IExecutionContext> context;
     GraphExecutable graph;
     int runs = 0;
@@ -54,16 +54,16 @@ class Pipeline {
   struct Parameters {
     PreprocessFrame *frames;
     float *class_thresholds;
-    float *selections;
+    float *postprocess;
   };
 
   Parameters ParametersIn(void *memory) const;
-  void Reserve(const ed_selection *selections, const ed_result *results, int32_t count);
-  void Connect(const Bucket &bucket);
-  void Send(const Bucket &bucket, const ed_frame *frames, const ed_selection *selections, int32_t count);
-  void Enqueue(const Bucket &bucket, unsigned event_flags);
-  void Capture(Bucket &bucket);
-  void Receive(const Bucket &bucket, ed_result *results, int32_t count);
+  void Reserve(const ed_postprocess *postprocess, const ed_result *results, int32_t count);
+  void Connect(const Profile &profile);
+  void Send(const Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, int32_t count);
+  void Enqueue(const Profile &profile, unsigned event_flags);
+  void Capture(Profile &profile);
+  void Receive(const Profile &profile, ed_result *results, int32_t count);
 
   const Network network_;
   const PreprocessModel model_;
@@ -84,11 +84,11 @@ class Pipeline {
   /** Counts, then detections, of the whole batch. */
   DeviceMemory answers_;
   PinnedMemory host_answers_;
-  /** What the network's layers work in, for one bucket at a time. */
+  /** What the network's layers work in, for one profile at a time. */
   DeviceMemory activations_;
-  family::Contexts contexts_;
+  family::Contexts execution_contexts_;
   /** Last: contexts and graphs use all of the above. */
-  std::vector<Bucket> buckets_;
+  std::vector<Profile> profiles_;
 };
 
 }  // namespace efficientdet

@@ -6,7 +6,7 @@ namespace efficientdet {
 
 namespace {
 
-/** Of what is left of a step, so much goes to the next phase within it. */
+/** Share of the rest of a step that the next phase within it gets. */
 constexpr double kShare = 0.9;
 
 }  // namespace

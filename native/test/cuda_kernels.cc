@@ -87,7 +87,7 @@ void Preprocess() {
   const int32_t batch = head[4];
   for (float(*values)[3] : {&model.mean, &model.std, &model.fill}) std::memcpy(*values, Read<float>(3).data(), 12);
   std::vector<PreprocessFrame> frames;
-  std::vector<Device<uint8_t> *> pictures;
+  std::vector<Device<uint8_t> *> images;
   for (int32_t i = 0; i < batch; ++i) {
     // Format, width, height, number of bytes, then each plane's offset and stride; width 0 for no frame.
     const auto values = Read<uint32_t>(10);
@@ -99,9 +99,9 @@ void Preprocess() {
       frames.push_back({});
       continue;
     }
-    pictures.push_back(new Device<uint8_t>(Read<uint8_t>(values[3])));
+    images.push_back(new Device<uint8_t>(Read<uint8_t>(values[3])));
     for (int plane = 0; plane < 3; ++plane) {
-      frame.planes[plane] = pictures.back()->get() + values[4 + plane];
+      frame.planes[plane] = images.back()->get() + values[4 + plane];
       frame.strides[plane] = values[7 + plane];
     }
     const auto width = static_cast<uint32_t>(model.width);
@@ -116,12 +116,12 @@ void Preprocess() {
     Check(cudaDeviceSynchronize());
     return input.Download();
   }));
-  for (auto *picture : pictures) delete picture;
+  for (auto *image : images) delete image;
 }
 
 /**
  * int32: batch, anchors, classes, candidates, detections; float32: regressions, logits, anchors, score thresholds,
- * selections. Answers with int32 counts, then float32 detections.
+ * postprocess. Answers with int32 counts, then float32 detections.
  */
 void Detections() {
   const auto head = Read<int32_t>(5);
@@ -135,9 +135,9 @@ void Detections() {
   auto thresholds = Read<float>(batch * classes);
   for (float &threshold : thresholds) threshold = LogitThreshold(threshold);
   const Device<float> logit_thresholds(thresholds);
-  const Device<float> selections(Read<float>(batch * kSelectionFields));
+  const Device<float> postprocess(Read<float>(batch * kPostprocessFields));
   const DetectionsInputs inputs{regression.get(), logits.get(), anchor_boxes.get(), logit_thresholds.get(),
-                                selections.get()};
+                                postprocess.get()};
   const auto [counts, detections] = InBothOrders([&] {
     const Device<float> rows(batch * static_cast<size_t>(shape.detections) * kDetectionFields);
     const Device<int32_t> numbers(batch * kCountFields);

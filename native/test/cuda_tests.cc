@@ -205,13 +205,13 @@ void EveryColourIsTheReferences() {
   const Device<float> input(Device<float>::kDevice, size_t{3} * kWidth * kHeight);
   // 4 lumas per chroma sample: 64 samples go through all lumas of a pair.
   std::vector<uint8_t> bytes(kWidth * kHeight * 3 / 2);
-  const Device<uint8_t> picture(bytes);
+  const Device<uint8_t> image(bytes);
   ed_frame frame{};
   frame.format = ED_NV12;
   frame.width = kWidth;
   frame.height = kHeight;
-  frame.planes[0] = picture.get();
-  frame.planes[1] = picture.get() + kWidth * kHeight;
+  frame.planes[0] = image.get();
+  frame.planes[1] = image.get() + kWidth * kHeight;
   frame.strides[0] = frame.strides[1] = kWidth;
   const Device<PreprocessFrame> frames({MakePreprocessFrame(frame, FitLetterbox(kWidth, kHeight, kWidth, kHeight))});
   // A frame has 256 × 64 chroma samples, so one value of V with all of U.
@@ -225,7 +225,7 @@ void EveryColourIsTheReferences() {
         bytes[kWidth * kHeight + row * kWidth + 2 * column + 1] = static_cast<uint8_t>(v);
       }
     }
-    Check(cudaMemcpy(picture.get(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
+    Check(cudaMemcpy(image.get(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
     Check(LaunchPreprocess(nullptr, model, frames.get(), 1, input.get()));
     Check(cudaDeviceSynchronize());
     const std::vector<float> rgb = input.Download();
@@ -300,7 +300,7 @@ void OneGraphTakesFramesOfAnySize() {
 struct Question {
   DetectionsShape shape;
   int32_t batch;
-  std::vector<float> regression, logits, anchors, thresholds, selections;
+  std::vector<float> regression, logits, anchors, thresholds, postprocess;
 };
 
 /** @param steps different logits from one whole number to the next: few, so that many are equal */
@@ -325,7 +325,7 @@ Question Ask(uint32_t seed, int32_t batch, DetectionsShape shape, float threshol
   for (size_t i = 0; i < frames; ++i) {
     for (const float value : {0.5f, static_cast<float>(shape.detections), static_cast<float>(shape.candidates),
                               static_cast<float>(i % 2), 0.5f, 256.0f, 200.0f, 0.0f}) {
-      question.selections.push_back(value);
+      question.postprocess.push_back(value);
     }
   }
   return question;
@@ -344,7 +344,7 @@ Answer Run(const Question &question, const std::function<void(cudaStream_t, cons
   const Device<float> logits(question.logits);
   const Device<float> anchors(question.anchors);
   const Device<float> thresholds(question.thresholds);
-  const Device<float> selections(question.selections);
+  const Device<float> postprocess(question.postprocess);
   const auto frames = static_cast<size_t>(question.batch);
   const Device<float> rows(Device<float>::kDevice,
                            frames * static_cast<size_t>(question.shape.detections) * kDetectionFields);
@@ -352,7 +352,7 @@ Answer Run(const Question &question, const std::function<void(cudaStream_t, cons
   const Device<uint8_t> workspace(Device<uint8_t>::kDevice, DetectionsWorkspace(question.batch, question.shape));
   around(stream.get(), [&] {
     Check(LaunchDetections(stream.get(), question.batch, question.shape,
-                           {regression.get(), logits.get(), anchors.get(), thresholds.get(), selections.get()},
+                           {regression.get(), logits.get(), anchors.get(), thresholds.get(), postprocess.get()},
                            {rows.get(), counts.get()}, workspace.get()));
   });
   stream.Synchronise();
@@ -371,7 +371,7 @@ Answer Plainly(const Question &question) {
   for (int32_t frame = 0; frame < question.batch; ++frame) {
     const float *logits = &question.logits[static_cast<size_t>(frame) * anchors * classes];
     const float *regression = &question.regression[static_cast<size_t>(frame) * anchors * 4];
-    const bool agnostic = question.selections[static_cast<size_t>(frame) * kSelectionFields + kAgnostic] != 0;
+    const bool agnostic = question.postprocess[static_cast<size_t>(frame) * kPostprocessFields + kAgnostic] != 0;
     std::vector<int32_t> order;
     for (int32_t i = 0; i < anchors * classes; ++i) {
       if (logits[i] > question.thresholds[static_cast<size_t>(i % classes)]) order.push_back(i);
@@ -393,9 +393,9 @@ Answer Plainly(const Question &question) {
       const double x = t[1] * double{anchor[3]} + anchor[1];
       const double h = std::exp(double{t[2]}) * anchor[2] / 2;
       const double w = std::exp(double{t[3]}) * anchor[3] / 2;
-      const Box box{{static_cast<float>(x - w), static_cast<float>(y - h), static_cast<float>(x + w),
-                     static_cast<float>(y + h)},
-                    i % classes};
+      const Box box{
+          {static_cast<float>(x - w), static_cast<float>(y - h), static_cast<float>(x + w), static_cast<float>(y + h)},
+          i % classes};
       const auto overlaps = [&](const Box &other) {
         if (!agnostic && other.class_id != box.class_id) return false;
         const auto &a = box.side;

@@ -9,8 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 
-extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                                                                      void *(*run)(void *), void *argument) {
+extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
+                                                                     const pthread_attr_t *attributes,
+                                                                     void *(*run)(void *), void *argument) {
   static const auto start = reinterpret_cast<decltype(&pthread_create)>(dlsym(RTLD_NEXT, "pthread_create"));
   static std::atomic<int> started{0};
   const char *left = std::getenv("THREADS_LEFT");

@@ -28,10 +28,16 @@ const ed_backend *Fake() {
   return library.table;
 }
 
-int LiveEngines() {
-  static auto *count = reinterpret_cast<int (*)()>(dlsym(dlopen(FAKE_BACKEND, RTLD_NOW), "fake_backend_live_engines"));
-  return count();
+/** A function of the fake backend that is for tests. */
+template <class Function>
+Function *OfFake(const char *name) {
+  return reinterpret_cast<Function *>(dlsym(dlopen(FAKE_BACKEND, RTLD_NOW), name));
 }
+
+int LiveEngines() { return OfFake<int()>("fake_backend_live_engines")(); }
+uint64_t LiveBytes() { return OfFake<uint64_t()>("fake_backend_live_bytes")(); }
+void Hold(bool held) { OfFake<void(int)>("fake_backend_hold")(held ? 1 : 0); }
+void WaitForHeld(int count) { OfFake<void(int)>("fake_backend_wait_for_held")(count); }
 
 ed_engine *Load(const char *plan) {
   Message message;
@@ -43,9 +49,9 @@ ed_engine *Load(const char *plan) {
   return engine;
 }
 
-EngineThreads::Options Options(uint32_t max_batch = 8, size_t max_pending = 1000) {
+EngineThreads::Options Options(uint32_t max_batch_size = 8, size_t max_pending = 1000) {
   EngineThreads::Options options;
-  options.max_batch = max_batch;
+  options.max_batch_size = max_batch_size;
   options.max_pending = max_pending;
   options.max_delay = 2ms;
   return options;
@@ -54,15 +60,18 @@ EngineThreads::Options Options(uint32_t max_batch = 8, size_t max_pending = 1000
 std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0, size_t size = 16) {
   auto job = std::make_unique<Job>();
   job->id = id;
-  job->bytes = Staging(Fake(), size);
+  // Closed, so that nothing is kept.
+  const auto pool = std::make_shared<StagingPool>(Fake());
+  pool->Close();
+  job->bytes = pool->Take(size);
   std::memset(job->bytes.data(), mark, size);
   job->frame.width = job->frame.height = 4;
   job->frame.format = ED_GREY;
   job->frame.planes[0] = job->bytes.data();
   job->frame.strides[0] = 4;
   job->score_thresholds = {0.5f};
-  job->selection.score_thresholds = job->score_thresholds.data();
-  job->selection.max_detections = 10;
+  job->postprocess.score_thresholds = job->score_thresholds.data();
+  job->postprocess.max_detections = 10;
   return job;
 }
 
@@ -251,14 +260,14 @@ void ConcurrentCallersShareBatches() {
   CHECK(elapsed < kCallers * kRounds * 1ms / 2);
 }
 
-void SlotsRunSideBySide() {
+void ContextsRunSideBySide() {
   EngineThreads::Options options = Options(1);
-  options.slots = 4;
+  options.contexts = 4;
   options.max_delay = 0ms;
   const int before = LiveEngines();
   Outcomes outcomes;
   {
-    EngineThreads threads(Fake(), Load("delay=100000 batch=1 slots=4"), options, outcomes.Deliver());
+    EngineThreads threads(Fake(), Load("delay=100000 batch=1 contexts=4"), options, outcomes.Deliver());
     const auto begun = std::chrono::steady_clock::now();
     for (uint64_t id = 0; id < 8; id++) {
       auto job = MakeJob(id);
@@ -292,19 +301,20 @@ void OneCallerNeverWaitsForOthers() {
   outcomes.WaitForClosed();
 }
 
-void BatchesMayNameTheirSlot() {
+void BatchesMayNameTheirContext() {
   EngineThreads::Options options = Options();
-  options.slots = 4;
+  options.contexts = 4;
   Outcomes outcomes;
   // What is wrong tells where a job ran.
-  EngineThreads threads(Fake(), Load("slots=4 delay=200 wrong=nothing wrong_slot=2 wrong_batch=3 wrong_place=1"), options,
-                        outcomes.Deliver());
+  EngineThreads threads(Fake(), Load("contexts=4 delay=200 wrong=nothing wrong_context=2 wrong_batch=3 wrong_place=1"),
+                        options, outcomes.Deliver());
   uint64_t id = 0;
-  for (uint32_t slot = 0; slot < 4; slot++) {
+  for (uint32_t context = 0; context < 4; context++) {
     for (size_t size = 1; size <= 8; size++) {
       std::vector<std::unique_ptr<Job>> batch;
-      for (size_t i = 0; i < size; i++) batch.push_back(MakeJob(1000 * slot + 10 * size + i, static_cast<uint8_t>(id++)));
-      CHECK(threads.SubmitTo(slot, std::move(batch)));
+      for (size_t i = 0; i < size; i++)
+        batch.push_back(MakeJob(1000 * context + 10 * size + i, static_cast<uint8_t>(id++)));
+      CHECK(threads.SubmitTo(context, std::move(batch)));
     }
   }
   outcomes.WaitFor(id);
@@ -315,6 +325,110 @@ void BatchesMayNameTheirSlot() {
   threads.Close();
   CHECK(!threads.SubmitTo(0, {}));
   outcomes.WaitForClosed();
+}
+
+void BatchesMadeByTheCallerDoNotWaitForOneThatIsCollected() {
+  EngineThreads::Options options = Options();
+  options.contexts = 2;
+  options.max_delay = std::chrono::hours(1);
+  Outcomes outcomes;
+  Hold(true);
+  EngineThreads threads(Fake(), Load("hold=1 contexts=2"), options, outcomes.Deliver());
+  // Both threads are busy while two jobs are queued: these are two callers.
+  for (uint32_t context = 0; context < 2; context++) {
+    std::vector<std::unique_ptr<Job>> batch;
+    batch.push_back(MakeJob(context));
+    CHECK(threads.SubmitTo(context, std::move(batch)));
+  }
+  WaitForHeld(2);
+  for (uint64_t id = 2; id < 4; id++) {
+    auto job = MakeJob(id);
+    CHECK(threads.Submit(job));
+  }
+  Hold(false);
+  outcomes.WaitFor(4);
+  // One thread holds this back for the second caller's; the other is free.
+  auto job = MakeJob(4);
+  CHECK(threads.Submit(job));
+  for (uint64_t id = 5; id < 10; id++) {
+    std::vector<std::unique_ptr<Job>> batch;
+    batch.push_back(MakeJob(id));
+    CHECK(threads.SubmitTo(static_cast<uint32_t>(id % 2), std::move(batch)));
+    outcomes.WaitFor(id);
+  }
+  // Frames are copied with its help, too.
+  const std::vector<uint8_t> from(3'000'000, 7);
+  std::vector<uint8_t> to(from.size());
+  for (int round = 0; round < 20; round++) threads.Copy(to.data(), from.data(), from.size());
+  CHECK(to == from);
+  CHECK(outcomes.Take().size() == 9);
+  threads.Close();
+  outcomes.WaitForClosed();
+  CHECK(outcomes.Take().size() == 1);
+}
+
+void ThePoolKeepsWhatIsNeededAtOnce() {
+  constexpr size_t kSize = StagingPool::kKept;
+  const uint64_t before = LiveBytes();
+  const auto pool = std::make_shared<StagingPool>(Fake());
+  const auto burst = [&](size_t count, size_t size) {
+    std::vector<Staging> frames;
+    for (size_t i = 0; i < count; i++) {
+      frames.push_back(pool->Take(size));
+      CHECK(frames.back().data() != nullptr && frames.back().size() == size);
+    }
+  };
+  burst(8, kSize);
+  CHECK(LiveBytes() == before + 8 * kSize);
+  // As long as that many are needed at once, they stay.
+  for (int round = 0; round < 3; round++) {
+    pool->Trim();
+    CHECK(LiveBytes() == before + 8 * kSize);
+    burst(8, kSize);
+  }
+  pool->Trim();
+  burst(2, kSize);
+  CHECK(pool->HasMoreThanKept());
+  pool->Trim();
+  CHECK(LiveBytes() == before + 3 * kSize);
+  pool->Trim();
+  CHECK(LiveBytes() == before + kSize);
+  CHECK(!pool->HasMoreThanKept());
+  // Small frames use large memory, until it goes; larger ones replace what is too small.
+  burst(4, 100);
+  CHECK(LiveBytes() == before + kSize + 300);
+  burst(1, 2 * kSize);
+  CHECK(LiveBytes() == before + 2 * kSize + 300);
+  Staging late = pool->Take(100);
+  pool->Close();
+  CHECK(LiveBytes() == before + 100);
+  late = Staging();
+  CHECK(LiveBytes() == before);
+  CHECK(!pool->HasMoreThanKept());
+}
+
+void MemoryOfABurstGoesBackWhenItIsOver() {
+  constexpr size_t kSize = size_t{16} << 20;
+  const uint64_t before = LiveBytes();
+  Outcomes outcomes;
+  Hold(true);
+  EngineThreads threads(Fake(), Load("hold=1 contexts=2"), Options(), outcomes.Deliver());
+  for (uint64_t id = 0; id < 16; id++) {
+    auto job = MakeJob(id);
+    job->bytes = threads.Stage(kSize);
+    job->frame.planes[0] = job->bytes.data();
+    std::memset(job->bytes.data(), 0, 16);
+    CHECK(threads.Submit(job));
+  }
+  CHECK(LiveBytes() >= before + 16 * kSize);
+  // Those that are dropped give theirs back, too.
+  CHECK(threads.Cancel(15));
+  Hold(false);
+  outcomes.WaitFor(15);
+  while (LiveBytes() > before + StagingPool::kKept) std::this_thread::sleep_for(1ms);
+  threads.Close();
+  outcomes.WaitForClosed();
+  CHECK(LiveBytes() == before);
 }
 
 void FramesAreCopiedTogether() {
@@ -344,8 +458,8 @@ void FramesAreCopiedTogether() {
 void ManyThreadsMaySubmitAndCancel() {
   Outcomes outcomes;
   EngineThreads::Options options = Options(8, 64);
-  options.slots = 3;
-  EngineThreads thread(Fake(), Load("delay=50 slots=3"), options, outcomes.Deliver());
+  options.contexts = 3;
+  EngineThreads thread(Fake(), Load("delay=50 contexts=3"), options, outcomes.Deliver());
   std::atomic<size_t> accepted{0};
   std::atomic<size_t> cancelled{0};
   const std::vector<uint8_t> frame(500'000, 9);
@@ -387,9 +501,12 @@ int main() {
   RUN(StoppingDeliversNothingMore);
   RUN(FailuresAndNonsenseAreErrors);
   RUN(ConcurrentCallersShareBatches);
-  RUN(SlotsRunSideBySide);
+  RUN(ContextsRunSideBySide);
   RUN(OneCallerNeverWaitsForOthers);
-  RUN(BatchesMayNameTheirSlot);
+  RUN(BatchesMayNameTheirContext);
+  RUN(BatchesMadeByTheCallerDoNotWaitForOneThatIsCollected);
+  RUN(ThePoolKeepsWhatIsNeededAtOnce);
+  RUN(MemoryOfABurstGoesBackWhenItIsOver);
   RUN(FramesAreCopiedTogether);
   RUN(ManyThreadsMaySubmitAndCancel);
   RUN(AHangingBackendIsLeftBehind);

@@ -29,7 +29,7 @@ const above = (threshold: number, classes = 90) => ({
   scoreThresholds: new Float32Array(classes).fill(threshold),
 })
 
-const SELECTION: PostprocessParameters = {
+const PARAMETERS: PostprocessParameters = {
   ...above(0.3),
   iouThreshold: 0.5,
   maxDetections: 100,
@@ -99,30 +99,33 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     () => bell(rng) / 2,
   )
 
-  it('for all selections, each picture of a batch having its own', async () => {
-    const selections: PostprocessParameters[] = [
-      SELECTION,
-      { ...SELECTION, nms: 'agnostic' },
-      { ...SELECTION, maxDetections: 7 },
-      { ...SELECTION, preNmsTopK: 50 },
-      { ...SELECTION, preNmsTopK: 1, maxDetections: 1 },
-      { ...SELECTION, iouThreshold: 0 },
-      { ...SELECTION, iouThreshold: 1 },
-      { ...SELECTION, scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => (i % 7 === 3 ? 0.3 : 2)) },
+  it('for all parameters, each picture of a batch having its own', async () => {
+    const variants: PostprocessParameters[] = [
+      PARAMETERS,
+      { ...PARAMETERS, nms: 'agnostic' },
+      { ...PARAMETERS, maxDetections: 7 },
+      { ...PARAMETERS, preNmsTopK: 50 },
+      { ...PARAMETERS, preNmsTopK: 1, maxDetections: 1 },
+      { ...PARAMETERS, iouThreshold: 0 },
+      { ...PARAMETERS, iouThreshold: 1 },
       {
-        ...SELECTION,
+        ...PARAMETERS,
+        scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => (i % 7 === 3 ? 0.3 : 2)),
+      },
+      {
+        ...PARAMETERS,
         scoreThresholds: Float32Array.from({ length: 90 }, (_, i) => [0.6, 0.35, 2, 0.45][i % 4]),
       },
-      { ...SELECTION, ...above(2) },
-      { ...SELECTION, ...above(0) },
-      { ...SELECTION, ...above(1) },
+      { ...PARAMETERS, ...above(2) },
+      { ...PARAMETERS, ...above(0) },
+      { ...PARAMETERS, ...above(1) },
     ]
     const sizes = [
       { width: 640, height: 427 },
       { width: 31, height: 500 },
       { width: 8000, height: 6001 },
     ]
-    const questions = selections.map((parameters, i) => ({
+    const questions = variants.map((parameters, i) => ({
       output: usual,
       parameters,
       geometry: geometryOf(sizes[i % sizes.length], INPUT),
@@ -144,7 +147,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     for (const nms of ['class', 'agnostic'] as const) {
       await expectSame([
-        { output, parameters: { ...SELECTION, ...above(0.3, classes), nms }, geometry: GEOMETRY },
+        { output, parameters: { ...PARAMETERS, ...above(0.3, classes), nms }, geometry: GEOMETRY },
       ])
     }
   })
@@ -157,7 +160,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 0.75,
       () => bell(rng) / 2,
     )
-    const parameters = { ...SELECTION, maxDetections: 300 }
+    const parameters = { ...PARAMETERS, maxDetections: 300 }
     const questions = [
       { output, parameters, geometry: GEOMETRY },
       { output, parameters: { ...parameters, nms: 'agnostic' as const }, geometry: GEOMETRY },
@@ -176,7 +179,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 0,
     )
     for (const preNmsTopK of [100, 1234, 5000]) {
-      const parameters = { ...SELECTION, ...above(0.1, 3), preNmsTopK, maxDetections: 300 }
+      const parameters = { ...PARAMETERS, ...above(0.1, 3), preNmsTopK, maxDetections: 300 }
       await expectSame([{ output, parameters, geometry: GEOMETRY }])
     }
   })
@@ -189,8 +192,8 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => bell(rng),
       () => bell(rng) / 2,
     )
-    const none = { ...SELECTION, ...above(0.99) }
-    const all = { ...SELECTION, ...above(0.001) }
+    const none = { ...PARAMETERS, ...above(0.99) }
+    const all = { ...PARAMETERS, ...above(0.001) }
     await expectSame([none, all].map((parameters) => ({ output, parameters, geometry: GEOMETRY })))
   })
 
@@ -204,7 +207,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       (i) => (i % 4 < 2 ? 0 : -4),
     )
     const parameters = {
-      ...SELECTION,
+      ...PARAMETERS,
       ...above(0.01, 2),
       preNmsTopK: 8000,
       maxDetections: 6000,
@@ -221,7 +224,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       () => 3 * bell(rng) - 3,
       () => 60 * bell(rng),
     )
-    await expectSame([{ output, parameters: { ...SELECTION, ...above(0.3, 4) }, geometry: GEOMETRY }])
+    await expectSame([{ output, parameters: { ...PARAMETERS, ...above(0.3, 4) }, geometry: GEOMETRY }])
   })
 
   it('for D7x, whose 39.8 million logits are scanned', async () => {
@@ -237,7 +240,7 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     expect(output.anchors.length / 4).toBe(442_260)
     const geometry = geometryOf({ width: 1920, height: 1080 }, input)
     for (const threshold of [0.5, 0.001]) {
-      const parameters = { ...SELECTION, ...above(threshold) }
+      const parameters = { ...PARAMETERS, ...above(threshold) }
       await expectSame([{ output, parameters, geometry }])
     }
   }, 120_000)
@@ -270,7 +273,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
         whole,
       ]
       // Also in classes that nobody asked for, and whatever the threshold.
-      const parameters = { ...SELECTION, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
+      const parameters = { ...PARAMETERS, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
       const results = await run(outputs.map((output) => ({ output, parameters, geometry: GEOMETRY })))
       expect(results.map(({ notFinite }) => notFinite)).toEqual([false, true, true, true, true, false])
       expect(results.map(({ classIds }) => classIds.length > 0)).toEqual([
@@ -298,7 +301,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
       () => Number.NaN,
       () => Number.NaN,
     )
-    const [result] = await run([{ output, parameters: SELECTION, geometry: GEOMETRY }])
+    const [result] = await run([{ output, parameters: PARAMETERS, geometry: GEOMETRY }])
     expect(result).toMatchObject({ notFinite: true, capped: { candidates: false, detections: false } })
     expect(result.classIds).toHaveLength(0)
   })
@@ -326,7 +329,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
         anchors,
         classes: spec.architecture.classes,
       }
-      questions.push({ output, parameters: SELECTION, geometry: geometryOf(frame, inputSize) })
+      questions.push({ output, parameters: PARAMETERS, geometry: geometryOf(frame, inputSize) })
     }
     await session.release()
   })
@@ -336,7 +339,7 @@ describe.skipIf(!hasKernels || !hasShared)("the bundled model's answers to photo
       await expectSame(
         questions.map((question) => ({
           ...question,
-          parameters: { ...SELECTION, ...above(threshold, 1), nms },
+          parameters: { ...PARAMETERS, ...above(threshold, 1), nms },
         })),
       )
     }

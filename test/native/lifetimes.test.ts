@@ -38,7 +38,7 @@ describe.skipIf(!hasNative)('the process', () => {
 
   it.each([0, 1])('gets an error, or an engine, where the system starts %i more threads', async (threads) => {
     const preload = { LD_PRELOAD: join(dirname(FAKE_BACKEND), 'libefficientdet_few_threads.so') }
-    const { stdout } = await run('few-threads.mjs', [String(threads)], 'slots=3', [], preload)
+    const { stdout } = await run('few-threads.mjs', [String(threads)], 'contexts=3', [], preload)
     expect(stdout).toBe(
       threads === 0
         ? 'The system starts no more threads\nThe system starts no more threads\n'

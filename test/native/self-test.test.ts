@@ -23,7 +23,7 @@ import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 import { program } from '../helpers/programs.js'
 import { refusal } from '../helpers/refusal.js'
 
-/** Batches of 1, 2, 4 and 8 with each of these full and as empty as it runs, in two slots. */
+/** Batches of 1, 2, 4 and 8 with each of these full and as empty as it runs, in two contexts. */
 const COMPARED = 2 * (1 + 1 + 2 + 2 + 4 + 3 + 8 + 5)
 
 /** The public options that ask for what a self-test compares. */
@@ -53,7 +53,7 @@ async function answersOfCpu(): Promise<Buffer> {
 /** Has the fake backend answer as the CPU does, and besides as told. */
 async function behave(behaviour = ''): Promise<void> {
   known ??= answersOfCpu()
-  process.env.FAKE_BACKEND = `slots=2 answers=${await temporaryFile(await known, 'answers')} ${behaviour}`
+  process.env.FAKE_BACKEND = `contexts=2 answers=${await temporaryFile(await known, 'answers')} ${behaviour}`
 }
 
 const OPTIONS = { backend: 'tensorrt', backendLibrary: FAKE_BACKEND } as const
@@ -88,7 +88,7 @@ afterEach(() => {
 })
 
 describe.skipIf(!hasNative)('the self-test of an engine', () => {
-  it('is passed by one that answers as the CPU does, in every slot and with every batch size', async () => {
+  it('is passed by one that answers as the CPU does, in every context and with every batch size', async () => {
     await emptyCache()
     await behave()
     const heard: string[] = []
@@ -112,10 +112,14 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     ['wrong=nan', COMPARED, /The network answered NaN or infinity/],
     ['nonsense=class', COMPARED, /100 detections that cannot be/],
     ['fail=infer', COMPARED, /told to fail/],
-    ['wrong=box wrong_slot=1', COMPARED / 2, /in slot 1,/],
+    ['wrong=box wrong_context=1', COMPARED / 2, /in context 1,/],
     ['wrong=box wrong_batch=4', 2 * 4, /in a batch of 4,/],
     ['wrong=box wrong_batch=5', 2 * 5, /in a batch of 5,/],
-    ['wrong=box wrong_slot=0 wrong_batch=8 wrong_place=7', 1, /in slot 0, in a batch of 8, for frame 7:/],
+    [
+      'wrong=box wrong_context=0 wrong_batch=8 wrong_place=7',
+      1,
+      /in context 0, in a batch of 8, for frame 7:/,
+    ],
     ['wrong=frame wrong_batch=2', 2 * 4, /in a batch of 2,/],
   ])('refuses one with %s, which leaves the cache', async (behaviour, count, message) => {
     const cache = await emptyCache()
@@ -196,7 +200,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     await behave('wrong=score')
     expect(await tested()).toMatchObject({ against: 'itself', compared: COMPARED, scoreDifference: 0 })
     await emptyCache()
-    await behave('wrong=score wrong_slot=1 wrong_place=2')
+    await behave('wrong=score wrong_context=1 wrong_place=2')
     await expect(load()).rejects.toThrow(wrong(/answers differ from its first to the same pictures/))
   })
 
@@ -286,7 +290,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
         if (stage === 'test' && fraction === 0) before = ticks
       },
     })
-    // Eight batches in each slot, side by side, take 400 ms at least.
+    // Eight batches in each context, side by side, take 400 ms at least.
     expect(ticks - before).toBeGreaterThan(15)
   })
 
@@ -467,7 +471,7 @@ describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', ()
 describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
   it('is what runs, and how', async () => {
     await emptyCache()
-    process.env.FAKE_BACKEND = 'slots=2 devices=2 batch=4'
+    process.env.FAKE_BACKEND = 'contexts=2 devices=2 batch=4'
     await using detector = await load({
       device: 1,
       contexts: 3,

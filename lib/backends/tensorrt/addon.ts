@@ -123,7 +123,7 @@ export interface NativeModel {
 export interface NativeOptions {
   readonly device: number
   /** Batches that run at the same time. */
-  readonly slots: number
+  readonly contexts: number
   readonly maxBatchSize: number
   /** In microseconds. */
   readonly maxBatchDelay: number
@@ -140,8 +140,8 @@ export type NativeResult = ArrayBuffer
 /** The six facts. */
 export const RESULT_FACTS = 6
 
-/** What a call wants, as ed_selection says: score thresholds of each class are 0…1, or 2 for those not wanted. */
-export type NativeSelection = readonly [
+/** What a call wants, as ed_postprocess says: score thresholds of each class are 0…1, or 2 for those not wanted. */
+export type NativePostprocess = readonly [
   scoreThresholds: Float32Array,
   iouThreshold: number,
   maxDetections: number,
@@ -166,19 +166,19 @@ export interface NativeEngine {
     format: number,
     width: number,
     height: number,
-    ...parameters: NativeSelection
+    ...parameters: NativePostprocess
   ): Promise<NativeResult> | undefined
   /**
-   * Queues frames of RGB, rows without a gap, that run together in a slot of the caller's choice, before all else that
+   * Queues frames of RGB, rows without a gap, that run together in a context of the caller's choice, before all else that
    * is queued: for tests of the engine. Jobs have ids from `id` on. Undefined if the engine is closed.
    */
   submitTo(
-    slot: number,
+    context: number,
     id: number,
     frames: readonly Uint8Array[],
     width: number,
     height: number,
-    ...parameters: NativeSelection
+    ...parameters: NativePostprocess
   ): Promise<NativeResult>[] | undefined
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean
@@ -191,7 +191,7 @@ export interface NativeEngine {
   abandon(): void
   info(): {
     readonly maxBatchSize: number
-    readonly slots: number
+    readonly contexts: number
     readonly description: string
     readonly deviceBytes: number
   }

@@ -7,7 +7,7 @@ import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult, GpuReport } from '../backend.js'
-import { type NativeEngine, type NativeResult, type NativeSelection, RESULT_FACTS } from './addon.js'
+import { type NativeEngine, type NativePostprocess, type NativeResult, RESULT_FACTS } from './addon.js'
 import { nativeError } from './native-error.js'
 
 /** Of the formats with most. */
@@ -167,8 +167,8 @@ export class NativeBackendEngine implements Engine {
   }
 }
 
-/** See NativeSelection. */
-export function toNative(parameters: PostprocessParameters): NativeSelection {
+/** See NativePostprocess. */
+export function toNative(parameters: PostprocessParameters): NativePostprocess {
   const { scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms } = parameters
   return [scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms === 'agnostic']
 }

@@ -115,7 +115,7 @@ async function load(
   const batch = Math.min(maxBatchSize, settings.maxBatchSize)
   const options = {
     device,
-    slots: contexts,
+    contexts,
     maxBatchSize: batch,
     maxBatchDelay: 1000 * maxBatchDelay,
     // Calls that were aborted while they run still hold a place until their batch ends.
@@ -138,7 +138,7 @@ async function load(
       precision: settings.precision,
       maxBatchSize: Math.min(batch, info.maxBatchSize),
       profileBatchSizes: profileBatchSizesUpTo(settings.maxBatchSize),
-      contexts: Math.min(contexts, info.slots),
+      contexts: Math.min(contexts, info.contexts),
       deviceBytes: info.deviceBytes,
     }
     const selfTest = request.engine.selfTest ? await tested(engine, native, file, gpu, request) : null
@@ -180,7 +180,7 @@ async function tested(
     spec: header.spec,
     profileBatchSizes: gpu.profileBatchSizes,
     maxBatchSize,
-    slots: contexts,
+    contexts,
     expected: header.referenceDetections,
     deadline: inferenceDeadline,
     signal,

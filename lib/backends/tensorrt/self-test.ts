@@ -22,7 +22,7 @@ export interface SelfTestRequest {
   readonly profileBatchSizes: readonly number[]
   /** The largest batch that will run. */
   readonly maxBatchSize: number
-  readonly slots: number
+  readonly contexts: number
   /** Right answers to the test's pictures; null where nobody knows them. */
   readonly expected: readonly DetectionArrays[] | null
   /** Milliseconds after which a batch that is not answered is given up. */
@@ -35,13 +35,13 @@ export interface SelfTestRequest {
 export class NoResponse extends EfficientDetError {}
 
 /**
- * Runs the test's batches in all slots of an engine, at the same time, before anything else runs there.
+ * Runs the test's batches in all contexts of an engine, at the same time, before anything else runs there.
  *
  * @throws EfficientDetError ERR_ENGINE with the fault `wrong`; ERR_INFERENCE if the backend does not answer;
  *   ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY; the signal's reason
  */
 export async function selfTest(engine: NativeEngine, request: SelfTestRequest): Promise<SelfTestFigures> {
-  const { spec, profileBatchSizes, maxBatchSize, slots, expected, signal, onProgress } = request
+  const { spec, profileBatchSizes, maxBatchSize, contexts, expected, signal, onProgress } = request
   onProgress(0)
   const frames = await testImages()
   const testRun = new SelfTestRun(expected)
@@ -57,7 +57,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
   let begun = 0
   let done = 0
 
-  const run = async (slot: number, batch: TestBatch): Promise<(DetectionArrays | string)[]> => {
+  const run = async (context: number, batch: TestBatch): Promise<(DetectionArrays | string)[]> => {
     const id = 1 + maxBatchSize * begun++
     const onLate = () =>
       interrupt(
@@ -69,22 +69,22 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
     deadline.begin(onLate)
     try {
       const data = batch.map((picture) => frames[picture].data as Uint8Array)
-      const promises = engine.submitTo(slot, id, data, width, height, ...parameters)
+      const promises = engine.submitTo(context, id, data, width, height, ...parameters)
       return (await Promise.race([Promise.allSettled(promises!), interrupted])).map(answerOf)
     } finally {
       deadline.end(onLate)
     }
   }
-  const runSlot = async (slot: number): Promise<void> => {
+  const runContext = async (context: number): Promise<void> => {
     for (const batch of batches) {
       if (hasEnded) return
-      testRun.add(slot, batch, await run(slot, batch))
-      onProgress(++done / (slots * batches.length))
+      testRun.add(context, batch, await run(context, batch))
+      onProgress(++done / (contexts * batches.length))
     }
   }
   const stopListening = onAbort(signal, () => interrupt(signal!.reason))
   try {
-    await Promise.all(Array.from({ length: slots }, (_, slot) => runSlot(slot)))
+    await Promise.all(Array.from({ length: contexts }, (_, context) => runContext(context)))
   } finally {
     hasEnded = true
     stopListening()

@@ -38,7 +38,7 @@ export function testBatches(
 
 /** An answer that is wrong, and where it was given; from 0. */
 interface Wrong {
-  readonly slot: number
+  readonly context: number
   readonly batch: number
   readonly place: number
   /** Null where there is no answer. */
@@ -63,12 +63,12 @@ export class SelfTestRun {
     this.#expected = [...(expected ?? [])]
   }
 
-  /** Takes what a batch in a slot came to, in each place an answer, or why there is none. */
-  add(slot: number, batch: TestBatch, answers: readonly (DetectionArrays | string)[]): void {
+  /** Takes what a batch in a context came to, in each place an answer, or why there is none. */
+  add(context: number, batch: TestBatch, answers: readonly (DetectionArrays | string)[]): void {
     batch.forEach((picture, place) => {
       const answer = answers[place]
       this.#compared++
-      const where = { slot, batch: batch.length, place }
+      const where = { context, batch: batch.length, place }
       if (typeof answer === 'string') {
         this.#note({ ...where, comparison: null, failure: answer })
         return
@@ -83,12 +83,12 @@ export class SelfTestRun {
   /** @throws EfficientDetError ERR_ENGINE with the fault `wrong` if any answer is */
   figures(): SelfTestFigures {
     if (this.#worstWrong === null) return { against: this.#against, compared: this.#compared, ...this.#worst }
-    const { slot, batch, place, comparison, failure } = this.#worstWrong
+    const { context, batch, place, comparison, failure } = this.#worstWrong
     const rival = this.#against === 'cpu' ? "the CPU backend's" : 'its first to the same pictures'
     throw new EfficientDetError(
       'ERR_ENGINE',
       `The engine answers wrongly and is not used: ${this.#wrong} of ${this.#compared} answers differ from ${rival}. ` +
-        `The worst, in slot ${slot}, in a batch of ${batch}, for frame ${place}: ${failure ?? describe(comparison!)} ` +
+        `The worst, in context ${context}, in a batch of ${batch}, for frame ${place}: ${failure ?? describe(comparison!)} ` +
         'Try another precision, optimisationLevel or version of TensorRT, and please report it; engine.selfTest: false (--no-self-test) loads the engine as it is.',
       {
         details: {
@@ -96,7 +96,7 @@ export class SelfTestRun {
           against: this.#against,
           compared: this.#compared,
           wrong: this.#wrong,
-          slot,
+          context,
           batch,
           place,
           ...comparison,

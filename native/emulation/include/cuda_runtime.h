@@ -340,7 +340,8 @@ cudaError_t cudaMallocHost(T **memory, size_t size) {
 
 /** Arguments are copied now, as CUDA does. */
 template <class... Parameters, class... Arguments>
-cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments &&...arguments) {
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...),
+                               Arguments &&...arguments) {
   return emulation::Launch(*config, [kernel, copy = std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)] {
     std::apply(kernel, copy);
   });

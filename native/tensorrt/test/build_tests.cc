@@ -41,8 +41,8 @@ struct Build {
   ed_bytes plan{};
   std::thread::id caller = std::this_thread::get_id();
 
-  explicit Build(uint32_t max_batch = 1) {
-    options.max_batch = max_batch;
+  explicit Build(uint32_t max_batch_size = 1) {
+    options.max_batch_size = max_batch_size;
     options.targets = kTargets;
     options.target_count = 1;
     options.optimisation_level = -1;

@@ -93,7 +93,7 @@ void WithoutAParser() {
 
   const int32_t cancel = 0;
   ed_build_options options{};
-  options.max_batch = 1;
+  options.max_batch_size = 1;
   options.optimisation_level = -1;
   options.cancel = &cancel;
   const uint32_t target = 89;

@@ -57,27 +57,27 @@ std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8")
   return "stand-in 8 256 32 90 " + std::to_string(half) + " " + std::to_string(capacity) + " " + batches;
 }
 
-Answer Load(const std::string &plan, ed_engine **engine, uint32_t slots = 1, const ed_model &model = Model(),
+Answer Load(const std::string &plan, ed_engine **engine, uint32_t contexts = 1, const ed_model &model = Model(),
             uint32_t device = 0) {
-  const ed_load_options options{device, slots};
+  const ed_load_options options{device, contexts};
   return Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, engine);
 }
 
-ed_engine *Loaded(const std::string &plan, uint32_t slots = 1, uint32_t device = 0) {
+ed_engine *Loaded(const std::string &plan, uint32_t contexts = 1, uint32_t device = 0) {
   ed_engine *engine = nullptr;
-  CHECK_ANSWER(Load(plan, &engine, slots, Model(), device), ED_OK, "");
+  CHECK_ANSWER(Load(plan, &engine, contexts, Model(), device), ED_OK, "");
   return engine;
 }
 
 /** A frame of one colour, with what the stand-in's network finds in it. */
-struct Picture {
+struct Image {
   ed_frame frame{};
   std::vector<uint8_t> bytes;
   uint32_t anchor = 0;
   uint32_t category = 0;
 
-  Picture() = default;
-  Picture(ed_format format, uint32_t width, uint32_t height, uint8_t r, uint8_t g, uint8_t b, uint32_t padding = 0) {
+  Image() = default;
+  Image(ed_format format, uint32_t width, uint32_t height, uint8_t r, uint8_t g, uint8_t b, uint32_t padding = 0) {
     frame.format = format;
     frame.width = width;
     frame.height = height;
@@ -126,20 +126,20 @@ struct Picture {
   }
 };
 
-/** A batch of pictures, each with a selection and room for its detections. */
+/** A batch of images, each with post-processing parameters and room for its detections. */
 struct Batch {
-  std::vector<Picture> pictures;
+  std::vector<Image> images;
   std::vector<float> thresholds = std::vector<float>(kClasses, 0.5f);
   std::vector<ed_frame> frames;
-  std::vector<ed_selection> selections;
+  std::vector<ed_postprocess> postprocess;
   std::vector<std::vector<ed_detection>> detections;
   std::vector<ed_result> results;
 
-  explicit Batch(std::vector<Picture> of, uint32_t max_detections = 100) : pictures(std::move(of)) {
-    for (Picture &picture : pictures) {
-      picture.Point();
-      frames.push_back(picture.frame);
-      selections.push_back({thresholds.data(), 0.5f, max_detections, 5000, 0});
+  explicit Batch(std::vector<Image> of, uint32_t max_detections = 100) : images(std::move(of)) {
+    for (Image &image : images) {
+      image.Point();
+      frames.push_back(image.frame);
+      postprocess.push_back({thresholds.data(), 0.5f, max_detections, 5000, 0});
       detections.emplace_back(max_detections);
     }
     for (auto &each : detections) {
@@ -153,35 +153,35 @@ struct Batch {
   Batch(const Batch &) = delete;
   Batch &operator=(const Batch &) = delete;
 
-  Answer Run(ed_engine *engine, uint32_t slot = 0) {
-    return Call(backend->infer, engine, slot, frames.data(), selections.data(), results.data(),
+  Answer Run(ed_engine *engine, uint32_t context = 0) {
+    return Call(backend->infer, engine, context, frames.data(), postprocess.data(), results.data(),
                 static_cast<uint32_t>(frames.size()));
   }
 
   void CheckResults() const {
-    for (size_t i = 0; i < pictures.size(); i++) {
-      const Picture &picture = pictures[i];
+    for (size_t i = 0; i < images.size(); i++) {
+      const Image &image = images[i];
       const ed_result &result = results[i];
       CHECK(result.not_finite == 0);
       CHECK(result.count == 1);
       const ed_detection &found = result.detections[0];
-      CHECK(found.class_id == picture.category);
+      CHECK(found.class_id == image.category);
       CHECK(std::abs(found.score - 1 / (1 + std::exp(-2.0))) < 1e-6);
-      const double scale = std::min(kHeight / static_cast<double>(picture.frame.height),
-                                    kWidth / static_cast<double>(picture.frame.width));
+      const double scale =
+          std::min(kHeight / static_cast<double>(image.frame.height), kWidth / static_cast<double>(image.frame.width));
       const auto near = [&](float value, double input, uint32_t most) {
         return std::abs(value - std::clamp(input / scale, 0.0, static_cast<double>(most))) < 1e-3;
       };
-      CHECK(near(found.x1, 8.0 * picture.anchor, picture.frame.width));
-      CHECK(near(found.x2, 8.0 * picture.anchor + 8, picture.frame.width));
-      CHECK(near(found.y1, 0, picture.frame.height));
-      CHECK(near(found.y2, 8, picture.frame.height));
+      CHECK(near(found.x1, 8.0 * image.anchor, image.frame.width));
+      CHECK(near(found.x2, 8.0 * image.anchor + 8, image.frame.width));
+      CHECK(near(found.y1, 0, image.frame.height));
+      CHECK(near(found.y2, 8, image.frame.height));
     }
   }
 };
 
-/** Of a size that has each anchor within the picture, and of a colour whose rounding is not in question. */
-Picture RandomPicture(std::mt19937 &random) {
+/** Of a size that has each anchor within the image, and of a colour whose rounding is not in question. */
+Image RandomImage(std::mt19937 &random) {
   const auto number = [&](uint32_t least, uint32_t most) {
     return std::uniform_int_distribution<uint32_t>(least, most)(random);
   };
@@ -285,7 +285,7 @@ void ALostDeviceHarmsNoOther() {
   emulation::SetDeviceCount(2);
   ed_engine *hurt = Loaded(Plan(0, 0, "1"), 1, 0);
   ed_engine *sound = Loaded(Plan(0, 0, "1"), 1, 1);
-  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
+  Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
   const auto goes_on = [&] {
     CHECK_ANSWER(batch.Run(sound), ED_OK, "");
     batch.CheckResults();
@@ -327,12 +327,12 @@ void EveryFormatAndBatch() {
     ed_engine *engine = Loaded(Plan(has_plugin, has_plugin ? 100 : 0));
     ed_engine_info info{};
     CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
-    CHECK(info.max_batch == 8 && info.slots == 1 && info.device_bytes > 0);
-    // Each bucket several times: alone, when its graph is made, and through its graph.
+    CHECK(info.max_batch_size == 8 && info.contexts == 1 && info.device_bytes > 0);
+    // Each profile several times: alone, when its graph is made, and through its graph.
     for (const size_t count : {1, 2, 3, 4, 5, 8, 1, 3, 7, 1, 4, 6, 2, 2}) {
-      std::vector<Picture> pictures;
-      for (size_t i = 0; i < count; i++) pictures.push_back(RandomPicture(random));
-      Batch batch(std::move(pictures));
+      std::vector<Image> images;
+      for (size_t i = 0; i < count; i++) images.push_back(RandomImage(random));
+      Batch batch(std::move(images));
       CHECK_ANSWER(batch.Run(engine), ED_OK, "");
       batch.CheckResults();
     }
@@ -344,25 +344,25 @@ void EveryFormatAndBatch() {
 void AFixedBatchIsFilledUp() {
   ed_engine *engine = Loaded(Plan(0, 0, "-4"));
   for (const size_t count : {size_t{1}, size_t{4}, size_t{3}}) {
-    Batch batch(std::vector<Picture>(count, Picture(ED_RGB, 64, 2, 5, 6, 7)));
+    Batch batch(std::vector<Image>(count, Image(ED_RGB, 64, 2, 5, 6, 7)));
     CHECK_ANSWER(batch.Run(engine), ED_OK, "");
     batch.CheckResults();
   }
-  Batch five(std::vector<Picture>(5, Picture(ED_RGB, 64, 2, 5, 6, 7)));
+  Batch five(std::vector<Image>(5, Image(ED_RGB, 64, 2, 5, 6, 7)));
   CHECK_ANSWER(five.Run(engine), ED_INVALID, "A batch has 5 frames; the engine takes 1 to 4");
   backend->destroy(engine);
 }
 
-void EachFrameHasItsOwnSelection() {
+void EachFrameHasItsOwnPostprocessParameters() {
   ed_engine *engine = Loaded(Plan(0, 0));
   for (int round = 0; round < 3; round++) {
-    Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7), Picture(ED_RGB, 64, 2, 8, 6, 7), Picture(ED_RGB, 64, 2, 9, 3, 7)}, 1);
-    for (ed_selection &selection : batch.selections) selection.max_candidates = 500;
+    Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7), Image(ED_RGB, 64, 2, 8, 6, 7), Image(ED_RGB, 64, 2, 9, 3, 7)}, 1);
+    for (ed_postprocess &postprocess : batch.postprocess) postprocess.pre_nms_top_k = 500;
     std::vector<float> none(kClasses, 0.5f);
     none[6] = 2;
-    batch.selections[1].score_thresholds = none.data();
+    batch.postprocess[1].score_thresholds = none.data();
     std::vector<float> high(kClasses, 0.9f);
-    batch.selections[2].score_thresholds = high.data();
+    batch.postprocess[2].score_thresholds = high.data();
     CHECK_ANSWER(batch.Run(engine), ED_OK, "");
     CHECK(batch.results[0].count == 1);
     CHECK(batch.results[1].count == 0);
@@ -370,10 +370,10 @@ void EachFrameHasItsOwnSelection() {
     CHECK(batch.results[2].count == 0);
 
     // All classes of all anchors, of which two are told; more wishes than before move the memory.
-    Batch all({Picture(ED_RGB, 64, 2, 5, 6, 7)}, static_cast<uint32_t>(2 + round));
+    Batch all({Image(ED_RGB, 64, 2, 5, 6, 7)}, static_cast<uint32_t>(2 + round));
     const std::vector<float> zero(kClasses, 0.0f);
-    all.selections[0].score_thresholds = zero.data();
-    all.selections[0].max_candidates = static_cast<uint32_t>(600 + round);
+    all.postprocess[0].score_thresholds = zero.data();
+    all.postprocess[0].pre_nms_top_k = static_cast<uint32_t>(600 + round);
     CHECK_ANSWER(all.Run(engine), ED_OK, "");
     CHECK(all.results[0].count == static_cast<uint32_t>(2 + round));
     CHECK(all.results[0].detections_capped && all.results[0].candidates_capped);
@@ -385,7 +385,7 @@ void EachFrameHasItsOwnSelection() {
 void NumbersThatAreNoneAreTold() {
   for (const int capacity : {0, 10}) {
     ed_engine *engine = Loaded(Plan(0, capacity));
-    Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7), Picture(ED_RGB, 64, 2, 8, 6, 255)});
+    Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7), Image(ED_RGB, 64, 2, 8, 6, 255)});
     CHECK_ANSWER(batch.Run(engine), ED_OK, "");
     CHECK(batch.results[0].count == 1 && batch.results[0].not_finite == 0);
     CHECK(batch.results[1].count == 0 && batch.results[1].not_finite == 1);
@@ -395,22 +395,22 @@ void NumbersThatAreNoneAreTold() {
 
 void FramesOnTheDevice() {
   ed_engine *engine = Loaded(Plan(0, 0));
-  const Picture picture(ED_NV12, 65, 3, 89, 89, 89, 3);
+  const Image image(ED_NV12, 65, 3, 89, 89, 89, 3);
   void *memory = nullptr;
-  CHECK(cudaMalloc(&memory, picture.bytes.size()) == cudaSuccess);
-  CHECK(cudaMemcpy(memory, picture.bytes.data(), picture.bytes.size(), cudaMemcpyHostToDevice) == cudaSuccess);
-  Batch batch({picture, Picture(ED_RGB, 64, 2, 8, 6, 7)});
+  CHECK(cudaMalloc(&memory, image.bytes.size()) == cudaSuccess);
+  CHECK(cudaMemcpy(memory, image.bytes.data(), image.bytes.size(), cudaMemcpyHostToDevice) == cudaSuccess);
+  Batch batch({image, Image(ED_RGB, 64, 2, 8, 6, 7)});
   batch.frames[0].memory = ED_DEVICE;
   for (int p = 0; p < 2; p++) {
     batch.frames[0].planes[p] =
-        static_cast<uint8_t *>(memory) + (batch.frames[0].planes[p] - batch.pictures[0].bytes.data());
+        static_cast<uint8_t *>(memory) + (batch.frames[0].planes[p] - batch.images[0].bytes.data());
   }
   CHECK_ANSWER(batch.Run(engine), ED_OK, "");
   batch.CheckResults();
 
   batch.frames[0].strides[1] += 4;
   CHECK_ANSWER(batch.Run(engine), ED_INVALID, "is not in memory that CUDA knows");
-  batch.frames[0].planes[1] = batch.pictures[0].bytes.data();
+  batch.frames[0].planes[1] = batch.images[0].bytes.data();
   CHECK_ANSWER(batch.Run(engine), ED_INVALID, "its byte 0 of");
   cudaFree(memory);
   backend->destroy(engine);
@@ -419,16 +419,15 @@ void FramesOnTheDevice() {
 void FramesOnAnotherDeviceAreRefused() {
   emulation::SetDeviceCount(2);
   ed_engine *engine = Loaded(Plan(0, 0));
-  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
-  const std::vector<uint8_t> &bytes = batch.pictures[0].bytes;
+  Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
+  const std::vector<uint8_t> &bytes = batch.images[0].bytes;
   void *memory = nullptr;
   CHECK(cudaSetDevice(1) == cudaSuccess);
   CHECK(cudaMalloc(&memory, bytes.size()) == cudaSuccess);
   CHECK(cudaMemcpy(memory, bytes.data(), bytes.size(), cudaMemcpyHostToDevice) == cudaSuccess);
   batch.frames[0].memory = ED_DEVICE;
   batch.frames[0].planes[0] = static_cast<uint8_t *>(memory);
-  CHECK_ANSWER(batch.Run(engine), ED_INVALID,
-               "A frame is in the memory of device 1, and the engine runs on device 0.");
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "A frame is in the memory of device 1, and the engine runs on device 0.");
   backend->destroy(engine);
 
   engine = Loaded(Plan(0, 0), 1, 1);
@@ -443,7 +442,7 @@ void FramesOnAnotherDeviceAreRefused() {
 void BadFramesAreRefused() {
   ed_engine *engine = Loaded(Plan(0, 0));
   const auto refused = [&](void (*spoil)(ed_frame &), const char *words) {
-    Batch batch({Picture(ED_NV12, 64, 2, 16, 16, 16)});
+    Batch batch({Image(ED_NV12, 64, 2, 16, 16, 16)});
     spoil(batch.frames[0]);
     CHECK_ANSWER(batch.Run(engine), ED_INVALID, words);
   };
@@ -451,8 +450,8 @@ void BadFramesAreRefused() {
   refused([](ed_frame &frame) { frame.planes[1] = nullptr; }, "lacks its plane 1");
   refused([](ed_frame &frame) { frame.strides[0] = 63; }, "rows of 63 bytes in plane 0; they must be of 64");
   refused([](ed_frame &frame) { frame.format = static_cast<ed_format>(7); }, "unknown format 7");
-  Batch batch({Picture(ED_RGB, 64, 2, 5, 6, 7)});
-  CHECK_ANSWER(batch.Run(engine, 1), ED_INVALID, "There is no slot 1");
+  Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
+  CHECK_ANSWER(batch.Run(engine, 1), ED_INVALID, "There is no context 1");
   CHECK_ANSWER(batch.Run(engine), ED_OK, "");
   batch.CheckResults();
   backend->destroy(engine);
@@ -470,22 +469,22 @@ void ForeignPlansAreRefused() {
   model = Model();
   model.input_width = 128;
   CHECK_ANSWER(Load(Plan(1, 0), &engine, 1, model), ED_INVALID, "images is N×3×8×256 of float16");
-  CHECK_ANSWER(Load(Plan(0, 0), &engine, 0), ED_INVALID, "0 slots");
+  CHECK_ANSWER(Load(Plan(0, 0), &engine, 0), ED_INVALID, "0 contexts");
   CHECK(engine == nullptr);
 }
 
-void SlotsRunSideBySide() {
-  constexpr uint32_t kSlots = 4;
-  ed_engine *engine = Loaded(Plan(0, 0), kSlots);
+void ContextsRunSideBySide() {
+  constexpr uint32_t kContexts = 4;
+  ed_engine *engine = Loaded(Plan(0, 0), kContexts);
   std::vector<std::thread> threads;
-  for (uint32_t slot = 0; slot < kSlots; slot++) {
+  for (uint32_t context = 0; context < kContexts; context++) {
     threads.emplace_back([=] {
-      std::mt19937 random(slot);
+      std::mt19937 random(context);
       for (int i = 0; i < 8; i++) {
-        std::vector<Picture> pictures;
-        for (size_t n = 1 + random() % 8; n > 0; n--) pictures.push_back(RandomPicture(random));
-        Batch batch(std::move(pictures));
-        CHECK_ANSWER(batch.Run(engine, slot), ED_OK, "");
+        std::vector<Image> images;
+        for (size_t n = 1 + random() % 8; n > 0; n--) images.push_back(RandomImage(random));
+        Batch batch(std::move(images));
+        CHECK_ANSWER(batch.Run(engine, context), ED_OK, "");
         batch.CheckResults();
       }
     });
@@ -494,20 +493,20 @@ void SlotsRunSideBySide() {
   backend->destroy(engine);
 }
 
-/** What one slot lacks, another that makes its graph meanwhile does not notice. */
-void AFailureSpoilsNoCaptureOfAnotherSlot() {
+/** What one context lacks, another that makes its graph meanwhile does not notice. */
+void AFailureSpoilsNoCaptureOfAnotherContext() {
   ed_engine *engine = Loaded(Plan(0, 0, "1"));
-  const Picture picture(ED_RGB, 64, 2, 5, 6, 7);
-  Batch few({picture}, 10);
+  const Image image(ED_RGB, 64, 2, 5, 6, 7);
+  Batch few({image}, 10);
   CHECK_ANSWER(few.Run(engine), ED_OK, "");
 
-  // To CUDA, a stream of another slot, which another thread captures as we do.
+  // To CUDA, a stream of another context, which another thread captures as we do.
   cudaStream_t stream = nullptr;
   std::thread([&] {
     CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
     CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
   }).join();
-  Batch more({picture}, 20);
+  Batch more({image}, 20);
   // The device is chosen, and the old memory freed; then more of it is asked for.
   emulation::FailCall(3, cudaErrorMemoryAllocation);
   CHECK_ANSWER(more.Run(engine), ED_OUT_OF_MEMORY, "Allocating");
@@ -539,7 +538,7 @@ ed_status UseOnce(const std::string &plan) {
   }
   ed_status worst = ED_OK;
   for (uint32_t i = 0; i < 3; i++) {
-    Batch batch({Picture(ED_I420, 33, 1, 89, 89, 89)}, 10);
+    Batch batch({Image(ED_I420, 33, 1, 89, 89, 89)}, 10);
     answer = batch.Run(engine);
     if (answer.status == ED_OK) {
       batch.CheckResults();
@@ -594,16 +593,16 @@ void EveryCallOfCudaMayFail() {
 /** A batch that wants more than there is memory for harms no other. */
 void GrowingMayFail() {
   ed_engine *engine = Loaded(Plan(0, 0, "1"));
-  const Picture picture(ED_RGB, 64, 2, 5, 6, 7);
+  const Image image(ED_RGB, 64, 2, 5, 6, 7);
   size_t failures = 0;
   for (uint32_t call = 1; call <= 12; call++) {
-    Batch more({picture}, 10 * call);
+    Batch more({image}, 10 * call);
     emulation::FailCall(call, cudaErrorMemoryAllocation);
     const Answer answer = more.Run(engine);
     emulation::FailCall(0, cudaSuccess);
     CHECK(answer.status == ED_OK || answer.status == ED_OUT_OF_MEMORY || answer.status == ED_FAILED);
     if (answer.status != ED_OK) failures++;
-    Batch few({picture}, 10);
+    Batch few({image}, 10);
     CHECK_ANSWER(few.Run(engine), ED_OK, "");
     few.CheckResults();
   }
@@ -634,14 +633,14 @@ int main(int argc, char **argv) {
   RUN(ALostDeviceHarmsNoOther, kLate);
   RUN(EveryFormatAndBatch, kLate);
   RUN(AFixedBatchIsFilledUp, kAtOnce);
-  RUN(EachFrameHasItsOwnSelection, kLate);
+  RUN(EachFrameHasItsOwnPostprocessParameters, kLate);
   RUN(NumbersThatAreNoneAreTold, kLate);
   RUN(FramesOnTheDevice, kLate);
   RUN(FramesOnAnotherDeviceAreRefused, kLate);
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
-  RUN(SlotsRunSideBySide, kAtOnce);
-  RUN(AFailureSpoilsNoCaptureOfAnotherSlot, kLate);
+  RUN(ContextsRunSideBySide, kAtOnce);
+  RUN(AFailureSpoilsNoCaptureOfAnotherContext, kLate);
   RUN(GrowingMayFail, kLate);
   // One thread and hundreds of loads: many minutes for ThreadSanitizer, and nothing to find.
   if (!kSanitizesThreads) RUN(EveryCallOfCudaMayFail, kLate);

@@ -60,7 +60,7 @@ describe('the testRun of a self-test', () => {
     expect(() => testRun.figures()).toThrow(
       refusal(
         'ERR_ENGINE',
-        /3 of 6 answers differ from the CPU backend's. The worst, in slot 1, in a batch of 3, for frame 1: scores differ by up to 0\.300 \(at most 0\.07 is right\), and boxes overlap by 1\.000/,
+        /3 of 6 answers differ from the CPU backend's. The worst, in context 1, in a batch of 3, for frame 1: scores differ by up to 0\.300 \(at most 0\.07 is right\), and boxes overlap by 1\.000/,
       ),
     )
     expect(() => testRun.figures()).toThrow(/engine\.selfTest: false \(--no-self-test\) loads/)
@@ -70,7 +70,7 @@ describe('the testRun of a self-test', () => {
           fault: 'wrong',
           wrong: 3,
           compared: 6,
-          slot: 1,
+          context: 1,
           batch: 3,
           place: 1,
         }),
@@ -83,7 +83,10 @@ describe('the testRun of a self-test', () => {
     testRun.add(0, [0], [answer(0.5)])
     testRun.add(0, [0, 1], ['The network answered NaN.', answer(0.6)])
     expect(() => testRun.figures()).toThrow(
-      refusal('ERR_ENGINE', /1 of 3 .* in slot 0, in a batch of 2, for frame 0: The network answered NaN\./),
+      refusal(
+        'ERR_ENGINE',
+        /1 of 3 .* in context 0, in a batch of 2, for frame 0: The network answered NaN\./,
+      ),
     )
   })
 

@@ -12,7 +12,7 @@ const addon = loadAddon()
 const library = addon.openLibrary(path)
 const thresholds = Float32Array.of(0.4)
 
-export function load(slots = 1) {
+export function load(contexts = 1) {
   const model = {
     inputHeight: 64,
     inputWidth: 64,
@@ -21,7 +21,7 @@ export function load(slots = 1) {
     normalisation: new Float32Array(9),
     resize: 0,
   }
-  const options = { device: 0, slots, maxBatchSize: 8, maxBatchDelay: 1000, maxPending: 100 }
+  const options = { device: 0, contexts, maxBatchSize: 8, maxBatchDelay: 1000, maxPending: 100 }
   return addon.loadEngine(library, Buffer.from('plan'), model, options)
 }
 

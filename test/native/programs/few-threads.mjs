@@ -1,4 +1,4 @@
-// Loads an engine of three slots and builds one where the system starts only so many more threads.
+// Loads an engine of three contexts and builds one where the system starts only so many more threads.
 import { build, frame, load } from './fake.mjs'
 
 const told = ({ message }) => console.log(message.split(';')[0])

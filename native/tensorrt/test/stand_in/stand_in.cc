@@ -6,13 +6,13 @@
  * CAPACITY the plugin's most detections, or 0 for raw outputs, and for each profile its largest batch; a single
  * negative one is a fixed batch.
  *
- * Its network finds one object in each picture whose input begins with a pixel (r, g, b), as numbers: the anchor number
+ * Its network finds one object in each image whose input begins with a pixel (r, g, b), as numbers: the anchor number
  * r, unchanged, as class g, with a logit of 2; and where b is 255, regressions that are no numbers.
  *
- * A plan may go on, after the end of its line, with what a real network answered: for each picture kSamples numbers of
+ * A plan may go on, after the end of its line, with what a real network answered: for each image kSamples numbers of
  * its input, evenly spaced, then its box_regression and class_logits, all of them float32. Then the network answers
  * each input with what it knows of it, and one that it does not know with numbers that are none, so that whoever
- * prepares or batches pictures wrongly does not get away with it. test/helpers/emulated.ts writes such plans.
+ * prepares or batches images wrongly does not get away with it. test/helpers/emulated.ts writes such plans.
  */
 #include <algorithm>
 #include <cmath>
@@ -209,7 +209,7 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
     tensors_.push_back({"images", images, {batch, 3, description.height, description.width}, true});
     if (description.capacity > 0) {
       tensors_.push_back({"class_thresholds", DataType::kFLOAT, {batch, description.classes}, true});
-      tensors_.push_back({"selection", DataType::kFLOAT, {batch, 8}, true});
+      tensors_.push_back({"postprocess", DataType::kFLOAT, {batch, 8}, true});
       tensors_.push_back({"detections", DataType::kFLOAT, {batch, description.capacity, 6}, false});
       tensors_.push_back({"counts", DataType::kINT32, {batch, 4}, false});
     } else {
@@ -376,7 +376,7 @@ bool Context::EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regressio
   const size_t needed = build.getWorkspaceSize(dynamic.data(), 5, dynamic.data() + 5, 2);
   if (workspace + needed > begin + static_cast<uintptr_t>(memory_size_)) return false;
   const void *inputs[] = {regression, logits, engine_.anchors_, addresses_["class_thresholds"],
-                          addresses_["selection"]};
+                          addresses_["postprocess"]};
   void *outputs[] = {addresses_["detections"], addresses_["counts"]};
   return runtime.enqueue(tensors.data(), tensors.data() + 5, inputs, outputs, reinterpret_cast<void *>(workspace),
                          stream) == 0;
