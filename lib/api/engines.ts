@@ -47,7 +47,7 @@ export async function buildEngine(
   const graph = await nativeGraph({ ...request, onStage: () => {} })
   const built = await buildNative(native, graph, request)
   const { header, plan, cached, notKept } = built
-  if (output !== null) await writeEngine(output, { header, plan })
+  if (output !== null) await writeEngine(output, { header, plan }, request.signal)
   else if (notKept !== null) throw notKept
   return {
     path: output ?? built.path!,

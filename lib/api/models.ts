@@ -1,3 +1,4 @@
+import { stageFile } from '../base/atomic-write.js'
 import { resolveModel } from '../hub/resolve.js'
 import { checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
 import { checkExportOptions, type ExportOptions, PRECISIONS } from '../options/export.js'
@@ -28,10 +29,9 @@ export async function exportOnnx(
 ): Promise<Exported> {
   const { weights, settings } = checkExportOptions(options)
   const signal = checkSignal(options.signal)
-  return runTask(
-    'export',
-    [await resolveModel(checkPath('model', model)), checkPath('output', output), weights, settings],
-    signal,
+  const path = await resolveModel(checkPath('model', model))
+  return stageFile(checkPath('output', output), (staged) =>
+    runTask('export', [path, staged, weights, settings], signal),
   )
 }
 
@@ -50,10 +50,9 @@ export async function convertWeights(
   const precision = checkOneOf('precision', options.precision ?? 'fp32', PRECISIONS)
   const settings = { ...checkWeightsOptions(options), precision }
   const signal = checkSignal(options.signal)
-  return runTask(
-    'convert',
-    [await resolveModel(checkPath('model', model)), checkPath('output', output), settings],
-    signal,
+  const path = await resolveModel(checkPath('model', model))
+  return stageFile(checkPath('output', output), (staged) =>
+    runTask('convert', [path, staged, settings], signal),
   )
 }
 

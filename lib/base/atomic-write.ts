@@ -1,48 +1,91 @@
-import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { EfficientDetError } from './errors.js'
+import { abandonedFiles, partialName } from './partial-file.js'
+
+/** A file that is written aside until it is whole. */
+export interface StagedFile {
+  /** Its name in the end. */
+  readonly path: string
+  /** Its name until then. */
+  readonly partial: string
+}
 
 /**
  * Writes a file whole or not at all: aside, to the disk, and only then to its name.
  *
- * @throws EfficientDetError ERR_OUTPUT, and nothing is left
+ * @param output a path, or a file that the caller's caller has staged
+ * @throws EfficientDetError ERR_OUTPUT, the signal's reason; nothing is left then
  */
-export async function writeWhole(path: string, ...parts: readonly Uint8Array[]): Promise<void> {
-  await replaceFile(path, parts, (reason) => `${path} cannot be written (${reason}).`)
-}
-
-/**
- * As `writeWhole`, of parts that are made one after another.
- *
- * @param message of the error, from the system's reason
- */
-export async function replaceFile(
-  path: string,
+export async function writeFileAtomically(
+  output: string | StagedFile,
   parts: Iterable<Uint8Array>,
-  message: (reason: string) => string,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const partial = partialName(path)
+  if (typeof output === 'string') {
+    return stageFile(output, (staged) => writeFileAtomically(staged, parts, signal))
+  }
   try {
-    const handle = await open(partial, 'wx')
+    const handle = await open(output.partial, 'wx')
     try {
-      for (const part of parts) await handle.writeFile(part)
+      for (const part of parts) await handle.writeFile(part, { signal })
       // A name on the disk before its bytes would be a half file after a power cut.
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(partial, path)
   } catch (cause) {
-    // Where even this fails, as below a regular file, the first failure is the one to tell.
-    await rm(partial, { force: true }).catch(() => {})
-    throw new EfficientDetError('ERR_OUTPUT', message((cause as Error).message), { cause })
+    signal?.throwIfAborted()
+    throw outputError(output, cause)
   }
 }
 
-/** What unfinished files of this machine end with, then a random part. */
-export const PARTIAL = `.partial-${hostname()}-`
+/**
+ * Lets something write a file aside, gives it its name then, and removes it where that fails, be it by a thread that
+ * was ended. What killed processes left in the folder goes as well.
+ *
+ * @throws EfficientDetError ERR_OUTPUT; what `write` throws
+ */
+export async function stageFile<T>(path: string, write: (staged: StagedFile) => Promise<T>): Promise<T> {
+  const target = await targetOf(path)
+  await removeAbandoned(dirname(target))
+  const staged = { path, partial: partialName(target) }
+  try {
+    const result = await write(staged)
+    await rename(staged.partial, target).catch((cause) => {
+      throw outputError(staged, cause)
+    })
+    return result
+  } catch (error) {
+    // Where even this fails, as below a regular file, the first failure is the one to tell.
+    await rm(staged.partial, { force: true }).catch(() => {})
+    throw error
+  }
+}
 
-function partialName(path: string): string {
-  return `${path}${PARTIAL}${randomBytes(6).toString('hex')}`
+/** The file that a link names, so that the link stays. @throws EfficientDetError ERR_OUTPUT for what is no file */
+async function targetOf(path: string): Promise<string> {
+  const stats = await stat(path).catch(() => null)
+  if (stats === null) return path
+  if (stats.isFile()) return realpath(path)
+  const kind = stats.isDirectory() ? 'a folder' : 'a device or pipe'
+  throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (it is ${kind}, not a file).`)
+}
+
+/** Folders that were cleaned, once in a process: folders may be large, and killed processes are rare. */
+const cleaned = new Map<string, Promise<void>>()
+
+function removeAbandoned(folder: string): Promise<void> {
+  const done = cleaned.get(folder) ?? clean(folder)
+  cleaned.set(folder, done)
+  return done
+}
+
+async function clean(folder: string): Promise<void> {
+  for (const path of await abandonedFiles(folder)) await rm(path, { force: true }).catch(() => {})
+}
+
+function outputError({ path, partial }: StagedFile, cause: unknown): EfficientDetError {
+  const reason = (cause as Error).message.replaceAll(partial, path)
+  return new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${reason}).`, { cause })
 }

@@ -1,8 +1,10 @@
-import { mkdir } from 'node:fs/promises'
-import { basename, extname, join } from 'node:path'
+import { realpath } from 'node:fs/promises'
+import { basename, extname, join, resolve } from 'node:path'
 import type { SharpConstructor } from 'sharp'
 import type { Detection, DetectionResult } from '../api/result.js'
+import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
+import { makeFolder } from '../base/folder.js'
 import { loadSharp } from '../image/sharp.js'
 
 /** Colours that differ in hue and lightness, and stand out from photographs. */
@@ -19,67 +21,93 @@ const COLOURS = [
   '#00ffd0',
 ]
 
-/** Writes pictures with their detections drawn in, into one folder, none over another. */
+/** Writes images with their detections drawn in, into one folder: none over another, nor over one that is read. */
 export class Annotator {
   readonly #sharp: SharpConstructor
   readonly #folder: string
-  readonly #taken = new Set<string>()
+  /** Resolved paths that are not to be written, or not again. */
+  readonly #taken: Set<string>
   readonly #withText: boolean
 
-  private constructor(sharp: SharpConstructor, folder: string, withText: boolean) {
+  private constructor(
+    sharp: SharpConstructor,
+    folder: string,
+    { taken, withText }: { readonly taken: Set<string>; readonly withText: boolean },
+  ) {
     this.#sharp = sharp
     this.#folder = folder
+    this.#taken = taken
     this.#withText = withText
   }
 
-  /** @throws EfficientDetError ERR_OUTPUT when the folder cannot be made; ERR_IMAGE without sharp */
-  static async open(folder: string): Promise<Annotator> {
+  /**
+   * @param images paths of all that will be read
+   * @throws EfficientDetError ERR_OUTPUT when the folder cannot be made; ERR_IMAGE without sharp
+   */
+  static async open(folder: string, images: readonly string[]): Promise<Annotator> {
     try {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
     } catch (cause) {
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${(cause as Error).message}).`, {
         cause,
       })
     }
     const sharp = await loadSharp()
-    return new Annotator(sharp, folder, await hasFonts(sharp))
+    const taken = new Set(await Promise.all(images.map(realPath)))
+    return new Annotator(sharp, folder, { taken, withText: await hasFonts(sharp) })
   }
 
-  /** Whether labels are drawn: a machine without fonts cannot. */
-  get withText(): boolean {
-    return this.#withText
+  /** What is to be known about all images that are written. */
+  get notes(): string[] {
+    return this.#withText ? [] : ['this machine has no fonts; boxes are drawn without labels.']
   }
 
   /**
-   * Draws into the picture as a viewer shows it (upright, its first page).
+   * Draws into the image as a viewer shows it (upright, its first page).
    *
    * @returns the path of the written file: a PNG for a PNG, a JPEG for all else
+   * @throws EfficientDetError ERR_OUTPUT; the signal's reason
    */
-  async write(source: string, { width, height, detections }: DetectionResult): Promise<string> {
-    const path = this.#pathFor(source)
+  async write(
+    source: string,
+    { width, height, detections }: DetectionResult,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const format = /^\.png$/i.test(extname(source)) ? 'png' : 'jpeg'
+    const path = await this.#pathFor(source, format === 'png' ? '.png' : '.jpg')
+    let bytes: Buffer
     try {
-      await this.#sharp(source)
+      // What was detected in can be drawn into: it was read already, with stricter limits.
+      bytes = await this.#sharp(source, { failOn: 'none', limitInputPixels: false })
         .autoOrient()
         .toColourspace('srgb')
         .composite([{ input: overlay(width, height, detections, this.#withText) }])
-        .toFile(path)
+        .toFormat(format)
+        .toBuffer()
     } catch (cause) {
-      throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${(cause as Error).message}).`, {
+      throw new EfficientDetError('ERR_OUTPUT', `${path} cannot be drawn (${(cause as Error).message}).`, {
         cause,
       })
     }
+    await writeFileAtomically(path, [bytes], signal)
     return path
   }
 
-  #pathFor(source: string): string {
-    const extension = extname(source)
-    const stem = basename(source, extension)
-    const written = /^\.png$/i.test(extension) ? '.png' : '.jpg'
-    let name = `${stem}.detected${written}`
-    for (let i = 2; this.#taken.has(name); i++) name = `${stem}.detected-${i}${written}`
-    this.#taken.add(name)
-    return join(this.#folder, name)
+  async #pathFor(source: string, extension: string): Promise<string> {
+    const stem = basename(source, extname(source))
+    for (let i = 1; ; i++) {
+      const path = join(this.#folder, `${stem}.detected${i === 1 ? '' : `-${i}`}${extension}`)
+      const real = await realPath(path)
+      if (this.#taken.has(real)) continue
+      this.#taken.add(real)
+      return path
+    }
   }
+}
+
+/** A path as it is compared: without links where there is a file. */
+function realPath(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path))
 }
 
 function overlay(width: number, height: number, detections: readonly Detection[], withText: boolean): Buffer {

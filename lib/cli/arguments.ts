@@ -20,6 +20,13 @@ export function parseIntegers(text: string): number[] {
   return text.split(',').map((item) => parseInteger(item.trim()))
 }
 
+/** `person,dog`. */
+export function parseList(text: string): string[] {
+  const items = text.split(',').map((item) => item.trim())
+  if (items.includes('')) throw new InvalidArgumentError('Expected a list such as person,dog.')
+  return items
+}
+
 /** Thresholds as `detect` takes them. */
 export type Thresholds = Pick<DetectOptions, 'scoreThreshold' | 'classThresholds'>
 

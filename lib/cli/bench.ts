@@ -11,12 +11,12 @@ import {
   addDetectorOptions,
   type DetectorFlags,
   loadDetector,
-  tellCircumstances,
+  printCircumstances,
   titleOf,
 } from './detector.js'
-import { interruptible } from './interrupt.js'
-import { say, sayTable } from './output.js'
+import { print, printFacts } from './output.js'
 import { ProgressBar } from './progress.js'
+import { formatTable } from './table.js'
 import { defined } from './weights-options.js'
 
 interface BenchFlags extends DetectorFlags {
@@ -28,7 +28,7 @@ interface BenchFlags extends DetectorFlags {
   readonly json: boolean
 }
 
-export function addBenchCommand(program: Command): void {
+export function addBenchCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('bench')
     .description('time detection in a picture, stage by stage, on this machine')
@@ -43,12 +43,12 @@ export function addBenchCommand(program: Command): void {
       ),
     )
     .option('--json', 'as JSON', false)
-  addDetectorOptions(command).action((picture: string | undefined, flags: BenchFlags) =>
-    interruptible((signal) => bench(picture ?? bundledPath('person/person.jpg'), flags, signal)),
+  addDetectorOptions(command).action((image: string | undefined, flags: BenchFlags) =>
+    bench(image ?? bundledPath('person/person.jpg'), flags, signal),
   )
 }
 
-async function bench(picture: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
+async function bench(image: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
   const runs = checkInteger('--runs', flags.runs, 1, 1_000_000)
   const concurrency = checkInteger('--concurrency', flags.concurrency, 1, 10_000)
   await using detector = await loadDetector(flags, {
@@ -58,13 +58,14 @@ async function bench(picture: string, flags: BenchFlags, signal: AbortSignal): P
     signal,
   })
   if (!flags.json) {
-    tellCircumstances(detector)
-    say(titleOf(detector))
+    printCircumstances(detector)
+    print(titleOf(detector))
   }
-  const progress = new ProgressBar(flags.warmUp + runs, 'calls')
+  const bar = new ProgressBar('{value}/{total} calls, {eta_formatted} left')
+  let done = 0
   const detect = async () => {
-    const result = await detector.detect(picture, { signal })
-    progress.step()
+    const result = await detector.detect(image, { signal })
+    bar.update(++done, flags.warmUp + runs)
     return result
   }
   let results: DetectionResult[]
@@ -75,11 +76,11 @@ async function bench(picture: string, flags: BenchFlags, signal: AbortSignal): P
     results = await repeat(runs, concurrency, detect)
     seconds = (performance.now() - start) / 1000
   } finally {
-    progress.end()
+    bar.end()
   }
   const report = reportOf(detector, results, { ...flags, seconds })
-  if (flags.json) say(JSON.stringify(report, null, 2))
-  else sayReport(report)
+  if (flags.json) print(JSON.stringify(report, null, 2))
+  else printReport(report)
 }
 
 /** Calls something a number of times, so many at a time. */
@@ -135,20 +136,20 @@ function quantiles(values: readonly number[]): Quantiles {
   return { median: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 
-function sayReport(report: Report): void {
-  const { picture, runs, warmUp, concurrency, milliseconds, machine, node, date, version } = report
-  sayTable({
-    picture: `${picture.source}, ${picture.width}×${picture.height}`,
+function printReport(report: Report): void {
+  const { picture: image, runs, warmUp, concurrency, milliseconds, machine, node, date, version } = report
+  printFacts({
+    picture: `${image.source}, ${image.width}×${image.height}`,
     calls: `${runs} after ${warmUp} to warm up, ${concurrency} at a time`,
     machine,
     versions: `efficientdet-trt ${version}, Node ${node}`,
     date: date.slice(0, 10),
   })
-  say(`\n  ${'ms'.padEnd(11)}${['median', 'p95', 'p99'].map((name) => name.padStart(10)).join('')}`)
-  for (const stage of STAGES) {
+  const rows = STAGES.map((stage) => {
     const { median, p95, p99 } = milliseconds[stage]
-    const columns = [median, p95, p99].map((value) => value.toFixed(2).padStart(10))
-    say(`  ${stage.padEnd(11)}${columns.join('')}`)
-  }
-  say(`\n  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
+    return [stage, ...[median, p95, p99].map((value) => value.toFixed(2))]
+  })
+  const table = formatTable([['ms', 'median', 'p95', 'p99'], ...rows], ['left', 'right', 'right', 'right'])
+  print(`\n${table.map((line) => `  ${line}`).join('\n')}`)
+  print(`\n  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
 }

@@ -3,12 +3,11 @@ import { buildEngine } from '../api/engines.js'
 import { capabilityName } from '../engines/key.js'
 import { ENGINE_PRECISIONS, type EnginePrecision, FAMILIES, type Family } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
-import { parseInteger, parseSize } from './arguments.js'
+import { parseInteger, parseList, parseSize } from './arguments.js'
 import { selfTestOf } from './inspect.js'
-import { interruptible } from './interrupt.js'
 import { readLabels } from './label-file.js'
-import { say, tellNotes } from './output.js'
-import { PhaseBar } from './phase-bar.js'
+import { print, printNotes } from './output.js'
+import { ProgressBar } from './progress.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface BuildFlags extends WeightsFlags {
@@ -31,7 +30,7 @@ interface BuildFlags extends WeightsFlags {
   readonly out?: string
 }
 
-export function addBuildCommand(program: Command): void {
+export function addBuildCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('build')
     .description('build the TensorRT engine of a model: seconds to minutes, once for each kind of GPU')
@@ -62,58 +61,48 @@ export function addBuildCommand(program: Command): void {
     .option('--library-path <folder>', "the folder of TensorRT's libraries")
     .option('--backend-library <file>', "the backend's library (default: beside the addon)")
     .option('--out <file>', 'the engine file to write (default: one in the cache folder)')
-  addWeightsOptions(command).action(build)
+  addWeightsOptions(command).action((model: string, flags: BuildFlags) => build(model, flags, signal))
 }
 
-async function build(model: string, flags: BuildFlags): Promise<void> {
+async function build(model: string, flags: BuildFlags, signal: AbortSignal): Promise<void> {
   const { precision, maxBatchSize, versionCompatible, hardwareCompatible, memoryCheck, selfTest } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
-  const bar = new PhaseBar()
-  const engine = await interruptible(async (signal) => {
-    try {
-      return await buildEngine(model, {
-        ...weightsOptionsOf(flags),
-        ...defined({
-          labels,
-          libraryPath: flags.libraryPath,
-          backendLibrary: flags.backendLibrary,
-          device: flags.device,
-          inputSize: flags.inputSize,
-          targets: flags.target,
-          output: flags.out,
-        }),
-        maxBatchSize,
-        engine: {
-          ...defined({
-            family: flags.family,
-            workspace: flags.workspace,
-            optimisationLevel: flags.optimisationLevel,
-          }),
-          precision,
-          versionCompatible,
-          hardwareCompatible,
-          onMismatch: flags.refuseMismatch ? 'refuse' : 'rebuild',
-          checkMemory: memoryCheck,
-          selfTest,
-        },
-        onProgress: ({ fraction, phase }) => bar.show(fraction, phase),
-        signal,
-      })
-    } finally {
-      bar.end()
-    }
-  })
-  tellNotes(engine.notes)
+  const bar = new ProgressBar('{percentage} % {phase}')
+  const engine = await buildEngine(model, {
+    ...weightsOptionsOf(flags),
+    ...defined({
+      labels,
+      libraryPath: flags.libraryPath,
+      backendLibrary: flags.backendLibrary,
+      device: flags.device,
+      inputSize: flags.inputSize,
+      targets: flags.target,
+      output: flags.out,
+    }),
+    maxBatchSize,
+    engine: {
+      ...defined({
+        family: flags.family,
+        workspace: flags.workspace,
+        optimisationLevel: flags.optimisationLevel,
+      }),
+      precision,
+      versionCompatible,
+      hardwareCompatible,
+      onMismatch: flags.refuseMismatch ? 'refuse' : 'rebuild',
+      checkMemory: memoryCheck,
+      selfTest,
+    },
+    onProgress: ({ fraction, phase }) => bar.update(fraction, 1, phase),
+    signal,
+  }).finally(() => bar.end())
+  printNotes(engine.notes)
   const { target, inputSize, spec } = engine.header
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
-  say(
+  print(
     `${engine.path}: EfficientDet-${spec.architecture.variant.name}, ${inputSize.height} high × ${inputSize.width} wide, ` +
       `batch up to ${maxBatchSize}, ${precision}, ${target.family} ${target.libraryVersion}, ` +
       `${target.gpu === null ? 'compute capability' : `${target.gpu},`} ${capabilities}, ` +
       `${(engine.bytes / 1e6).toFixed(1)} MB${engine.cached ? ' (built before)' : ''}; self-test: ${selfTestOf(engine.header)}.`,
   )
-}
-
-function parseList(text: string): string[] {
-  return text.split(',').map((item) => item.trim())
 }

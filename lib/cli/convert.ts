@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { convertWeights } from '../api/models.js'
 import { PRECISIONS, type Precision } from '../options/export.js'
 import { readLabels } from './label-file.js'
-import { say, tellNotes } from './output.js'
+import { print, printNotes } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ConvertFlags extends WeightsFlags {
@@ -10,7 +10,7 @@ interface ConvertFlags extends WeightsFlags {
   readonly precision: Precision
 }
 
-export function addConvertCommand(program: Command): void {
+export function addConvertCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('convert')
     .description('rewrite weights as safetensors, with all that was given or found out about them')
@@ -27,10 +27,11 @@ export function addConvertCommand(program: Command): void {
       ...weightsOptionsOf(flags),
       ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
       precision: flags.precision,
+      signal,
     })
-    tellNotes(model.notes)
+    printNotes(model.notes)
     const { variant, classes } = model.spec.architecture
-    say(
+    print(
       `${output}: EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}${flags.precision === 'fp16' ? ', fp16' : ''}.`,
     )
   })

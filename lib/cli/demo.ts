@@ -3,25 +3,26 @@ import { EfficientDet } from '../api/detector.js'
 import { bundledPath } from '../hub/bundled.js'
 import { Annotator } from './annotate.js'
 import { detectAll } from './detect.js'
-import { tellCircumstances, titleOf } from './detector.js'
-import { say, tell } from './output.js'
+import { printCircumstances, titleOf } from './detector.js'
+import { print, printError, printNotes } from './output.js'
 
-export function addDemoCommand(program: Command): void {
+export function addDemoCommand(program: Command, signal: AbortSignal): void {
   program
     .command('demo')
     .description('find people in the bundled photograph')
     .option('--out <folder>', 'where to write the annotated picture', 'demo-output')
     .action(async ({ out }: { out: string }) => {
-      const annotator = await Annotator.open(out)
-      if (!annotator.withText) tell('note: this machine has no fonts; boxes are drawn without labels.')
-      await using detector = await EfficientDet.load('person')
-      tell(titleOf(detector))
-      tellCircumstances(detector)
-      await detectAll(detector, [bundledPath('person/person.jpg')], {}, annotator, false)
-      say(
+      const image = bundledPath('person/person.jpg')
+      const annotator = await Annotator.open(out, [image])
+      printNotes(annotator.notes)
+      await using detector = await EfficientDet.load('person', { signal })
+      printError(titleOf(detector))
+      printCircumstances(detector)
+      await detectAll(detector, [image], { signal }, annotator, false)
+      print(
         '\nThe bundled model knows people only. COCO has 90 classes: "efficientdet pull d0" fetches its weights, then',
       )
-      say(
+      print(
         '"efficientdet detect street.jpg --model d0". Your own weights: "efficientdet detect street.jpg --model best.pth".',
       )
     })

@@ -5,18 +5,18 @@ import { EfficientDetError } from '../base/errors.js'
 import type { DetectOptions } from '../options/detect.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
 import { Annotator } from './annotate.js'
-import { parseInteger, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
+import { parseInteger, parseList, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
   loadDetector,
-  tellCircumstances,
+  printCircumstances,
   titleOf,
 } from './detector.js'
-import { interruptible } from './interrupt.js'
-import { say, tell } from './output.js'
-import { listPictures } from './pictures.js'
+import { listImages } from './image-files.js'
+import { print, printError, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
+import { formatTable } from './table.js'
 import { defined } from './weights-options.js'
 
 interface DetectFlags extends DetectorFlags {
@@ -29,7 +29,7 @@ interface DetectFlags extends DetectorFlags {
   readonly out?: string
 }
 
-export function addDetectCommand(program: Command): void {
+export function addDetectCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('detect')
     .description('find objects in pictures')
@@ -42,7 +42,11 @@ export function addDetectCommand(program: Command): void {
         .argParser(parseThreshold)
         .default({ scoreThreshold: 0.4 }, '0.4'),
     )
-    .option('--classes <names...>', 'only these classes, by name or number')
+    .option(
+      '--classes <list>',
+      'only these classes, by name or number: person,dog; as often as needed (one with a comma: by its number)',
+      (text: string, others: string[] = []) => [...others, ...parseList(text)],
+    )
     .option('--iou <number>', 'overlap from which the worse of two boxes is dropped', parseNumber, 0.5)
     .option('--max <n>', 'most detections per picture', parseInteger, 100)
     .addOption(
@@ -52,77 +56,82 @@ export function addDetectCommand(program: Command): void {
     )
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there')
-  addDetectorOptions(command).action(detect)
+  addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
 }
 
-async function detect(args: readonly string[], flags: DetectFlags): Promise<void> {
-  const pictures = await listPictures(args)
-  const annotator = flags.out === undefined ? null : await Annotator.open(flags.out)
-  if (annotator?.withText === false) tell('note: this machine has no fonts; boxes are drawn without labels.')
-  await interruptible(async (signal) => {
-    await using detector = await loadDetector(flags, { signal })
-    if (!flags.json) {
-      tell(titleOf(detector))
-      tellCircumstances(detector)
-    }
-    const options: DetectOptions = {
-      ...flags.score,
-      iouThreshold: flags.iou,
-      maxDetections: flags.max,
-      nms: flags.nms,
-      ...defined({ classes: flags.classes }),
-      signal,
-    }
-    await detectAll(detector, pictures, options, annotator, flags.json)
-  })
+async function detect(args: readonly string[], flags: DetectFlags, signal: AbortSignal): Promise<void> {
+  const { images, notes } = await listImages(args, signal)
+  printNotes(notes)
+  const annotator = flags.out === undefined ? null : await Annotator.open(flags.out, images)
+  printNotes(annotator?.notes ?? [])
+  await using detector = await loadDetector(flags, { signal })
+  if (!flags.json) {
+    printError(titleOf(detector))
+    printCircumstances(detector)
+  }
+  const options: DetectOptions = {
+    ...flags.score,
+    iouThreshold: flags.iou,
+    maxDetections: flags.max,
+    nms: flags.nms,
+    ...defined({ classes: flags.classes }),
+    signal,
+  }
+  await detectAll(detector, images, options, annotator, flags.json)
 }
 
 /** Detects in one picture after another; reports bad ones and goes on. */
 export async function detectAll(
   detector: EfficientDet,
-  pictures: readonly string[],
+  images: readonly string[],
   options: DetectOptions,
   annotator: Annotator | null,
   json: boolean,
 ): Promise<void> {
-  const progress = new ProgressBar(pictures.length)
-  const fail = (error: EfficientDetError, picture: string) => {
+  const bar = new ProgressBar('{value}/{total} pictures, {eta_formatted} left')
+  let done = 0
+  const step = () => {
+    if (images.length > 1) bar.update(++done, images.length)
+  }
+  const fail = (error: EfficientDetError, image: string) => {
     process.exitCode = 1
     const { code, message } = error
-    if (json) say(JSON.stringify({ source: picture, error: { code, message } }))
-    else progress.above(() => tell(`error: ${message} [${code}]`))
-    progress.step()
+    if (json) print(JSON.stringify({ source: image, error: { code, message } }))
+    else bar.above(() => printError(`error: ${message} [${code}]`))
+    step()
   }
   const onError = (error: EfficientDetError, source: unknown) => fail(error, String(source))
   try {
-    for await (const result of detector.stream(pictures, { ...options, onError })) {
-      const picture = result.source!
+    for await (const result of detector.stream(images, { ...options, onError })) {
+      const image = result.source!
       try {
-        const annotated = (await annotator?.write(picture, result)) ?? null
-        progress.above(() =>
-          say(json ? JSON.stringify({ ...result.toJSON(), annotated }) : table(result, annotated)),
+        const annotated = (await annotator?.write(image, result, options.signal)) ?? null
+        bar.above(() =>
+          print(json ? JSON.stringify({ ...result.toJSON(), annotated }) : described(result, annotated)),
         )
-        progress.step()
+        step()
       } catch (error) {
         if (!(error instanceof EfficientDetError)) throw error
-        fail(error, picture)
+        fail(error, image)
       }
     }
   } finally {
-    progress.end()
+    bar.end()
   }
 }
 
-function table(result: DetectionResult, annotated: string | null): string {
+function described(result: DetectionResult, annotated: string | null): string {
   const { source, width, height, pages, detections, timings, packed } = result
   const count = `${detections.length} detection${detections.length === 1 ? '' : 's'}`
-  const widest = Math.max(0, ...detections.map(({ label }) => label.length))
+  const rows = detections.map(({ label, score, box }) => [
+    label,
+    score.toFixed(3),
+    ...box.map((side) => side.toFixed(1)),
+  ])
+  const table = formatTable(rows, ['left', 'right', 'right', 'right', 'right', 'right'])
   return [
     `${source}  ${width}×${height}  ${count}  ${timings.total.toFixed(0)} ms`,
-    ...detections.map(({ label, score, box }) => {
-      const [x1, y1, x2, y2] = box.map((side) => side.toFixed(1).padStart(7))
-      return `  ${label.padEnd(widest)}  ${score.toFixed(3)}  ${x1} ${y1} ${x2} ${y2}`
-    }),
+    ...table.map((line) => `  ${line}`),
     ...(packed.capped.detections ? ['  (more were found than --max allows)'] : []),
     ...(packed.capped.candidates
       ? ['  (more class scores passed than entered non-maximum suppression)']

@@ -5,8 +5,8 @@ import type { Size } from '../models/levels.js'
 import type { LoadOptions } from '../options/load.js'
 import { parseInteger, parseIntegers, parseSize } from './arguments.js'
 import { readLabels } from './label-file.js'
-import { tell, tellNotes } from './output.js'
-import { PhaseBar } from './phase-bar.js'
+import { printError, printNotes } from './output.js'
+import { ProgressBar } from './progress.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 /** The options that tell which model runs, and on what. */
@@ -50,7 +50,7 @@ export function addDetectorOptions(command: Command): Command {
 
 /** Loads the model, which may take a GPU minutes the first time: a bar tells how far it is. */
 export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Promise<EfficientDet> {
-  const bar = new PhaseBar()
+  const bar = new ProgressBar('{percentage} % {phase}')
   try {
     return await EfficientDet.load(flags.model, {
       backend: flags.backend,
@@ -65,7 +65,7 @@ export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Pro
       }),
       ...more,
       engine: { ...more.engine, selfTest: flags.selfTest },
-      onProgress: ({ stage, fraction }) => bar.show(fraction, stage),
+      onProgress: ({ stage, fraction }) => bar.update(fraction, 1, stage),
     })
   } finally {
     bar.end()
@@ -79,7 +79,7 @@ export function titleOf({ model, backend }: EfficientDet): string {
 }
 
 /** What was assumed about the weights, and why nothing faster runs them. */
-export function tellCircumstances({ model, backend }: EfficientDet): void {
-  tellNotes(model.notes)
-  for (const { name, reason } of backend.unavailable) tell(`${name} does not run: ${reason}`)
+export function printCircumstances({ model, backend }: EfficientDet): void {
+  printNotes(model.notes)
+  for (const { name, reason } of backend.unavailable) printError(`${name} does not run: ${reason}`)
 }

@@ -1,11 +1,14 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { familySync, versionSync } from 'detect-libc'
 import { probeBackends } from '../backends/registry.js'
 import { addonPath, loadAddon } from '../backends/tensorrt/addon.js'
 import { cacheFolder } from '../base/cache-folder.js'
-import { libc } from '../base/libc.js'
+import { makeFolder } from '../base/folder.js'
 import { VERSION } from '../base/version.js'
-import { say } from './output.js'
+import { untilAborted } from '../threads/abort.js'
+import { print } from './output.js'
+import { formatTable } from './table.js'
 
 interface DoctorFlags {
   readonly libraryPath?: string
@@ -26,7 +29,7 @@ interface Finding {
 /** The oldest Node that has all this package uses. */
 const OLDEST_NODE = [20, 17] as const
 
-export function addDoctorCommand(program: Command): void {
+export function addDoctorCommand(program: Command, signal: AbortSignal): void {
   program
     .command('doctor')
     .description('tell what of this machine can be used, and how to mend the rest')
@@ -34,17 +37,16 @@ export function addDoctorCommand(program: Command): void {
     .option('--backend-library <file>', "the GPU backend's library (default: those beside the addon)")
     .option('--json', 'as JSON', false)
     .action(async ({ libraryPath, backendLibrary, json }: DoctorFlags) => {
-      const backends = await probeBackends({
-        libraryPath: libraryPath ?? null,
-        backendLibrary: backendLibrary ?? null,
-      })
+      // A driver that hangs is what people run this for; then Ctrl-C is heard all the same.
+      const search = { libraryPath: libraryPath ?? null, backendLibrary: backendLibrary ?? null }
+      const backends = await untilAborted(signal, probeBackends(search))
       const findings: Finding[] = [
         { name: 'efficientdet-trt', good: true, text: VERSION },
         node(),
         {
           name: 'system',
           good: true,
-          text: [process.platform, process.arch, libc()].filter(Boolean).join(' '),
+          text: [process.platform, process.arch, familySync(), versionSync()].filter(Boolean).join(' '),
         },
         await decoder(),
         await cache(),
@@ -58,21 +60,20 @@ export function addDoctorCommand(program: Command): void {
         }),
       ]
       const usable = backends.some((probe) => probe.usable)
-      if (json) say(JSON.stringify({ usable, findings }, null, 2))
-      else sayFindings(findings, usable)
+      if (json) print(JSON.stringify({ usable, findings }, null, 2))
+      else printFindings(findings, usable)
       if (!usable) process.exitCode = 1
     })
 }
 
-function sayFindings(findings: readonly Finding[], usable: boolean): void {
-  const width = Math.max(...findings.map(({ name }) => name.length))
-  const below = ' '.repeat(width + 4)
-  for (const { name, good, text, details = [], remedy } of findings) {
-    say(`${good ? '✓' : '✗'} ${name.padEnd(width)}  ${text}`)
-    for (const detail of details) say(below + detail)
-    if (remedy !== undefined) say(`${below}→ ${remedy}`)
-  }
-  say(
+function printFindings(findings: readonly Finding[], usable: boolean): void {
+  const rows = findings.flatMap(({ name, good, text, details = [], remedy }) => [
+    [`${good ? '✓' : '✗'} ${name}`, text],
+    ...details.map((detail) => ['', detail]),
+    ...(remedy === undefined ? [] : [['', `→ ${remedy}`]]),
+  ])
+  for (const line of formatTable(rows)) print(line)
+  print(
     usable ? 'Detection runs here.' : 'No backend runs here: info, convert and export work, detect does not.',
   )
 }
@@ -135,7 +136,7 @@ async function cache(): Promise<Finding> {
     return bad('this user has no home folder')
   }
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await access(folder, constants.W_OK)
     return { name: 'model cache', good: true, text: folder }
   } catch (error) {

@@ -3,7 +3,7 @@ import { exportOnnx } from '../api/models.js'
 import type { Size } from '../models/levels.js'
 import { PRECISIONS, type Precision } from '../options/export.js'
 import { parseBatch, parseInteger, parseSize } from './arguments.js'
-import { say, tellNotes } from './output.js'
+import { print, printNotes } from './output.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ExportFlags extends WeightsFlags {
@@ -14,7 +14,7 @@ interface ExportFlags extends WeightsFlags {
   readonly detections?: number
 }
 
-export function addExportCommand(program: Command): void {
+export function addExportCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('export')
     .description('write the ONNX file of a model, for TensorRT, onnxruntime and others')
@@ -36,10 +36,11 @@ export function addExportCommand(program: Command): void {
     const exported = await exportOnnx(model, output, {
       ...weightsOptionsOf(flags),
       ...defined({ precision, input, inputSize, batch, detections }),
+      signal,
     })
-    tellNotes(exported.notes)
+    printNotes(exported.notes)
     const { height, width } = exported.inputSize
-    say(
+    print(
       `${output}: EfficientDet-${exported.variant}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +
         `${(exported.bytes / 1e6).toFixed(1)} MB.`,
     )

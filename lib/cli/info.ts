@@ -16,7 +16,8 @@ import { inventory } from '../network/parameters.js'
 import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
 import { parseInteger, parseSize } from './arguments.js'
-import { say, sayFacts } from './output.js'
+import { print, printFacts } from './output.js'
+import { formatTable } from './table.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface InfoFlags extends WeightsFlags {
@@ -25,7 +26,7 @@ interface InfoFlags extends WeightsFlags {
   readonly json: boolean
 }
 
-export function addInfoCommand(program: Command): void {
+export function addInfoCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('info')
     .description('tell about the variants of EfficientDet, or about a weights file')
@@ -37,11 +38,11 @@ export function addInfoCommand(program: Command): void {
     .option('--input-size <HxW>', "height and width of a variant's input (default: its own)", parseSize)
     .option('--json', 'as JSON', false)
   addWeightsOptions(command).action(async (model: string | undefined, flags: InfoFlags) => {
-    if (model === undefined) return sayAll(flags)
+    if (model === undefined) return printVariants(flags)
     const name = model.toLowerCase()
-    if (isVariantName(name)) return sayOne(describe(variant(name), flags), flags.json)
-    const inspection = await inspectWeights(model, weightsOptionsOf(flags))
-    sayFile(model, inspection, flags.json)
+    if (isVariantName(name)) return printVariant(describe(variant(name), flags), flags.json)
+    const inspection = await inspectWeights(model, { ...weightsOptionsOf(flags), signal })
+    printFile(model, inspection, flags.json)
   })
 }
 
@@ -61,7 +62,7 @@ interface Description {
   readonly levels: readonly ({ readonly level: string } & Size)[]
   readonly anchors: number
   readonly parameters: number
-  /** Of one picture. */
+  /** For one image. */
   readonly multiplyAdds: number
 }
 
@@ -91,13 +92,14 @@ function describe(
   }
 }
 
-function sayAll(flags: InfoFlags): void {
+function printVariants(flags: InfoFlags): void {
   const all = VARIANT_NAMES.map((name) => describe(variant(name), flags))
   if (flags.json) {
-    say(JSON.stringify(all, null, 2))
+    print(JSON.stringify(all, null, 2))
     return
   }
   const header = ['model', 'input', 'backbone', 'levels', 'anchors', 'parameters', 'multiply-adds']
+  const alignments = header.map((_, i) => (i < 4 ? 'left' : 'right'))
   const rows = all.map(({ model, input, backbone, levels, anchors, parameters, multiplyAdds }) => [
     model,
     `${input.height}×${input.width}`,
@@ -107,18 +109,16 @@ function sayAll(flags: InfoFlags): void {
     grouped(parameters),
     billions(multiplyAdds),
   ])
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)))
-  for (const row of [header, ...rows]) {
-    say(row.map((cell, i) => (i >= 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  '))
-  }
+  print(formatTable([header, ...rows], alignments).join('\n'))
 }
 
-function sayOne(one: Description, json: boolean): void {
+function printVariant(one: Description, json: boolean): void {
   if (json) {
-    say(JSON.stringify(one, null, 2))
+    print(JSON.stringify(one, null, 2))
     return
   }
-  sayFacts(`EfficientDet-${one.model}`, {
+  print(`EfficientDet-${one.model}`)
+  printFacts({
     ...factsOf(one),
     preprocessing: one.preprocessing,
     heads: `${one.headRepeats} repeats, ${one.classes} class${one.classes === 1 ? '' : 'es'}`,
@@ -137,7 +137,7 @@ function factsOf(one: Description): Record<string, string> {
   }
 }
 
-function sayFile(path: string, inspection: Inspection, json: boolean): void {
+function printFile(path: string, inspection: Inspection, json: boolean): void {
   const { format, naming, identified, decided, notes } = inspection
   const candidates = identified.variants.map(({ name }) => name)
   const [first, ...others] = identified.variants
@@ -147,7 +147,7 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
   if (json) {
     const { prefix, classes, anchorsPerCell } = identified
     const { questions } = decided
-    say(
+    print(
       JSON.stringify(
         {
           file: path,
@@ -173,7 +173,8 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
     return
   }
   const labels = spec?.labels
-  sayFacts(path, {
+  print(path)
+  printFacts({
     format: `${format}, ${naming}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
     model: candidates.map((name) => `EfficientDet-${name}`).join(' or '),
     classes: String(identified.classes) + (labels ? ` (${abridged(labels)})` : ''),
@@ -184,8 +185,8 @@ function sayFile(path: string, inspection: Inspection, json: boolean): void {
     }),
     ...(description && factsOf(description)),
   })
-  for (const note of notes) say(`  note: ${note}`)
-  for (const question of decided.questions) say(`  open: ${question}`)
+  for (const note of notes) print(`  note: ${note}`)
+  for (const question of decided.questions) print(`  open: ${question}`)
 }
 
 function abridged(labels: readonly string[]): string {

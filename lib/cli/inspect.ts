@@ -4,7 +4,8 @@ import { type EngineHeader, headerToJson } from '../engines/header.js'
 import { capabilityName } from '../engines/key.js'
 import type { Reference } from '../engines/self-test/run.js'
 import { parseInteger } from './arguments.js'
-import { say, sayFacts, tell } from './output.js'
+import { print, printError, printFacts } from './output.js'
+import { formatTable } from './table.js'
 import { defined } from './weights-options.js'
 
 interface InspectFlags {
@@ -14,7 +15,7 @@ interface InspectFlags {
   readonly json: boolean
 }
 
-export function addInspectCommand(program: Command): void {
+export function addInspectCommand(program: Command, signal: AbortSignal): void {
   program
     .command('inspect')
     .description('tell about an engine file; where its GPU is, also the precision of each layer')
@@ -24,24 +25,28 @@ export function addInspectCommand(program: Command): void {
     .option('--backend-library <file>', "the backend's library (default: beside the addon)")
     .option('--json', 'as JSON', false)
     .action(async (file: string, { device, libraryPath, backendLibrary, json }: InspectFlags) => {
-      const inspection = await inspectEngine(file, defined({ device, libraryPath, backendLibrary }))
-      if (json) sayJson(file, inspection)
-      else sayEngine(file, inspection)
+      const inspection = await inspectEngine(file, {
+        ...defined({ device, libraryPath, backendLibrary }),
+        signal,
+      })
+      if (json) printJson(file, inspection)
+      else printEngine(file, inspection)
     })
 }
 
-function sayJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
+function printJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
   // Whether there are reference detections is enough: they are hundreds of numbers.
   const { referenceDetections, ...facts } = JSON.parse(headerToJson(header))
   const selfTest: Reference = referenceDetections === null ? 'itself' : 'cpu'
-  say(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
+  print(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
 }
 
-function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {
+function printEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {
   const { target, settings, spec, inputSize, graph, notes, packageVersion } = header
   const { variant, classes } = spec.architecture
   const capabilities = target.computeCapabilities.map(capabilityName).join(' and ')
-  sayFacts(file, {
+  print(file)
+  printFacts({
     model: `EfficientDet-${variant.name}, ${classes} class${classes === 1 ? '' : 'es'}`,
     input: `${inputSize.height} high × ${inputSize.width} wide, batch up to ${settings.maxBatchSize}`,
     precision: settings.precision,
@@ -56,9 +61,11 @@ function sayEngine(file: string, { header, bytes, layers, reason }: EngineInspec
     plan: `${(bytes / 1e6).toFixed(1)} MB, its checksum is right`,
     ...(layers !== null && { layers: precisions(layers) }),
   })
-  for (const note of notes) say(`  note: ${note}`)
-  for (const { name, precision } of layers ?? []) say(`  ${(precision ?? '?').padEnd(5)} ${name}`)
-  if (reason !== null) tell(`No layers are shown: ${reason}`)
+  for (const note of notes) print(`  note: ${note}`)
+  for (const line of formatTable((layers ?? []).map(({ name, precision }) => [precision ?? '?', name]))) {
+    print(`  ${line}`)
+  }
+  if (reason !== null) printError(`No layers are shown: ${reason}`)
 }
 
 /** What an engine is compared with when it is loaded. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { EfficientDetError } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import { addBenchCommand } from './bench.js'
@@ -11,33 +11,50 @@ import { addDoctorCommand } from './doctor.js'
 import { addExportCommand } from './export.js'
 import { addInfoCommand } from './info.js'
 import { addInspectCommand } from './inspect.js'
-import { Interrupted, outliveReader } from './interrupt.js'
-import { tell } from './output.js'
+import { Interrupted, interruptible } from './interrupt.js'
+import { printError } from './output.js'
 import { addPullCommand } from './pull.js'
 
-const program = new Command('efficientdet')
-  .description('EfficientDet object detection: from a checkpoint to boxes, with no Python')
-  .version(VERSION)
-  .showHelpAfterError('(--help shows the options)')
-  .showSuggestionAfterError()
-addDetectCommand(program)
-addDemoCommand(program)
-addInfoCommand(program)
-addConvertCommand(program)
-addExportCommand(program)
-addBuildCommand(program)
-addInspectCommand(program)
-addBenchCommand(program)
-addPullCommand(program)
-addDoctorCommand(program)
+/** @param signal cancels whatever command runs */
+function createProgram(signal: AbortSignal): Command {
+  const program = new Command('efficientdet')
+    .description('EfficientDet object detection: from a checkpoint to boxes, with no Python')
+    .version(VERSION)
+    .showHelpAfterError('(--help shows the options)')
+    .showSuggestionAfterError()
+    // Commander would exit before it is known whether its own output could be written.
+    .exitOverride()
+  addDetectCommand(program, signal)
+  addDemoCommand(program, signal)
+  addInfoCommand(program, signal)
+  addConvertCommand(program, signal)
+  addExportCommand(program, signal)
+  addBuildCommand(program, signal)
+  addInspectCommand(program, signal)
+  addBenchCommand(program, signal)
+  addPullCommand(program, signal)
+  addDoctorCommand(program, signal)
+  return program
+}
 
-outliveReader()
+async function run(signal: AbortSignal): Promise<void> {
+  try {
+    await createProgram(signal).parseAsync()
+  } catch (error) {
+    // Commander has told already what is wrong.
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode
+  }
+}
+
 try {
-  await program.parseAsync()
+  await interruptible(run)
 } catch (error) {
-  if (error instanceof Interrupted) process.exitCode = error.exitCode
-  else if (error instanceof EfficientDetError) {
-    tell(`error: ${error.message} [${error.code}]`)
+  if (error instanceof Interrupted) {
+    if (error.message !== '') printError(error.message)
+    process.exitCode = error.exitCode
+  } else if (error instanceof EfficientDetError) {
+    printError(`error: ${error.message} [${error.code}]`)
     process.exitCode = 1
   } else throw error
 }

@@ -1,3 +1,5 @@
+import { formatTable } from './table.js'
+
 /** Results go to standard output, everything about them to standard error. */
 
 /** Names in files come from strangers: what would steer a terminal is shown instead of obeyed. */
@@ -6,25 +8,19 @@ function harmless(text: string): string {
   return text.replace(/(?![\n\t])\p{Cc}/gu, shown)
 }
 
-export function say(line: string): void {
-  process.stdout.write(`${harmless(line)}\n`)
+export function print(text: string): void {
+  process.stdout.write(`${harmless(text)}\n`)
 }
 
-export function tell(line: string): void {
-  process.stderr.write(`${harmless(line)}\n`)
+export function printError(text: string): void {
+  process.stderr.write(`${harmless(text)}\n`)
 }
 
-export function tellNotes(notes: readonly string[]): void {
-  for (const note of notes) tell(`note: ${note}`)
+export function printNotes(notes: readonly string[]): void {
+  for (const note of notes) printError(`note: ${note}`)
 }
 
-/** A title and a table of names and facts below it. */
-export function sayFacts(title: string, facts: Readonly<Record<string, string>>): void {
-  say(title)
-  sayTable(facts)
-}
-
-export function sayTable(facts: Readonly<Record<string, string>>): void {
-  const width = Math.max(...Object.keys(facts).map((name) => name.length))
-  for (const [name, fact] of Object.entries(facts)) say(`  ${name.padEnd(width)}  ${fact}`)
+/** A table of names and facts, for below a title. */
+export function printFacts(facts: Readonly<Record<string, string>>): void {
+  for (const line of formatTable(Object.entries(facts))) print(`  ${line}`)
 }

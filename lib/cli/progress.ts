@@ -1,17 +1,27 @@
 import { Presets, SingleBar } from 'cli-progress'
 
-/** A bar at the bottom of a terminal, for work of more than one step; elsewhere nothing. */
+/** A bar at the bottom of a terminal, from the first update on; elsewhere nothing. */
 export class ProgressBar {
-  readonly #bar: SingleBar | null = null
+  readonly #text: string
+  #bar: SingleBar | null = null
 
-  constructor(total: number, unit = 'pictures') {
-    if (total < 2 || !process.stderr.isTTY) return
-    const format = `{bar} {value}/{total} ${unit}, {eta_formatted} left`
-    this.#bar = new SingleBar(
-      { format, clearOnComplete: true, hideCursor: true, stream: process.stderr },
-      Presets.shades_classic,
-    )
-    this.#bar.start(total, 0)
+  /** @param text beside the bar, as cli-progress formats it: `{value}/{total} MB` */
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  /** @param phase what is done now, for texts with `{phase}` */
+  update(value: number, total: number, phase = ''): void {
+    if (!process.stderr.isTTY) return
+    if (this.#bar === null) {
+      // A cursor that was hidden would stay so where the process is killed.
+      const options = { format: `{bar} ${this.#text}`, clearOnComplete: true, stream: process.stderr }
+      this.#bar = new SingleBar(options, Presets.shades_classic)
+      this.#bar.start(total, value, { phase })
+    } else {
+      this.#bar.setTotal(total)
+      this.#bar.update(value, { phase })
+    }
   }
 
   /** Prints something without tearing the bar: takes it away first. */
@@ -20,11 +30,8 @@ export class ProgressBar {
     print()
   }
 
-  step(amount = 1): void {
-    this.#bar?.increment(amount)
-  }
-
   end(): void {
     this.#bar?.stop()
+    this.#bar = null
   }
 }

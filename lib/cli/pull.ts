@@ -3,10 +3,10 @@ import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
 import { OFFICIAL_MODELS, officialModel } from '../hub/official.js'
 import { pullModel } from '../hub/pull.js'
-import { say } from './output.js'
+import { print } from './output.js'
 import { ProgressBar } from './progress.js'
 
-export function addPullCommand(program: Command): void {
+export function addPullCommand(program: Command, signal: AbortSignal): void {
   const names = OFFICIAL_MODELS.map(({ name }) => name)
   program
     .command('pull')
@@ -14,11 +14,11 @@ export function addPullCommand(program: Command): void {
     .argument('<model...>', names.join(', '))
     .option('--mirror <url>', "a server's folder that has effdet's release files")
     .action(async (models: string[], { mirror }: { mirror?: string }) => {
-      for (const name of models) await pull(name, mirror)
+      for (const name of models) await pull(name, mirror, signal)
     })
 }
 
-async function pull(name: string, mirror: string | undefined): Promise<void> {
+async function pull(name: string, mirror: string | undefined, signal: AbortSignal): Promise<void> {
   const model = officialModel(name)
   if (model === undefined) {
     const names = OFFICIAL_MODELS.map((official) => official.name)
@@ -29,17 +29,10 @@ async function pull(name: string, mirror: string | undefined): Promise<void> {
         (similar === null ? `There are ${names.join(', ')}.` : `Did you mean ${similar}?`),
     )
   }
-  let bar: ProgressBar | null = null
-  let shown = 0
-  const { path, cached } = await pullModel(model, {
-    mirror,
-    onProgress: (received, total) => {
-      const megabytes = Math.floor(received / 1e6)
-      if (total !== null) bar ??= new ProgressBar(Math.ceil(total / 1e6), 'MB')
-      bar?.step(megabytes - shown)
-      shown = megabytes
-    },
-  })
-  ;(bar as ProgressBar | null)?.end()
-  say(`${name}: ${path}${cached ? ' (there already, verified)' : ''}`)
+  const bar = new ProgressBar('{value}/{total} MB, {eta_formatted} left')
+  const onProgress = (received: number, total: number | null) => {
+    if (total !== null) bar.update(Math.floor(received / 1e6), Math.ceil(total / 1e6))
+  }
+  const { path, cached } = await pullModel(model, { mirror, signal, onProgress }).finally(() => bar.end())
+  print(`${name}: ${path}${cached ? ' (there already, verified)' : ''}`)
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { PARTIAL, writeWhole } from '../base/atomic-write.js'
+import { writeFileAtomically } from '../base/atomic-write.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { EfficientDetError } from '../base/errors.js'
+import { makeFolder } from '../base/folder.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
 import { engineError, engineFault } from './engine-error.js'
@@ -118,7 +119,7 @@ async function find(
 }
 
 async function buildAndKeep(
-  { recipe, build }: CacheRequest,
+  { recipe, build, signal }: CacheRequest,
   lock: BuildLock,
   { key, folder, path }: { readonly key: string; readonly folder: string; readonly path: string },
   onProgress: BuildProgress,
@@ -133,12 +134,12 @@ async function buildAndKeep(
   )
   const header = { ...recipe, referenceDetections }
   try {
-    await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+    await makeFolder(folder).catch((cause: Error) => {
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
     })
-    await removeAbandoned(folder)
-    const planSha256 = await writeEngine(path, { header, plan })
-    if (timingCache.length > 0) await writeWhole(timingPath, sha256(timingCache), timingCache)
+    const planSha256 = await writeEngine(path, { header, plan }, signal)
+    if (timingCache.length > 0)
+      await writeFileAtomically(timingPath, [sha256(timingCache), timingCache], signal)
     return { header, plan, planSha256, cached: false, path, notKept: null }
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
@@ -173,27 +174,4 @@ async function readTimingCache(path: string): Promise<Uint8Array | null> {
 
 function sha256(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest()
-}
-
-/** How long a file may lie unfinished before it is taken for abandoned, in milliseconds. */
-const ABANDONED_AFTER = {
-  // Writers of this machine that have no lock (`output`, test records) may be at work; they never pause so long.
-  ours: 10 * 60_000,
-  // In another container or machine, whose clock may be wrong.
-  theirs: 24 * 3600_000,
-}
-
-/** Removes what killed processes left, where that is allowed. */
-async function removeAbandoned(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.includes('.partial-')) continue
-    const path = join(folder, name)
-    // One that has just gone was taken to its name.
-    const modified = await stat(path).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => Infinity,
-    )
-    const limit = name.includes(PARTIAL) ? ABANDONED_AFTER.ours : ABANDONED_AFTER.theirs
-    if (Date.now() - modified > limit) await rm(path, { force: true }).catch(() => {})
-  }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { writeWhole } from '../base/atomic-write.js'
+import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { engineError } from './engine-error.js'
 import {
@@ -74,16 +74,21 @@ export async function readEngine(
  * Writes an engine file whole or not at all.
  *
  * @returns the plan's SHA-256, hexadecimal
- * @throws EfficientDetError ERR_OUTPUT
+ * @throws EfficientDetError ERR_OUTPUT; the signal's reason
  */
-export async function writeEngine(path: string, { header, plan }: EngineFile): Promise<string> {
+export async function writeEngine(
+  path: string,
+  { header, plan }: EngineFile,
+  signal?: AbortSignal,
+): Promise<string> {
   const hash = createHash('sha256')
   for (let at = 0; at < plan.length; at += PIECE) {
+    signal?.throwIfAborted()
     hash.update(plan.subarray(at, at + PIECE))
     await new Promise(setImmediate)
   }
   const planSha256 = hash.digest()
-  await writeWhole(path, encodeHead(header, plan.length, planSha256), plan)
+  await writeFileAtomically(path, [encodeHead(header, plan.length, planSha256), plan], signal)
   return planSha256.toString('hex')
 }
 

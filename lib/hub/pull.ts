@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
 import { cacheFolder } from '../base/cache-folder.js'
 import { EfficientDetError } from '../base/errors.js'
+import { makeFolder } from '../base/folder.js'
+import { abandonedFiles, partialName } from '../base/partial-file.js'
 import { downloadUrl, type OfficialModel } from './official.js'
 
 export interface PullOptions {
@@ -36,58 +38,53 @@ export async function pullModel(
   signal?.throwIfAborted()
   const folder = cacheFolder()
   const path = join(folder, model.file)
-  const partial = `${path}.partial-${process.pid}`
+  const partial = partialName(path)
+  inUse.add(partial)
   try {
-    await mkdir(folder, { recursive: true })
-    if (await verifies(path, model)) return { path, cached: true }
-    await adopt(folder, model.file, partial)
-  } catch (cause) {
-    throw outputError(folder, cause)
+    try {
+      await makeFolder(folder)
+      if (await verifies(path, model, signal)) return { path, cached: true }
+      await adopt(folder, model.file, partial)
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw outputError(folder, cause)
+    }
+    const url = downloadUrl(model, mirror)
+    const continued = await download(url, partial, path, signal, onProgress)
+    if (continued && !(await verifies(partial, model, signal))) {
+      // What was continued may not have been a part of this file: once more from its beginning.
+      await rm(partial, { force: true })
+      await download(url, partial, path, signal, onProgress)
+    }
+    const found = await sha256(partial, signal)
+    if (!found.startsWith(model.sha256)) {
+      await rm(partial, { force: true })
+      throw new EfficientDetError(
+        'ERR_DOWNLOAD',
+        `${url} gave a file with SHA-256 ${found}; expected ${model.sha256}${model.sha256.length < 64 ? '…' : ''}. Nothing was kept; try again.`,
+      )
+    }
+    await rename(partial, path).catch((cause) => {
+      throw outputError(folder, cause)
+    })
+    return { path, cached: false }
+  } finally {
+    inUse.delete(partial)
   }
-  const url = downloadUrl(model, mirror)
-  const continued = await download(url, partial, path, signal, onProgress)
-  if (continued && !(await verifies(partial, model))) {
-    // What was continued may not have been a part of this file: once more from its beginning.
-    await rm(partial, { force: true })
-    await download(url, partial, path, signal, onProgress)
-  }
-  if (!(await verifies(partial, model))) {
-    const found = await sha256(partial)
-    await rm(partial, { force: true })
-    throw new EfficientDetError(
-      'ERR_DOWNLOAD',
-      `${url} gave a file with SHA-256 ${found}; expected ${model.sha256}${model.sha256.length < 64 ? '…' : ''}. Nothing was kept; try again.`,
-    )
-  }
-  try {
-    await rename(partial, path)
-  } catch (cause) {
-    throw outputError(folder, cause)
-  }
-  return { path, cached: false }
 }
 
+/** Unfinished files that this process writes now; it may continue those of its earlier tries. */
+const inUse = new Set<string>()
+
 /**
- * Takes over an unfinished file whose process has ended. A damaged one under the final name stays until it is
+ * Takes over an unfinished file whose writer has ended. A damaged one under the final name stays until it is
  * replaced: another process may have put a good one there in the meantime.
  */
 async function adopt(folder: string, file: string, partial: string): Promise<void> {
-  const names = await readdir(folder)
-  const abandoned = names.find((name) => {
-    const pid = name.startsWith(`${file}.partial-`) ? Number(name.split('-').at(-1)) : Number.NaN
-    return Number.isInteger(pid) && !isAlive(pid)
-  })
+  const [first, ...others] = await abandonedFiles(folder, file, (path) => !inUse.has(path))
   // Another process may be quicker; then this one begins anew.
-  if (abandoned !== undefined) await rename(join(folder, abandoned), partial).catch(() => {})
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+  if (first !== undefined) await rename(first, partial).catch(() => {})
+  for (const other of others) await rm(other, { force: true })
 }
 
 /** @returns whether it went on from what was there */
@@ -117,7 +114,7 @@ async function download(
       received += chunk.length
       onProgress(received, total)
     })
-    await pipeline(body, createWriteStream(partial, { flags: continued ? 'a' : 'w' }))
+    await pipeline(body, createWriteStream(partial, { flags: continued ? 'a' : 'w', flush: true }))
     return continued
   } catch (cause) {
     signal?.throwIfAborted()
@@ -135,13 +132,22 @@ async function download(
   }
 }
 
-async function verifies(path: string, model: OfficialModel): Promise<boolean> {
-  return (await sizeOf(path)) > 0 && (await sha256(path)).startsWith(model.sha256)
+async function verifies(
+  path: string,
+  model: OfficialModel,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  return (await sizeOf(path)) > 0 && (await sha256(path, signal)).startsWith(model.sha256)
 }
 
-async function sha256(path: string): Promise<string> {
+async function sha256(path: string, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
+  try {
+    await pipeline(createReadStream(path), hash, { signal })
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
   return hash.digest('hex')
 }
 

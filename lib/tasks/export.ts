@@ -1,4 +1,4 @@
-import { writeWhole } from '../base/atomic-write.js'
+import { type StagedFile, writeFileAtomically } from '../base/atomic-write.js'
 import { buildGraph } from '../graph/build.js'
 import type { GraphPrecision } from '../graph/onnx.js'
 import { anchorBoxes } from '../models/anchors.js'
@@ -60,11 +60,11 @@ export async function graphOfModelFile(
 /** Reads weights and writes the ONNX file of their network, whole or not at all. */
 export async function exportModelFile(
   input: string,
-  output: string,
+  output: string | StagedFile,
   weightsOptions: WeightsOptions,
   settings: ExportSettings,
 ): Promise<Exported> {
   const { spec, inputSize, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
-  await writeWhole(output, onnx)
+  await writeFileAtomically(output, [onnx])
   return { variant: spec.architecture.variant.name, inputSize, bytes: onnx.length, notes }
 }

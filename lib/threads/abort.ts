@@ -1,3 +1,5 @@
+import { withResolvers } from './with-resolvers.js'
+
 interface Shared {
   readonly callbacks: Set<() => void>
   readonly listener: () => void
@@ -30,4 +32,16 @@ function share(signal: AbortSignal): Shared {
   const shared = { callbacks, listener }
   sharedOf.set(signal, shared)
   return shared
+}
+
+/** Waits for something, but no longer than until the signal aborts. @throws what it throws; the signal's reason */
+export async function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = withResolvers<never>()
+  const stopListening = onAbort(signal, () => reject(signal.reason))
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    stopListening()
+  }
 }

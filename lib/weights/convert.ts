@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import type { StagedFile } from '../base/atomic-write.js'
 import { nativeInput } from '../models/variants.js'
 import { inventory } from '../network/parameters.js'
 import type { WeightsOptions } from './decide.js'
@@ -25,7 +26,7 @@ export interface ConvertOptions extends WeightsOptions {
  */
 export async function convertModelFile(
   input: string,
-  output: string,
+  output: string | StagedFile,
   options: ConvertOptions = {},
 ): Promise<Omit<Model, 'weights'>> {
   const { weights, ...model } = await readModelFile(input, options)

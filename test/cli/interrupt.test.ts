@@ -1,8 +1,15 @@
 import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { ROOT } from '../helpers/cli.js'
+import { temporaryFolder } from '../helpers/checkpoints.js'
+import { MAIN, PERSON, ROOT } from '../helpers/cli.js'
+import { fileAppears } from '../helpers/folders.js'
+import { CONTENT, emptyCache, mirror } from '../helpers/mirror.js'
+
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }
 
 /** Work that does not end when it is cancelled. */
 const STUBBORN = `
@@ -29,5 +36,104 @@ describe('a second signal', () => {
     expect(Number(await said())).toBe(exitCode)
     child.kill(second)
     expect(await exited).toEqual({ code: null, signal: second })
+  })
+})
+
+/** Starts a command in a process group of its own, so that what it starts is found. */
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    detached: true,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  return { child, exited, output: () => output }
+}
+
+/** Whether any process of a group is left. */
+function isLeft(group: number): boolean {
+  try {
+    process.kill(-group, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const WRITERS = [
+  ['export', ['export', 'person'], 'x.onnx'],
+  ['convert', ['convert', 'person'], 'x.safetensors'],
+] as const
+
+describe('a command that writes', () => {
+  // It may have come to its end before the signal comes: then the file is whole.
+  it.each(WRITERS)('%s leaves a whole file or none after Ctrl-C', async (_, args, name) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const folder = await temporaryFolder()
+      const { child, exited, output } = start([...args, join(folder, name)])
+      await fileAppears(folder, /partial/)
+      child.kill(signal)
+      const code = await exited
+      if (code === 0) expect(await readdir(folder)).toEqual([name])
+      else {
+        expect({ code, output: output() }).toEqual({ code: EXIT_CODES[signal], output: '' })
+        expect(await readdir(folder)).toEqual([])
+      }
+      expect(isLeft(child.pid!)).toBe(false)
+    }
+  })
+
+  it.each(WRITERS)('%s removes what a killed one left', async (_, args, name) => {
+    const folder = await temporaryFolder()
+    const killed = start([...args, join(folder, name)])
+    await fileAppears(folder, /partial/)
+    killed.child.kill('SIGKILL')
+    await killed.exited
+    expect(await start([...args, join(folder, name)]).exited).toBe(0)
+    expect(await readdir(folder)).toEqual([name])
+  })
+})
+
+describe('pull', () => {
+  it('ends with Ctrl-C, keeps what arrived, and continues it next time', async () => {
+    const cache = await emptyCache()
+    await mkdir(cache)
+    const requests = new EventEmitter()
+    const { url, ranges } = await mirror((_, response) => {
+      requests.emit('request')
+      response.writeHead(200, { 'Content-Length': CONTENT.length })
+      response.write(CONTENT.subarray(0, 50_000))
+    })
+    const args = ['pull', 'd0', '--mirror', url]
+    const { child, exited, output } = start(args, { EFFICIENTDET_CACHE: cache })
+    const partial = await fileAppears(cache, /partial/)
+    child.kill('SIGINT')
+    expect({ code: await exited, output: output() }).toEqual({ code: 130, output: '' })
+    expect(await readdir(cache)).toEqual([partial])
+    const { size } = await stat(join(cache, partial))
+    const next = start(args, { EFFICIENTDET_CACHE: cache })
+    await once(requests, 'request')
+    next.child.kill('SIGTERM')
+    expect(await next.exited).toBe(143)
+    expect(ranges).toEqual([null, `bytes=${size}-`])
+  })
+})
+
+describe('a command that runs long', () => {
+  it.each([
+    ['detect', ['detect', PERSON, '--json', '--input-size', '1024']],
+    ['bench', ['bench', '--runs', '1000000', '--warm-up', '0', '--input-size', '64']],
+    ['demo', ['demo']],
+  ])('%s leaves no process after Ctrl-C', async (_, args) => {
+    const cwd = await temporaryFolder()
+    const { child, exited } = start(args[0] === 'demo' ? [...args, '--out', cwd] : args)
+    // What it tells of itself first comes before it detects; with --json that is nothing, and it may end before.
+    await Promise.race([once(child.stderr, 'data'), once(child.stdout, 'data')])
+    child.kill('SIGINT')
+    expect([0, 130]).toContain(await exited)
+    expect(isLeft(child.pid!)).toBe(false)
+    expect((await readdir(cwd)).filter((name) => name.includes('partial'))).toEqual([])
   })
 })

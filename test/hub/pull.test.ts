@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { partialName } from '#lib/base/partial-file.js'
 import { pullModel } from '#lib/hub/pull.js'
 import { efficientdet, PERSON, type Run, run } from '../helpers/cli.js'
 import { CONTENT, emptyCache, MODEL, mirror, serve } from '../helpers/mirror.js'
@@ -61,7 +62,7 @@ describe('pull', () => {
 
   it('continues what a process left that has ended', async () => {
     const begun = CONTENT.subarray(0, 123_456)
-    const folder = await cacheWith({ [`${MODEL.file}.partial-${ended}`]: begun })
+    const folder = await cacheWith({ [partialName(MODEL.file, ended)]: begun })
     const { url, ranges } = await mirror()
     const progress: number[] = []
     await pullModel(MODEL, { mirror: url, onProgress: (received) => progress.push(received) })
@@ -71,7 +72,7 @@ describe('pull', () => {
   })
 
   it('takes a whole file that was only never renamed', async () => {
-    const folder = await cacheWith({ [`${MODEL.file}.partial-${ended}`]: CONTENT })
+    const folder = await cacheWith({ [partialName(MODEL.file, ended)]: CONTENT })
     const { url, ranges } = await mirror()
     await pullModel(MODEL, { mirror: url })
     await expectWhole(folder)
@@ -79,7 +80,7 @@ describe('pull', () => {
   })
 
   it('does not touch the unfinished file of a process that runs', async () => {
-    const other = `${MODEL.file}.partial-${process.ppid}`
+    const other = partialName(MODEL.file, process.ppid)
     const folder = await cacheWith({ [other]: CONTENT.subarray(0, 1000) })
     const { url, ranges } = await mirror()
     await pullModel(MODEL, { mirror: url })
@@ -89,7 +90,7 @@ describe('pull', () => {
   })
 
   it('begins anew when what was left belongs to another file', async () => {
-    const folder = await cacheWith({ [`${MODEL.file}.partial-${ended}`]: Buffer.alloc(1000, 7) })
+    const folder = await cacheWith({ [partialName(MODEL.file, ended)]: Buffer.alloc(1000, 7) })
     const { url, ranges } = await mirror()
     await pullModel(MODEL, { mirror: url })
     await expectWhole(folder)
@@ -97,7 +98,7 @@ describe('pull', () => {
   })
 
   it('begins anew at a server that knows no ranges', async () => {
-    const folder = await cacheWith({ [`${MODEL.file}.partial-${ended}`]: CONTENT.subarray(0, 1000) })
+    const folder = await cacheWith({ [partialName(MODEL.file, ended)]: CONTENT.subarray(0, 1000) })
     const { url } = await mirror((_, response) => {
       response.writeHead(200).end(CONTENT)
     })
@@ -163,7 +164,9 @@ describe('pull', () => {
     await expect(pullModel(MODEL, { mirror: url })).rejects.toThrow(
       refusal('ERR_DOWNLOAD', /What arrived is kept, and the next try continues it/),
     )
-    expect(await readdir(folder)).toEqual([`${MODEL.file}.partial-${process.pid}`])
+    expect(await readdir(folder)).toEqual([
+      expect.stringMatching(`^${MODEL.file}\\.partial-[0-9a-f]{8}-${process.pid}-`),
+    ])
     await pullModel(MODEL, { mirror: url })
     await expectWhole(folder)
     expect(ranges).toEqual([null, 'bytes=100000-'])
@@ -201,7 +204,8 @@ describe('pull', () => {
     const program = `
       import { readFileSync } from 'node:fs'
       import { createHash } from 'node:crypto'
-      import { pullModel } from './dist/hub/pull.js'
+      import { partialName } from '#lib/base/partial-file.js'
+import { pullModel } from './dist/hub/pull.js'
       const { path } = await pullModel(${JSON.stringify(MODEL)}, { mirror: ${JSON.stringify(url)} })
       console.log(createHash('sha256').update(readFileSync(path)).digest('hex'))`
     const runs = await Promise.all(
@@ -231,7 +235,7 @@ describe('the cache folder (case 32)', () => {
 
   it('is a fault of the folder, not of the network, where the file itself cannot be written', async () => {
     const folder = await emptyCache()
-    await mkdir(join(folder, `${MODEL.file}.partial-${process.pid}`), { recursive: true })
+    await mkdir(join(folder, MODEL.file), { recursive: true })
     const { url } = await mirror()
     await expect(pullModel(MODEL, { mirror: url })).rejects.toThrow(
       refusal('ERR_OUTPUT', new RegExp(`The model cache ${folder} cannot be used .*EISDIR`)),

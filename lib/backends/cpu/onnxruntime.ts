@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { isMusl } from '../../base/libc.js'
+import { isNonGlibcLinuxSync } from 'detect-libc'
 import { unavailable } from '../unavailable.js'
 
 export type OnnxRuntime = typeof import('onnxruntime-node')
@@ -28,7 +28,7 @@ export async function loadOnnxruntime(): Promise<OnnxRuntime> {
       )
     }
     const line = message.split('\n', 1)[0]
-    throw isMusl()
+    throw isNonGlibcLinuxSync()
       ? unavailable(
           'cpu',
           `this is musl, for which onnxruntime-node has no build (${line})`,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { writeWhole } from '../../base/atomic-write.js'
+import { writeFileAtomically } from '../../base/atomic-write.js'
 import { EfficientDetError } from '../../base/errors.js'
+import { makeFolder } from '../../base/folder.js'
 import { VERSION } from '../../base/version.js'
 import { isRecord } from '../../models/guards.js'
 import { enginesFolder } from '../cache.js'
@@ -34,8 +35,8 @@ export async function findTestRecord(facts: TestFacts): Promise<SelfTestFigures 
 export async function keepTestRecord(facts: TestFacts, figures: SelfTestFigures): Promise<void> {
   try {
     const path = pathOf(facts)
-    await mkdir(dirname(path), { recursive: true }).catch(() => {})
-    await writeWhole(path, Buffer.from(`${JSON.stringify({ ...facts, figures })}\n`))
+    await makeFolder(dirname(path)).catch(() => {})
+    await writeFileAtomically(path, [Buffer.from(`${JSON.stringify({ ...facts, figures })}\n`)])
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
   }

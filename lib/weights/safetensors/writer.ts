@@ -1,4 +1,4 @@
-import { replaceFile } from '../../base/atomic-write.js'
+import { type StagedFile, writeFileAtomically } from '../../base/atomic-write.js'
 import { float32ToFloat16 } from '../../base/float16.js'
 import { elementCount } from '../elements.js'
 import { BYTES_PER_ELEMENT } from '../tensor.js'
@@ -22,15 +22,15 @@ export interface WritableTensor {
  * cannot be written.
  */
 export async function writeSafetensors(
-  path: string,
+  output: string | StagedFile,
   tensors: Iterable<WritableTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const sorted = [...tensors].sort((a, b) =>
     a.dtype === b.dtype ? compare(a.name, b.name) : compare(b.dtype, a.dtype),
   )
-  const header = headerOf(path, sorted, metadata)
-  await replaceFile(path, partsOf(header, sorted), (reason) => `${path}: cannot be written (${reason}).`)
+  const header = headerOf(typeof output === 'string' ? output : output.path, sorted, metadata)
+  await writeFileAtomically(output, partsOf(header, sorted))
 }
 
 function* partsOf(header: Uint8Array, tensors: readonly WritableTensor[]): Generator<Uint8Array> {

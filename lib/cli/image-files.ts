@@ -1,0 +1,97 @@
+import type { Dirent } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { glob, isDynamicPattern } from 'tinyglobby'
+import { EfficientDetError } from '../base/errors.js'
+
+/** What sharp's builds decode, by its usual names; a file that is named outright is tried whatever its name. */
+const IMAGE_NAME = /\.(jpe?g|jpe|jfif|jif|mpo|png|apng|webp|avif|gif|tiff?)$/i
+
+/** The source that is standard input. */
+const STDIN = '-'
+
+export interface ImageFiles {
+  readonly images: readonly string[]
+  /** What was left out, one note for each folder or pattern. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * The images that arguments stand for: a file, everything in a folder that is named like an image, or the matches of
+ * a glob pattern, each once and in order. Hidden files are left out of folders as they are of patterns.
+ *
+ * @throws EfficientDetError ERR_IMAGE for a folder or pattern without images; the signal's reason
+ */
+export async function listImages(args: readonly string[], signal: AbortSignal): Promise<ImageFiles> {
+  const lists = await Promise.all(args.map((argument) => imagesOf(argument, signal)))
+  return {
+    images: [...new Set(lists.flatMap(({ images }) => images))],
+    notes: lists.flatMap(({ notes }) => notes),
+  }
+}
+
+async function imagesOf(argument: string, signal: AbortSignal): Promise<ImageFiles> {
+  const stats = argument === STDIN ? null : await stat(argument).catch(() => null)
+  if (stats?.isDirectory()) return imagesInFolder(argument)
+  if (stats === null && isDynamicPattern(argument)) return imagesOfPattern(argument, signal)
+  // What is not there is reported like any other bad image, so that the others go on.
+  return { images: [argument], notes: [] }
+}
+
+async function imagesInFolder(folder: string): Promise<ImageFiles> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: Error) => {
+    throw new EfficientDetError('ERR_IMAGE', `${folder}: the folder cannot be read (${cause.message}).`, {
+      cause,
+    })
+  })
+  const shown = entries.filter(({ name }) => !name.startsWith('.'))
+  // A folder that is named like an image was meant to be one, and is reported like any other bad image.
+  const isSubfolder = (entry: Dirent) => entry.isDirectory() && !IMAGE_NAME.test(entry.name)
+  const folders = shown.filter(isSubfolder).length
+  const names = shown.filter((entry) => !isSubfolder(entry)).map(({ name }) => name)
+  const { images, skipped } = sift(names)
+  const also =
+    folders === 0 ? [] : [`${counted(folders, 'subfolder')} (for those too: '${join(folder, '**')}')`]
+  const left = [...skipped, ...also].join(' and ')
+  if (images.length > 0) {
+    return { images: images.map((name) => join(folder, name)), notes: skippedNote(folder, left) }
+  }
+  throw new EfficientDetError(
+    'ERR_IMAGE',
+    `${folder}: the folder holds no pictures (JPEG, PNG, WebP, AVIF, GIF, TIFF)${left && `, only ${left}`}.`,
+  )
+}
+
+async function imagesOfPattern(pattern: string, signal: AbortSignal): Promise<ImageFiles> {
+  const matches = await glob(pattern, { expandDirectories: false, signal })
+  signal.throwIfAborted()
+  const { images, skipped } = sift(matches)
+  if (images.length > 0) return { images, notes: skippedNote(pattern, skipped.join('')) }
+  throw new EfficientDetError(
+    'ERR_IMAGE',
+    `${pattern}: no picture matches this pattern${skipped.map((text) => `, only ${text}`).join('')}.`,
+  )
+}
+
+function skippedNote(argument: string, left: string): string[] {
+  return left === '' ? [] : [`${argument}: skipped ${left}.`]
+}
+
+/** Files that are named like images, in order, and what the others are: `3 files (.heic 2, .bmp 1)`; none if there are none. */
+function sift(names: readonly string[]): { readonly images: string[]; readonly skipped: string[] } {
+  const images = names.filter((name) => IMAGE_NAME.test(name)).sort()
+  const others = new Map<string, number>()
+  for (const name of names) {
+    if (IMAGE_NAME.test(name)) continue
+    const kind = extname(name).toLowerCase() || 'no extension'
+    others.set(kind, (others.get(kind) ?? 0) + 1)
+  }
+  if (others.size === 0) return { images, skipped: [] }
+  const kinds = [...others].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`)
+  const listed = kinds.length > 8 ? [...kinds.slice(0, 8), '…'] : kinds
+  return { images, skipped: [`${counted(names.length - images.length, 'file')} (${listed.join(', ')})`] }
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
