@@ -1,6 +1,7 @@
 export {
   type BackendReport,
   EfficientDet,
+  type ErrorPolicy,
   type ModelInfo,
   type StreamOptions,
 } from './api/detector.js'
@@ -11,8 +12,9 @@ export {
   type InspectEngineOptions,
   inspectEngine,
 } from './api/engines.js'
+export type { ContextOf, DetectionFailure, Item, Items, OutcomeOf, ResultOf } from './api/item.js'
 export { convertWeights, exportOnnx, inspectWeights } from './api/models.js'
-export { type Box, type Detection, DetectionResult, type Timings } from './api/result.js'
+export { type Box, type Detection, type DetectionResult, packDetections, type Timings } from './api/result.js'
 export type { BackendName, GpuReport, LoadStage, SelfTestReport } from './backends/backend.js'
 export type { Unavailable } from './backends/registry.js'
 export { EfficientDetError, type ErrorCode } from './base/errors.js'
@@ -36,7 +38,7 @@ export type { DetectOptions } from './options/detect.js'
 export type { EngineOptions } from './options/engine.js'
 export type { ExportOptions, Precision } from './options/export.js'
 export type { LoadOptions } from './options/load.js'
-export type { DetectionArrays, PackedDetections } from './postprocess/detections.js'
+export type { DetectionArrays } from './postprocess/detections.js'
 export type { NmsKind } from './postprocess/nms.js'
 export type { Exported } from './tasks/export.js'
 export type { ConvertOptions } from './weights/convert.js'

@@ -1,28 +1,41 @@
 import type { BackendName, Engine, GpuReport, LoadStage } from '../backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from '../backends/registry.js'
-import { EfficientDetError } from '../base/errors.js'
+import { EfficientDetError, isOfOneImage } from '../base/errors.js'
 import { isEngineFile } from '../engines/engine-file.js'
 import { resolveModel } from '../hub/resolve.js'
 import { copyOf, isDeviceFrame } from '../image/frame.js'
-import { readFrame, readSource, type Source } from '../image/source.js'
+import { nameOf, readFrame, readSource, type Source } from '../image/source.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { Preprocessing } from '../models/preprocessing.js'
 import type { Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
-import { checkInteger, checkNames, checkPath, checkSignal, invalidOption } from '../options/checks.js'
+import { checkInteger, checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
 import { checkDetectOptions, DETECT_OPTION_NAMES, type DetectOptions } from '../options/detect.js'
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
 import type { PostprocessParameters } from '../postprocess/detections.js'
 import { Semaphore } from '../threads/semaphore.js'
-import { DetectionResult } from './result.js'
-import { isOfOnePicture, streamInOrder } from './stream.js'
+import { inOrder } from './in-order.js'
+import { checkItems, type Item, type Items, type OutcomeOf, partsOf, type ResultOf } from './item.js'
+import { type DetectionResult, detectionsOf } from './result.js'
 
-export interface StreamOptions extends DetectOptions {
-  /** Pictures that are read or worked on at the same time; 1…1000. Defaults to 4. */
+/** What a stream does with an image that fails: throw its error, or yield it in the image's place. */
+export const ERROR_POLICIES = ['throw', 'yield'] as const
+export type ErrorPolicy = (typeof ERROR_POLICIES)[number]
+
+export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extends DetectOptions {
+  /** Images that are read or worked on at the same time; 1…1000. Defaults to 4. */
   readonly maxInFlight?: number
-  /** Called for a picture that failed, which the stream then skips; without it the stream throws the error. */
-  readonly onError?: (error: EfficientDetError, source: Source) => void
+  /** `throw`, the default, ends the stream; `yield` gives a `DetectionFailure` and goes on. */
+  readonly onError?: OnError
+}
+
+interface Call {
+  readonly parameters: PostprocessParameters
+  readonly signal: AbortSignal | undefined
+  readonly whenFull: 'wait' | 'reject'
+  /** Called when the call has its turn. */
+  readonly onStart?: () => void
 }
 
 /** What runs the network, and why nothing else does. */
@@ -64,7 +77,7 @@ export class EfficientDet implements AsyncDisposable {
   readonly model: ModelInfo
   readonly #engine: Engine
   readonly #settings: LoadSettings
-  readonly #slots: Semaphore
+  readonly #permits: Semaphore
   #disposal: Promise<void> | null = null
 
   private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
@@ -82,7 +95,7 @@ export class EfficientDet implements AsyncDisposable {
     }
     this.#engine = engine
     this.#settings = settings
-    this.#slots = new Semaphore(settings.maxPending)
+    this.#permits = new Semaphore(settings.maxPending)
   }
 
   /**
@@ -107,75 +120,75 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Finds objects in a picture. Raw frames are copied when the call is made; files are read when their turn comes.
+   * Finds objects in an image. Raw frames are copied when the call is made; files are read when their turn comes.
    *
-   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INFERENCE, ERR_QUEUE_FULL,
-   *   ERR_DISPOSED; the signal's reason
+   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INFERENCE, ERR_OUT_OF_MEMORY,
+   *   ERR_QUEUE_FULL; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the signal's reason
    */
   async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
     const parameters = this.#parameters(options)
+    const { whenFull } = this.#settings
     // Awaited, so that the caller is in the stack of errors.
-    return await this.#detect(source, parameters, checkSignal(options.signal), this.#settings.whenFull)
+    return await this.#detect(source, { parameters, signal: checkSignal(options.signal), whenFull })
   }
 
   /**
-   * Finds objects in many pictures, `maxPending` at a time. A picture that fails does not stop the others: its
-   * place holds the error. Raw frames must stay as they are until the call settles.
+   * Finds objects in many images, `maxPending` at a time. An image that fails does not stop the others: its place
+   * holds the error. Raw frames must stay as they are until the call settles.
    *
-   * @throws EfficientDetError ERR_INVALID_OPTION, ERR_DISPOSED; the signal's reason
+   * @param items images, or `{ source, context }`, whose `context` comes back with the result
+   * @throws EfficientDetError ERR_INVALID_OPTION; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the error of `items`;
+   *   the signal's reason
    */
-  async detectBatch(
-    sources: readonly Source[],
+  async detectBatch<I extends Source | Item>(
+    items: Items<I>,
     options: DetectOptions = {},
-  ): Promise<(DetectionResult | EfficientDetError)[]> {
+  ): Promise<OutcomeOf<I>[]> {
     const parameters = this.#parameters(options)
     const signal = checkSignal(options.signal)
-    const results = new Array<DetectionResult | EfficientDetError>(sources.length)
-    const entries = sources.entries()
-    const lane = async (): Promise<void> => {
-      for (const [i, source] of entries) {
-        try {
-          results[i] = await this.#detect(source, parameters, signal, 'wait')
-        } catch (error) {
-          signal?.throwIfAborted()
-          if (!isOfOnePicture(error)) throw error
-          results[i] = error
-        }
-      }
-    }
-    const lanes = Math.min(this.#settings.maxPending, sources.length)
-    await Promise.all(Array.from({ length: lanes }, lane))
-    return results
+    const outcomes: OutcomeOf<I>[] = []
+    const inItsPlace = inOrder(checkItems(items), {
+      maxRunning: this.#settings.maxPending,
+      maxAhead: Number.POSITIVE_INFINITY,
+      signal,
+      call: (item, signal, onStart) =>
+        this.#outcomeOf(item, 'yield', { parameters, signal, whenFull: 'wait', onStart }),
+    })
+    for await (const outcome of inItsPlace) outcomes.push(outcome)
+    return outcomes
   }
 
   /**
-   * Finds objects in one picture after another and yields results in their order, working ahead on
-   * `maxInFlight` of them. Leaving the loop early cancels what is under way.
+   * Finds objects in one image after another and yields results in their order, working ahead on `maxInFlight` of
+   * them. Leaving the loop early cancels what is under way.
    *
-   * @param sources pictures, which are taken no faster than they are worked on
-   * @throws EfficientDetError as `detect` does, for the first picture that fails if there is no `onError`; with one,
-   *   ERR_DISPOSED still
+   * @param items images, or `{ source, context }`, whose `context` comes back with the result; taken no faster than
+   *   they are worked on
+   * @throws EfficientDetError as `detect` does, for the first image that fails; with `onError: 'yield'` only
+   *   ERR_DEVICE_LOST, ERR_ENGINE_LOST and ERR_DISPOSED; the error of `items`, after the results of those that it
+   *   gave; the signal's reason
    */
-  async *stream(
-    sources: Iterable<Source> | AsyncIterable<Source>,
-    options: StreamOptions = {},
-  ): AsyncGenerator<DetectionResult, void, undefined> {
+  async *stream<I extends Source | Item, OnError extends ErrorPolicy = 'throw'>(
+    items: Items<I>,
+    options: StreamOptions<OnError> = {},
+  ): AsyncGenerator<OnError extends 'yield' ? OutcomeOf<I> : ResultOf<I>, void, undefined> {
     checkNames('the stream options', options, [...DETECT_OPTION_NAMES, 'maxInFlight', 'onError'])
     const { maxInFlight, onError, ...detectOptions } = options
-    if (onError !== undefined && typeof onError !== 'function')
-      throw invalidOption('onError', onError, 'a function')
+    const policy = checkOneOf('onError', onError ?? 'throw', ERROR_POLICIES)
+    const limit = checkInteger('maxInFlight', maxInFlight ?? 4, 1, 1000)
     const parameters = this.#parameters(detectOptions)
-    yield* streamInOrder(sources, {
-      maxInFlight: checkInteger('maxInFlight', maxInFlight ?? 4, 1, 1000),
-      onError,
+    yield* inOrder(checkItems(items), {
+      maxRunning: limit,
+      maxAhead: limit,
       signal: checkSignal(options.signal),
-      detect: (source, signal) => this.#detect(source, parameters, signal, 'wait'),
-    })
+      call: (item, signal, onStart) =>
+        this.#outcomeOf(item, policy, { parameters, signal, whenFull: 'wait', onStart }),
+    }) as ReturnType<typeof this.stream<I, OnError>>
   }
 
   /** Takes no more calls, waits for those in flight, and frees the network. May be called again. */
   dispose(): Promise<void> {
-    this.#disposal ??= this.#slots.close().then(() => this.#engine.close())
+    this.#disposal ??= this.#permits.close().then(() => this.#engine.close())
     return this.#disposal
   }
 
@@ -194,24 +207,35 @@ export class EfficientDet implements AsyncDisposable {
     throw new EfficientDetError('ERR_DISPOSED', 'The detector was disposed. Load the model again.')
   }
 
-  async #detect(
-    source: Source,
-    parameters: PostprocessParameters,
-    signal: AbortSignal | undefined,
-    whenFull: 'wait' | 'reject',
-  ): Promise<DetectionResult> {
+  async #outcomeOf<I extends Source | Item>(
+    item: I,
+    onError: ErrorPolicy,
+    call: Call,
+  ): Promise<OutcomeOf<I>> {
+    const { source, context } = partsOf(item)
+    try {
+      return { ...(await this.#detect(source, call)), ...context } as OutcomeOf<I>
+    } catch (error) {
+      call.signal?.throwIfAborted()
+      if (onError === 'throw' || !isOfOneImage(error)) throw error
+      return { source: nameOf(source), error, ...context } as OutcomeOf<I>
+    }
+  }
+
+  async #detect(source: Source, { parameters, signal, whenFull, onStart }: Call): Promise<DetectionResult> {
     const start = performance.now()
     this.#throwIfDisposed()
     signal?.throwIfAborted()
     const { maxPixels } = this.#settings
     let read = readFrame(source, { maxPixels })
-    if (!this.#slots.tryAcquire()) {
+    if (!this.#permits.tryAcquire()) {
       if (whenFull === 'reject') throw this.#full()
       // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
       if (read !== null && !isDeviceFrame(read.frame)) read = { ...read, frame: copyOf(read.frame) }
-      await this.#slots.acquire(signal)
+      await this.#permits.acquire(1, signal)
     }
     try {
+      onStart?.()
       const begun = performance.now()
       const { frame, name, pages } = read ?? (await readSource(source, { maxPixels }))
       const decode = performance.now() - begun
@@ -219,24 +243,23 @@ export class EfficientDet implements AsyncDisposable {
       const total = performance.now() - start
       const { preprocess, network, postprocess } = timings
       const queue = timings.queue + begun - start
-      return new DetectionResult(
-        {
-          source: name,
-          width: frame.width,
-          height: frame.height,
-          pages,
-          packed: detections,
-          timings: { decode, queue, preprocess, network, postprocess, total },
-          backend: this.backend.name,
-        },
-        this.model.labels,
-      )
+      return {
+        source: name,
+        width: frame.width,
+        height: frame.height,
+        pages,
+        detections: detectionsOf(detections, this.model.labels),
+        capped: detections.capped,
+        warnings: [],
+        timings: { decode, queue, preprocess, network, postprocess, total },
+        backend: this.backend.name,
+      }
     } catch (error) {
-      // Whoever gave up is told why, not that the picture would not have done.
+      // Whoever gave up is given the reason, not that the image would not have done.
       signal?.throwIfAborted()
       throw error
     } finally {
-      this.#slots.release()
+      this.#permits.release()
     }
   }
 

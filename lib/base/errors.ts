@@ -25,10 +25,12 @@ export type ErrorCode =
   | 'ERR_ENGINE'
   /** Memory of the host or the device does not suffice. */
   | 'ERR_OUT_OF_MEMORY'
-  /** The network ran but gave something that cannot be used (NaN, wrong shape), or did not run. */
+  /** The network gave something that cannot be used for this image (NaN, wrong shape), or did not run. */
   | 'ERR_INFERENCE'
-  /** The GPU failed, and nothing runs on it any more until the process is restarted. Other GPUs go on. */
+  /** The GPU failed, and nothing runs on it any more until the process is restarted. */
   | 'ERR_DEVICE_LOST'
+  /** What runs the network gave no answer in time, or its thread or process ended. Load the model again. */
+  | 'ERR_ENGINE_LOST'
   /** The queue of the detector is full and it was asked not to wait. */
   | 'ERR_QUEUE_FULL'
   /** The detector was disposed. */
@@ -39,6 +41,15 @@ export type ErrorCode =
   | 'ERR_OUTPUT'
   /** A file of this package is not where the package is, as happens in bundles. */
   | 'ERR_PACKAGE_FILE'
+
+/** Codes that say nothing about other images: where one is found, a stream or batch can go on with the next. */
+const OF_ONE_IMAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_INVALID_OPTION',
+  'ERR_IMAGE',
+  'ERR_IMAGE_TOO_LARGE',
+  'ERR_OUT_OF_MEMORY',
+  'ERR_INFERENCE',
+])
 
 export interface ErrorOptions {
   readonly cause?: unknown
@@ -57,4 +68,9 @@ export class EfficientDetError extends Error {
     this.code = code
     this.details = options.details ?? {}
   }
+}
+
+/** Whether what failed is one image, and not the detector or the program. */
+export function isOfOneImage(error: unknown): error is EfficientDetError {
+  return error instanceof EfficientDetError && OF_ONE_IMAGE.has(error.code)
 }

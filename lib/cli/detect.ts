@@ -100,15 +100,16 @@ export async function detectAll(
     else bar.above(() => printError(`error: ${message} [${code}]`))
     step()
   }
-  const onError = (error: EfficientDetError, source: unknown) => fail(error, String(source))
   try {
-    for await (const result of detector.stream(images, { ...options, onError })) {
+    for await (const result of detector.stream(images, { ...options, onError: 'yield' })) {
       const image = result.source!
+      if ('error' in result) {
+        fail(result.error, image)
+        continue
+      }
       try {
         const annotated = (await annotator?.write(image, result, options.signal)) ?? null
-        bar.above(() =>
-          print(json ? JSON.stringify({ ...result.toJSON(), annotated }) : described(result, annotated)),
-        )
+        bar.above(() => print(json ? JSON.stringify({ ...result, annotated }) : described(result, annotated)))
         step()
       } catch (error) {
         if (!(error instanceof EfficientDetError)) throw error
@@ -121,7 +122,7 @@ export async function detectAll(
 }
 
 function described(result: DetectionResult, annotated: string | null): string {
-  const { source, width, height, pages, detections, timings, packed } = result
+  const { source, width, height, pages, detections, timings, capped } = result
   const count = `${detections.length} detection${detections.length === 1 ? '' : 's'}`
   const rows = detections.map(({ label, score, box }) => [
     label,
@@ -132,10 +133,8 @@ function described(result: DetectionResult, annotated: string | null): string {
   return [
     `${source}  ${width}×${height}  ${count}  ${timings.total.toFixed(0)} ms`,
     ...table.map((line) => `  ${line}`),
-    ...(packed.capped.detections ? ['  (more were found than --max allows)'] : []),
-    ...(packed.capped.candidates
-      ? ['  (more class scores passed than entered non-maximum suppression)']
-      : []),
+    ...(capped.maxDetections ? ['  (more were found than --max allows)'] : []),
+    ...(capped.preNmsTopK ? ['  (more class scores passed than entered non-maximum suppression)'] : []),
     ...(pages > 1 ? [`  (the first of ${pages} pictures in this file)`] : []),
     ...(annotated === null ? [] : [`  → ${annotated}`]),
   ].join('\n')

@@ -39,7 +39,7 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
     .action(async ({ libraryPath, backendLibrary, json }: DoctorFlags) => {
       // A driver that hangs is what people run this for; then Ctrl-C is heard all the same.
       const search = { libraryPath: libraryPath ?? null, backendLibrary: backendLibrary ?? null }
-      const backends = await untilAborted(signal, probeBackends(search))
+      const backends = await untilAborted(probeBackends(search), signal)
       const findings: Finding[] = [
         { name: 'efficientdet-trt', good: true, text: VERSION },
         node(),

@@ -39,7 +39,7 @@ export function readSource(
 export function readSource(source: Source, options: ReadOptions): Promise<ReadSource>
 export async function readSource(source: Source, { maxPixels }: ReadOptions): Promise<ReadSource> {
   if (typeof source === 'string' || source instanceof URL) {
-    const name = String(source)
+    const name = nameOf(source)!
     const path = source instanceof URL ? pathOf(source) : source
     return { name, ...(await decode(await readPicture(path, name), name, maxPixels)) }
   }
@@ -56,6 +56,11 @@ export async function readSource(source: Source, { maxPixels }: ReadOptions): Pr
     'ERR_INVALID_OPTION',
     `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
   )
+}
+
+/** How the caller can recognise a source: the path or URL that was given, or null for anything in memory. */
+export function nameOf(source: Source): string | null {
+  return typeof source === 'string' || source instanceof URL ? String(source) : null
 }
 
 function pathOf(url: URL): string {

@@ -28,7 +28,7 @@ export interface DetectionArrays {
 /** Detections as columns, and whether limits left something out. */
 export interface PackedDetections extends DetectionArrays {
   /** Which limits left something out. */
-  readonly capped: { readonly candidates: boolean; readonly detections: boolean }
+  readonly capped: { readonly preNmsTopK: boolean; readonly maxDetections: boolean }
 }
 
 /** Raw outputs of the network for one image, and how to read them. */
@@ -76,7 +76,7 @@ export function selectDetections(
     boxes: new Float32Array(visible.length * 4),
     scores: new Float32Array(visible.length),
     classIds: new Uint32Array(visible.length),
-    capped: { candidates: candidates.capped, detections: capped },
+    capped: { preNmsTopK: candidates.capped, maxDetections: capped },
   }
   visible.forEach((from, to) => {
     result.boxes.set(boxes.subarray(from * 4, from * 4 + 4), to * 4)

@@ -1,5 +1,3 @@
-import { withResolvers } from './with-resolvers.js'
-
 interface Shared {
   readonly callbacks: Set<() => void>
   readonly listener: () => void
@@ -24,6 +22,31 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
   }
 }
 
+/**
+ * Waits for a promise, but no longer than until a signal aborts, whose reason it then throws. Unlike a race with one
+ * promise of the signal's, it leaves nothing on a signal that lives on.
+ */
+export function untilAborted<T>(
+  promise: Promise<T>,
+  ...signals: readonly (AbortSignal | undefined)[]
+): Promise<T> {
+  const given = signals.filter((signal) => signal !== undefined)
+  if (given.length === 0) return promise
+  return new Promise<T>((resolve, reject) => {
+    const stopListening = given.map((signal) => onAbort(signal, () => settle(() => reject(signal.reason))))
+    const settle = (end: () => void) => {
+      for (const stop of stopListening) stop()
+      end()
+    }
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (error) => settle(() => reject(error)),
+    )
+    const aborted = given.find((signal) => signal.aborted)
+    if (aborted !== undefined) settle(() => reject(aborted.reason))
+  })
+}
+
 function share(signal: AbortSignal): Shared {
   const callbacks = new Set<() => void>()
   const listener = () => {
@@ -32,16 +55,4 @@ function share(signal: AbortSignal): Shared {
   const shared = { callbacks, listener }
   sharedOf.set(signal, shared)
   return shared
-}
-
-/** Waits for something, but no longer than until the signal aborts. @throws what it throws; the signal's reason */
-export async function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = withResolvers<never>()
-  const stopListening = onAbort(signal, () => reject(signal.reason))
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    stopListening()
-  }
 }

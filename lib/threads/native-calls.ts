@@ -39,6 +39,8 @@ export function outliveNativeCalls(worker: Worker, calls: NativeCalls): void {
   living.add(calls)
   worker.once('exit', () => {
     living.delete(calls)
+    // A thread that ran out of memory ends without having said that its call is over.
+    Atomics.and(calls, 0, ENDING)
     if (living.size === 0) process.off('exit', endAll)
   })
 }

@@ -1,50 +1,72 @@
 import { onAbort } from './abort.js'
 
-/** Lets a limited number of callers in; the others wait in order. */
+interface Waiter {
+  readonly permits: number
+  readonly enter: () => void
+}
+
+/** A number of permits, which callers take and give back; those that must wait are served in order. */
 export class Semaphore {
-  readonly #slots: number
-  readonly #waiting: (() => void)[] = []
+  readonly #permits: number
+  readonly #waiting: Waiter[] = []
   #free: number
 
-  constructor(slots: number) {
-    this.#slots = slots
-    this.#free = slots
+  constructor(permits: number) {
+    this.#permits = permits
+    this.#free = permits
   }
 
-  /** Takes a slot if one is free. */
-  tryAcquire(): boolean {
-    if (this.#free === 0) return false
-    this.#free--
+  /** Takes permits if they are free and nobody waits. More than there are at all counts as all. */
+  tryAcquire(permits = 1): boolean {
+    const wanted = this.#atMost(permits)
+    if (this.#waiting.length > 0 || wanted > this.#free) return false
+    this.#free -= wanted
     return true
   }
 
-  /** Waits for a slot. @throws the signal's reason, after which nothing of the wait is left */
-  async acquire(signal?: AbortSignal): Promise<void> {
+  /** As `tryAcquire`, but waits. @throws the signal's reason, after which nothing of the wait is left */
+  async acquire(permits = 1, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    if (this.tryAcquire()) return
+    if (this.tryAcquire(permits)) return
     await new Promise<void>((resolve, reject) => {
-      const enter = () => {
-        stopListening()
-        resolve()
+      const waiter = {
+        permits: this.#atMost(permits),
+        enter: () => {
+          stopListening()
+          resolve()
+        },
       }
       const stopListening = onAbort(signal, () => {
         stopListening()
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1)
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+        // Others may have waited only for the one before them.
+        this.#admit()
         reject(signal!.reason)
       })
-      this.#waiting.push(enter)
+      this.#waiting.push(waiter)
     })
   }
 
-  /** Gives a slot back, to whoever waits longest. */
-  release(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free++
-    else next()
+  /** Gives as many permits back as were asked for. */
+  release(permits = 1): void {
+    this.#free += this.#atMost(permits)
+    this.#admit()
   }
 
   /** Waits until all who are inside or wait now have gone. Nobody gets in any more. */
   async close(): Promise<void> {
-    for (let i = 0; i < this.#slots; i++) await this.acquire()
+    await this.acquire(this.#permits)
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#waiting[0].permits <= this.#free) {
+      const { permits, enter } = this.#waiting.shift()!
+      this.#free -= permits
+      enter()
+    }
+  }
+
+  #atMost(permits: number): number {
+    return Math.min(permits, this.#permits)
   }
 }

@@ -6,9 +6,9 @@ import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type Box,
-  DetectionResult,
+  type DetectionFailure,
+  type DetectionResult,
   EfficientDet,
-  type EfficientDetError,
   type Frame,
   type Source,
 } from '#lib/index.js'
@@ -289,9 +289,9 @@ describe('bad files among good ones', () => {
     ]
     const results = await detector.detectBatch(names.map(file))
     const told = results.map((result, i) =>
-      result instanceof DetectionResult
-        ? result.detections.length
-        : `${result.code} ${result.message.replace(file(names[i]), names[i])}`,
+      'error' in result
+        ? `${result.error.code} ${result.error.message.replace(file(names[i]), names[i])}`
+        : result.detections.length,
     )
     expect(told).toEqual([
       1,
@@ -406,8 +406,8 @@ describe('other shapes of input', () => {
     const batch = await detector.detectBatch(sources, options)
     const singles: DetectionResult[] = []
     for (const source of sources) singles.push(await detector.detect(source, options))
-    const facts = (result: DetectionResult | EfficientDetError) =>
-      result instanceof DetectionResult ? [result.width, result.height, result.detections] : result
+    const facts = (result: DetectionResult | DetectionFailure) =>
+      'error' in result ? result.error : [result.width, result.height, result.detections]
     expect(batch.map(facts)).toEqual(singles.map(facts))
     for (const { detections } of singles) expect(detections.length).toBeGreaterThan(0)
   })

@@ -160,7 +160,7 @@ export function detectionsCall(
           boxes: Float32Array.from(indices.flatMap((at) => [...values.subarray(at, at + 4)])),
           scores: Float32Array.from(indices, (at) => values[at + 4]),
           classIds: Uint32Array.from(indices, (at) => values[at + 5]),
-          capped: { candidates: candidates !== 0, detections: detections !== 0 },
+          capped: { preNmsTopK: candidates !== 0, maxDetections: detections !== 0 },
           notFinite: notFinite !== 0,
         }
       })

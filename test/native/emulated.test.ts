@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addonPath } from '#lib/backends/tensorrt/addon.js'
 import { tensorrt } from '#lib/backends/tensorrt/tensorrt.js'
 import {
+  type DetectionFailure,
   type DetectionResult,
   EfficientDet,
-  EfficientDetError,
+  type EfficientDetError,
   type Frame,
   type LoadOptions,
 } from '#lib/index.js'
@@ -31,15 +32,16 @@ const OPTIONS = { scoreThreshold: 0.2 }
 
 /** The network's answers are the CPU's own, so what may differ is the last bit of exp. */
 function expectSame(result: DetectionResult, reference: DetectionResult): void {
-  const { packed, width, height } = result
+  const { detections, capped, width, height } = result
   expect({ width, height }).toEqual({ width: reference.width, height: reference.height })
-  expect(packed.classIds).toEqual(reference.packed.classIds)
-  expect(packed.capped).toEqual(reference.packed.capped)
-  for (const [i, side] of reference.packed.boxes.entries()) {
-    expect(Math.abs(packed.boxes[i] - side)).toBeLessThan(1e-3)
-  }
-  for (const [i, score] of reference.packed.scores.entries()) {
-    expect(Math.abs(packed.scores[i] - score)).toBeLessThan(1e-6)
+  expect(capped).toEqual(reference.capped)
+  expect(detections).toHaveLength(reference.detections.length)
+  for (const [i, { classId, score, box }] of reference.detections.entries()) {
+    expect(detections[i].classId).toBe(classId)
+    expect(Math.abs(detections[i].score - score)).toBeLessThan(1e-6)
+    for (const side of [0, 1, 2, 3]) {
+      expect(Math.abs(detections[i].box[side] - box[side])).toBeLessThan(1e-3)
+    }
   }
 }
 
@@ -56,8 +58,8 @@ async function load(path: string, options: LoadOptions = {}): Promise<EfficientD
   return EfficientDet.load(path, { ...EMULATED, ...options })
 }
 
-function isDetection(result: DetectionResult | EfficientDetError): result is DetectionResult {
-  return !(result instanceof EfficientDetError)
+function isDetection(result: DetectionResult | DetectionFailure): result is DetectionResult {
+  return !('error' in result)
 }
 
 /** Numbers of the calls that ran in one batch: those share its times. */
@@ -112,7 +114,9 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
     await using detector = await load(await engineThatKnows([known], { side: 128, maxBatchSize: 8 }))
     const [first, second] = await detector.detectBatch([known, other], OPTIONS)
     expect(first).toMatchObject({ backend: 'tensorrt' })
-    expect(second).toMatchObject({ code: 'ERR_INFERENCE', message: expect.stringContaining('NaN') })
+    expect(second).toMatchObject({
+      error: { code: 'ERR_INFERENCE', message: expect.stringContaining('NaN') },
+    })
   })
 
   it.skipIf(!hasShared).each([1, 2, 4, 8])(
@@ -208,17 +212,19 @@ describe.skipIf(!hasEmulated)('the TensorRT backend on an emulated device', () =
 
 describe.skipIf(!hasEmulated)('a device that fails', () => {
   /** What a detector's whole life with three calls is answered: results, or why not. */
-  async function live(path: string, frame: Frame): Promise<(DetectionResult | EfficientDetError)[]> {
+  async function live(path: string, frame: Frame): Promise<(DetectionResult | DetectionFailure)[]> {
     let detector: EfficientDet
     try {
       // In one context, so that each life makes the same calls.
       detector = await load(path, { contexts: 1 })
     } catch (error) {
-      return [error as EfficientDetError]
+      return [{ source: null, error: error as EfficientDetError }]
     }
-    const answers: (DetectionResult | EfficientDetError)[] = []
+    const answers: (DetectionResult | DetectionFailure)[] = []
     // Kernels are started one by one, then while a graph is made of them, then in the graph.
-    for (let i = 0; i < 3; i++) answers.push(await detector.detect(frame, OPTIONS).catch((error) => error))
+    for (let i = 0; i < 3; i++) {
+      answers.push(await detector.detect(frame, OPTIONS).catch((error) => ({ source: null, error })))
+    }
     await detector.dispose()
     return answers
   }
@@ -255,8 +261,8 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
             // What is lost stays lost.
             expect(isLost && failed >= 0 && i > failed).toBe(false)
           } else {
-            codes.add(answer.code)
-            if (isLost) expect(answers.length === 1 || answer.code === 'ERR_DEVICE_LOST').toBe(true)
+            codes.add(answer.error.code)
+            if (isLost) expect(answers.length === 1 || answer.error.code === 'ERR_DEVICE_LOST').toBe(true)
             else expect(i).toBe(failed)
           }
         })

@@ -133,8 +133,8 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     const results = await run(questions)
     expectReference(questions, results)
     expect(results[0].classIds.length).toBeGreaterThan(20)
-    expect(results[2].capped.detections).toBe(true)
-    expect(results[3].capped.candidates).toBe(true)
+    expect(results[2].capped.maxDetections).toBe(true)
+    expect(results[3].capped.preNmsTopK).toBe(true)
   })
 
   it.each([1, 2, 90, 91])('for %i classes', async (classes) => {
@@ -302,7 +302,7 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
       () => Number.NaN,
     )
     const [result] = await run([{ output, parameters: PARAMETERS, geometry: GEOMETRY }])
-    expect(result).toMatchObject({ notFinite: true, capped: { candidates: false, detections: false } })
+    expect(result).toMatchObject({ notFinite: true, capped: { preNmsTopK: false, maxDetections: false } })
     expect(result.classIds).toHaveLength(0)
   })
 })

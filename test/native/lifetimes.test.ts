@@ -33,7 +33,7 @@ describe.skipIf(!hasNative)('the process', () => {
 
   it('ends by itself though a backend hangs that was given up', async () => {
     const { stdout } = await run('given-up.mjs', [], 'hang=1')
-    expect(stdout).toBe('ERR_INFERENCE\ndisposed\n')
+    expect(stdout).toBe('ERR_ENGINE_LOST\ndisposed\n')
   })
 
   it.each([0, 1])('gets an error, or an engine, where the system starts %i more threads', async (threads) => {

@@ -14,6 +14,7 @@ import {
   EfficientDet,
   type EfficientDetError,
   type LoadOptions,
+  packDetections,
 } from '#lib/index.js'
 import { kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
@@ -38,8 +39,8 @@ async function answersOfCpu(): Promise<Buffer> {
   for (const frame of await testImages()) {
     let hash = 2166136261
     for (const byte of frame.data.subarray(0, 3 * frame.width)) hash = Math.imul(hash ^ byte, 16777619)
-    const { packed } = await detector.detect(frame, { scoreThreshold: 0, iouThreshold: 1 })
-    const { boxes, scores, classIds } = packed
+    const { detections } = await detector.detect(frame, { scoreThreshold: 0, iouThreshold: 1 })
+    const { boxes, scores, classIds } = packDetections(detections)
     parts.push(new Uint8Array(Uint32Array.of(hash, scores.length).buffer))
     scores.forEach((score, i) => {
       parts.push(new Uint8Array(Float32Array.of(...boxes.subarray(4 * i, 4 * i + 4), score).buffer))
@@ -303,7 +304,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
       process.exit(3)
     `)
     expect(stdout).toMatch(
-      /^ERR_INFERENCE The backend did not answer a batch of the engine's self-test within 500 ms/,
+      /^ERR_ENGINE_LOST The backend did not answer a batch of the engine's self-test within 500 ms/,
     )
     expect(code).toBe(3)
   })
@@ -324,8 +325,8 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     expect(notes).toEqual([])
     await using detector = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
     for (const [i, frame] of (await testImages()).entries()) {
-      const { packed } = await detector.detect(frame, OF_TESTS)
-      expect(header.referenceDetections?.[i]).toEqual(packed)
+      const { detections } = await detector.detect(frame, OF_TESTS)
+      expect(header.referenceDetections?.[i]).toMatchObject(packDetections(detections))
     }
     const kept = (await readEngine(path)).header.referenceDetections!
     for (const [i, answer] of kept.entries()) {
@@ -449,7 +450,7 @@ describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', ()
     const path = await engineThatKnows(frames, { side: 64, maxBatchSize: 4 })
     await using onCpu = await EfficientDet.load('person', { backend: 'cpu', inputSize: 64 })
     const answers = await Promise.all(
-      frames.map(async (frame) => (await onCpu.detect(frame, OF_TESTS)).packed),
+      frames.map(async (frame) => packDetections((await onCpu.detect(frame, OF_TESTS)).detections)),
     )
     const { header, plan } = await readEngine(path)
     await writeEngine(path, { plan, header: { ...header, referenceDetections: answers } })
@@ -460,8 +461,8 @@ describe.skipIf(!hasNative || !hasEmulated)('the TensorRT backend, emulated', ()
     expect(selfTest?.scoreDifference).toBeLessThan(0.0001)
     expect(selfTest?.overlap).toBeGreaterThan(0.999)
     for (const [i, frame] of frames.entries()) {
-      const { packed } = await gpu.detect(frame, OF_TESTS)
-      const { scoreDifference, overlap } = compareDetections(packed, answers[i])
+      const { detections } = await gpu.detect(frame, OF_TESTS)
+      const { scoreDifference, overlap } = compareDetections(packDetections(detections), answers[i])
       expect(scoreDifference).toBeLessThan(1e-6)
       expect(overlap).toBeGreaterThan(0.9999)
     }

@@ -84,7 +84,7 @@ describe('selectDetections', () => {
       boxes: new Float32Array(0),
       scores: new Float32Array(0),
       classIds: new Uint32Array(0),
-      capped: { candidates: false, detections: false },
+      capped: { preNmsTopK: false, maxDetections: false },
     })
   })
 
@@ -108,7 +108,7 @@ describe('limits', () => {
   it('let 6,000 objects of one class through when told to', () => {
     const parameters = { maxDetections: 10_000, preNmsTopK: 10_000 }
     const { boxes, scores, capped } = select(crowd, parameters)
-    expect(capped).toEqual({ candidates: false, detections: false })
+    expect(capped).toEqual({ preNmsTopK: false, maxDetections: false })
     expect(scores).toHaveLength(6000)
     expect([...boxes]).toEqual(heads.flatMap(({ box }) => box))
   })
@@ -116,7 +116,7 @@ describe('limits', () => {
   it('say so when the candidates are cut, as they are by default', () => {
     const { scores, capped } = select(crowd, { maxDetections: 10_000 })
     expect(scores).toHaveLength(5000)
-    expect(capped).toEqual({ candidates: true, detections: false })
+    expect(capped).toEqual({ preNmsTopK: true, maxDetections: false })
   })
 
   it('say so when the detections are cut, and keep the best', () => {
@@ -124,14 +124,14 @@ describe('limits', () => {
     expect(scoresOf(scores)).toEqual(
       heads.slice(0, 100).map(({ scores: [score] }) => Number(score.toFixed(5))),
     )
-    expect(capped).toEqual({ candidates: false, detections: true })
+    expect(capped).toEqual({ preNmsTopK: false, maxDetections: true })
   })
 
   it('say nothing when they are met exactly', () => {
     const parameters = { maxDetections: 6000, preNmsTopK: 6000 }
     expect(select(crowd, parameters).capped).toEqual({
-      candidates: false,
-      detections: false,
+      preNmsTopK: false,
+      maxDetections: false,
     })
   })
 })

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { onAbort } from '#lib/threads/abort.js'
+import { onAbort, untilAborted } from '#lib/threads/abort.js'
 
 describe('onAbort', () => {
   it('calls everyone back who has not left, through one listener', () => {
@@ -44,5 +44,28 @@ describe('onAbort', () => {
 
   it('does nothing without a signal', () => {
     expect(() => onAbort(undefined, () => {})()).not.toThrow()
+  })
+})
+
+describe('untilAborted', () => {
+  const failure = new Error('as told')
+
+  it('comes to what its promise comes to, with signals or without', async () => {
+    const { signal } = new AbortController()
+    for (const signals of [[], [undefined], [signal, signal]]) {
+      expect(await untilAborted(Promise.resolve(7), ...signals)).toBe(7)
+      await expect(untilAborted(Promise.reject(failure), ...signals)).rejects.toBe(failure)
+    }
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+
+  it('ends with the reason of whichever signal aborts first, and hears of nothing else', async () => {
+    const [one, other] = [new AbortController(), new AbortController()]
+    const waiting = untilAborted(new Promise(() => {}), one.signal, other.signal)
+    other.abort(failure)
+    await expect(waiting).rejects.toBe(failure)
+    expect(getEventListeners(one.signal, 'abort')).toHaveLength(0)
+    // The promise's own rejection is nobody's business any more.
+    await expect(untilAborted(Promise.reject(new Error('late')), other.signal)).rejects.toBe(failure)
   })
 })

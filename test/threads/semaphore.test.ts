@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Semaphore } from '#lib/threads/semaphore.js'
 
 describe('Semaphore', () => {
-  it('lets as many in as it has slots, and the others in their order', async () => {
+  it('lets as many in as it has permits, and the others in their order', async () => {
     const semaphore = new Semaphore(2)
     const entered: number[] = []
     const callers = [1, 2, 3, 4].map((n) => semaphore.acquire().then(() => entered.push(n)))
@@ -24,7 +24,7 @@ describe('Semaphore', () => {
     expect(semaphore.tryAcquire()).toBe(true)
   })
 
-  it('hands a slot on to who waits, so that nobody overtakes', async () => {
+  it('hands a permit on to who waits, so that nobody overtakes', async () => {
     const semaphore = new Semaphore(1)
     await semaphore.acquire()
     const waiting = semaphore.acquire()
@@ -40,11 +40,11 @@ describe('Semaphore', () => {
     await semaphore.acquire()
     const controller = new AbortController()
     const reason = new Error('enough')
-    const aborted = semaphore.acquire(controller.signal)
+    const aborted = semaphore.acquire(1, controller.signal)
     const patient = semaphore.acquire()
     controller.abort(reason)
     await expect(aborted).rejects.toBe(reason)
-    // The slot goes to the other one, not to the one that has left.
+    // The permit goes to the other one, not to the one that has left.
     semaphore.release()
     await patient
     semaphore.release()
@@ -54,15 +54,15 @@ describe('Semaphore', () => {
   it('does not let in whose signal has aborted already', async () => {
     const semaphore = new Semaphore(1)
     const reason = new Error('enough')
-    await expect(semaphore.acquire(AbortSignal.abort(reason))).rejects.toBe(reason)
+    await expect(semaphore.acquire(1, AbortSignal.abort(reason))).rejects.toBe(reason)
     expect(semaphore.tryAcquire()).toBe(true)
   })
 
   it('leaves no listener behind, and a late abort does nothing', async () => {
     const semaphore = new Semaphore(1)
     const controller = new AbortController()
-    await semaphore.acquire(controller.signal)
-    const waiting = semaphore.acquire(controller.signal)
+    await semaphore.acquire(1, controller.signal)
+    const waiting = semaphore.acquire(1, controller.signal)
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
     semaphore.release()
     await waiting
@@ -87,5 +87,32 @@ describe('Semaphore', () => {
     semaphore.release()
     await closed
     expect(semaphore.tryAcquire()).toBe(false)
+  })
+
+  it('serves large wishes in their turn, and wishes for more than all as for all', async () => {
+    const semaphore = new Semaphore(10)
+    const happened: string[] = []
+    await semaphore.acquire(4)
+    const all = semaphore.acquire(1000).then(() => happened.push('all'))
+    const few = semaphore.acquire(2).then(() => happened.push('few'))
+    expect(semaphore.tryAcquire(1)).toBe(false)
+    semaphore.release(4)
+    await all
+    expect(happened).toEqual(['all'])
+    semaphore.release(1000)
+    await few
+    expect(semaphore.tryAcquire(8)).toBe(true)
+    expect(semaphore.tryAcquire(1)).toBe(false)
+  })
+
+  it('lets those in who waited only for one that gave up', async () => {
+    const semaphore = new Semaphore(10)
+    await semaphore.acquire(5)
+    const controller = new AbortController()
+    const large = semaphore.acquire(8, controller.signal)
+    const small = semaphore.acquire(3)
+    controller.abort()
+    await expect(large).rejects.toThrow(/aborted/)
+    await small
   })
 })

@@ -55,7 +55,7 @@ export class CpuEngine implements Engine {
     this.description = ready.description
     worker.on('message', (reply: Reply) => this.#settle(reply))
     worker.on('error', (error) => this.#end(`failed: ${error.message}`, error))
-    worker.on('exit', () => this.#end('was ended from outside'))
+    worker.on('exit', () => this.#end('was ended from outside, perhaps for lack of memory'))
     worker.unref()
   }
 
@@ -70,8 +70,9 @@ export class CpuEngine implements Engine {
       else if ('ready' in reply) resolve(reply.ready)
       else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
     }
-    const onError = (cause: Error) => reject(new EfficientDetError('ERR_INFERENCE', cause.message, { cause }))
-    worker.on('message', onMessage).on('error', onError)
+    const onError = (cause: Error) => reject(lost(`failed: ${cause.message}`, cause))
+    const onExit = () => reject(lost('was ended from outside, perhaps for lack of memory'))
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     const stopListening = onAbort(signal, () => reject(signal!.reason))
     try {
       return new CpuEngine(worker, await promise)
@@ -80,7 +81,7 @@ export class CpuEngine implements Engine {
       if (!signal?.aborted) await ended
       throw error
     } finally {
-      worker.off('message', onMessage).off('error', onError)
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
       stopListening()
     }
   }
@@ -153,11 +154,7 @@ export class CpuEngine implements Engine {
 
   #end(how: string, cause?: unknown): void {
     if (this.#ended !== null) return
-    this.#ended = new EfficientDetError(
-      'ERR_INFERENCE',
-      `The CPU backend's thread ${how}. Load the model again.`,
-      { cause },
-    )
+    this.#ended = lost(how, cause)
     this.#running?.reject(this.#ended)
     for (const job of this.#queue.splice(0)) job.reject(this.#ended)
     this.#running = null
@@ -173,4 +170,12 @@ export class CpuEngine implements Engine {
     this.#worker.postMessage('close' satisfies Request)
     await exited
   }
+}
+
+function lost(how: string, cause?: unknown): EfficientDetError {
+  return new EfficientDetError(
+    'ERR_ENGINE_LOST',
+    `The CPU backend's thread or process ${how}. Load the model again.`,
+    { cause },
+  )
 }

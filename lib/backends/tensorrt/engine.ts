@@ -158,7 +158,7 @@ export class NativeBackendEngine implements Engine {
     if (this.#hung !== null) return this.#hung
     this.#dead = true
     this.#hung = new EfficientDetError(
-      'ERR_INFERENCE',
+      'ERR_ENGINE_LOST',
       `The backend did not answer within ${this.#deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
     )
     this.#native.abandon()
@@ -189,7 +189,7 @@ export function toResult(native: NativeResult): EngineResult {
       boxes: new Float32Array(native, begin, 4 * count),
       scores: new Float32Array(native, begin + 16 * count, count),
       classIds: new Uint32Array(native, begin + 20 * count, count),
-      capped: { candidates: facts[4] !== 0, detections: facts[5] !== 0 },
+      capped: { preNmsTopK: facts[4] !== 0, maxDetections: facts[5] !== 0 },
     },
     timings: { queue: facts[0], preprocess: facts[1], network: facts[2], postprocess: facts[3] },
   }

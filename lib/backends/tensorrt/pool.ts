@@ -1,3 +1,4 @@
+import { EfficientDetError, isOfOneImage } from '../../base/errors.js'
 import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
@@ -39,6 +40,8 @@ export class EnginePool implements Engine {
     member.pending++
     try {
       return await member.engine.detect(frame, parameters, signal)
+    } catch (error) {
+      throw this.#isLeftOut(member, frame) ? ofThisImage(error, member.engine.device) : error
     } finally {
       member.pending--
     }
@@ -46,6 +49,11 @@ export class EnginePool implements Engine {
 
   async close(): Promise<void> {
     await Promise.all(this.#members.map(({ engine }) => engine.close()))
+  }
+
+  /** Whether the next call goes to another GPU. */
+  #isLeftOut({ engine }: Member, frame: Frame | DeviceFrame): boolean {
+    return engine.isDead && !isDeviceFrame(frame) && this.#members.some((other) => !other.engine.isDead)
   }
 
   /** Of those that work; where none does, whoever answers tells why. */
@@ -57,4 +65,17 @@ export class EnginePool implements Engine {
     const candidates = working.length > 0 ? working : this.#members
     return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
   }
+}
+
+/** The loss of one GPU of several, which ends nothing but the calls that it had. */
+function ofThisImage(error: unknown, device: number): unknown {
+  if (isOfOneImage(error) || !(error instanceof Error)) return error
+  return new EfficientDetError(
+    'ERR_INFERENCE',
+    `${error.message} The other GPUs go on without GPU ${device}.`,
+    {
+      cause: error,
+      details: { device },
+    },
+  )
 }

@@ -9,9 +9,8 @@ import {
 } from '../../engines/self-test/run.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { DetectionArrays } from '../../postprocess/detections.js'
-import { onAbort } from '../../threads/abort.js'
+import { onAbort, untilAborted } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
-import { withResolvers } from '../../threads/with-resolvers.js'
 import type { NativeEngine, NativeResult } from './addon.js'
 import { toNative, toResult } from './engine.js'
 import { nativeError } from './native-error.js'
@@ -37,7 +36,7 @@ export class NoResponse extends EfficientDetError {}
 /**
  * Runs the test's batches in all contexts of an engine, at the same time, before anything else runs there.
  *
- * @throws EfficientDetError ERR_ENGINE with the fault `wrong`; ERR_INFERENCE if the backend does not answer;
+ * @throws EfficientDetError ERR_ENGINE with the fault `wrong`; ERR_ENGINE_LOST if the backend does not answer;
  *   ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY; the signal's reason
  */
 export async function selfTest(engine: NativeEngine, request: SelfTestRequest): Promise<SelfTestFigures> {
@@ -50,9 +49,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
   const parameters = toNative(comparedParameters(spec.architecture.classes))
   const { width, height } = frames[0]
   const deadline = new Deadline(request.deadline)
-  const { promise: interrupted, reject: interrupt } = withResolvers<never>()
-  // Whoever still waits for it hears of it; nobody may.
-  interrupted.catch(() => {})
+  const interruption = new AbortController()
   let hasEnded = false
   let begun = 0
   let done = 0
@@ -60,9 +57,9 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
   const run = async (context: number, batch: TestBatch): Promise<(DetectionArrays | string)[]> => {
     const id = 1 + maxBatchSize * begun++
     const onLate = () =>
-      interrupt(
+      interruption.abort(
         new NoResponse(
-          'ERR_INFERENCE',
+          'ERR_ENGINE_LOST',
           `The backend did not answer a batch of the engine's self-test within ${deadline.limit} ms and is taken for dead. Restart the process; raise inferenceDeadline if it is only slow.`,
         ),
       )
@@ -70,7 +67,8 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
     try {
       const data = batch.map((picture) => frames[picture].data as Uint8Array)
       const promises = engine.submitTo(context, id, data, width, height, ...parameters)
-      return (await Promise.race([Promise.allSettled(promises!), interrupted])).map(answerOf)
+      const outcomes = await untilAborted(Promise.allSettled(promises!), interruption.signal)
+      return outcomes.map(answerOf)
     } finally {
       deadline.end(onLate)
     }
@@ -82,7 +80,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
       onProgress(++done / (contexts * batches.length))
     }
   }
-  const stopListening = onAbort(signal, () => interrupt(signal!.reason))
+  const stopListening = onAbort(signal, () => interruption.abort(signal!.reason))
   try {
     await Promise.all(Array.from({ length: contexts }, (_, context) => runContext(context)))
   } finally {

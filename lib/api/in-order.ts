@@ -1,0 +1,128 @@
+import { onAbort, untilAborted } from '../threads/abort.js'
+
+interface InOrder<Item, Result> {
+  /** Calls at the same time, at most. */
+  readonly maxRunning: number
+  /** Calls and outcomes that have not been yielded, at most. */
+  readonly maxAhead: number
+  readonly signal: AbortSignal | undefined
+  /** @param onStart called when the item has its turn; the next is not taken before */
+  readonly call: (item: Item, signal: AbortSignal, onStart: () => void) => Promise<Result>
+}
+
+/** A call; its outcome is a value, so that no rejection goes unhandled while it waits for those before. */
+interface Call<Result> {
+  outcome: { readonly result: Result } | { readonly error: unknown } | null
+}
+
+/**
+ * Makes a call for each item, some ahead, and yields results in the order of the items. A result is yielded as soon
+ * as it is there and those before it were, even while the next item is still awaited (a live camera's, say).
+ *
+ * What was taken is finished before an error of the source is thrown. Nothing is left of an item once its result was
+ * yielded, so that a stream may go on for ever.
+ *
+ * @throws the first call's error; the source's; the signal's reason, at once
+ */
+export async function* inOrder<Item, Result>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  { maxRunning, maxAhead, signal, call }: InOrder<Item, Result>,
+): AsyncGenerator<Result, void, undefined> {
+  signal?.throwIfAborted()
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  const controller = new AbortController()
+  const ahead: Call<Result>[] = []
+  let running = 0
+  let isFilling = false
+  let isPulling = false
+  let source: SourceState = OPEN as SourceState
+  // One promise for each wait: a promise that lives as long as the stream would remember all that was raced with it.
+  let wake = () => {}
+  const stopListening = onAbort(signal, () => {
+    controller.abort(signal!.reason)
+    wake()
+  })
+
+  const start = (item: Item): Promise<void> =>
+    new Promise((onStart) => {
+      const entry: Call<Result> = { outcome: null }
+      const settle = (outcome: Call<Result>['outcome']) => {
+        entry.outcome = outcome
+        running--
+        onStart()
+        wake()
+      }
+      ahead.push(entry)
+      running++
+      call(item, controller.signal, onStart).then(
+        (result) => settle({ result }),
+        (error) => settle({ error }),
+      )
+    })
+
+  const fill = async (): Promise<void> => {
+    if (isFilling) return
+    isFilling = true
+    while (source === OPEN && !controller.signal.aborted && running < maxRunning && ahead.length < maxAhead) {
+      isPulling = true
+      const next = await pull(iterator)
+      isPulling = false
+      if (!('item' in next)) source = next
+      else if (!controller.signal.aborted) await start(next.item)
+    }
+    isFilling = false
+    wake()
+  }
+
+  let hasFailed = false
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      const outcome = ahead[0]?.outcome
+      if (outcome == null) {
+        void fill()
+        if (source === OPEN || ahead.length > 0) await new Promise<void>((resolve) => (wake = resolve))
+        else if ('error' in source) throw source.error
+        else return
+        continue
+      }
+      ahead.shift()
+      if ('error' in outcome) throw outcome.error
+      void fill()
+      yield outcome.result
+    }
+  } catch (error) {
+    hasFailed = true
+    throw error
+  } finally {
+    stopListening()
+    controller.abort()
+    if (source === OPEN) {
+      const left = leave(iterator)
+      // A source that is awaited might never come, and its end must not hold an error back.
+      if (isPulling || hasFailed) left.catch(() => {})
+      else await untilAborted(left, signal)
+    }
+  }
+}
+
+/** Whether and how a source has ended. */
+type SourceState = typeof OPEN | { readonly done: true } | { readonly error: unknown }
+const OPEN = { done: false } as const
+
+type Iterates<Item> = Iterator<Item> | AsyncIterator<Item>
+
+async function pull<Item>(
+  iterator: Iterates<Item>,
+): Promise<{ readonly item: Item } | Exclude<SourceState, typeof OPEN>> {
+  try {
+    const next = await iterator.next()
+    return next.done ? { done: true } : { item: next.value }
+  } catch (error) {
+    return { error }
+  }
+}
+
+async function leave(iterator: Iterates<unknown>): Promise<void> {
+  await iterator.return?.()
+}

@@ -1,0 +1,55 @@
+import type { EfficientDetError } from '../base/errors.js'
+import type { Source } from '../image/source.js'
+import { checkNames, invalidOption } from '../options/checks.js'
+import type { DetectionResult } from './result.js'
+
+/** An image with anything of the caller's, such as a time or an id, that comes back with its result. */
+export interface Item<Context = unknown> {
+  readonly source: Source
+  readonly context: Context
+}
+
+/** The `context` of an item; nothing of a source alone. */
+export type ContextOf<I> = I extends Item<infer Context> ? { readonly context: Context } : unknown
+
+/** What was found in an item's image. */
+export type ResultOf<I> = I extends unknown ? DetectionResult & ContextOf<I> : never
+
+/** Why nothing could be found in one image. */
+export interface DetectionFailure {
+  /** The path or URL that was given, or null for an image in memory. */
+  readonly source: string | null
+  readonly error: EfficientDetError
+}
+
+/** What was found in an item's image, or why nothing could be: `'error' in outcome` tells which. */
+export type OutcomeOf<I> = I extends unknown ? ResultOf<I> | (DetectionFailure & ContextOf<I>) : never
+
+/** Many images, or items with one each. */
+export type Items<I> = object & (Iterable<I> | AsyncIterable<I>)
+
+/** The parts of an item or source. @throws EfficientDetError ERR_INVALID_OPTION */
+export function partsOf(item: Source | Item): { source: Source; context?: { context: unknown } } {
+  if (!isItem(item)) return { source: item }
+  checkNames('an item', item, ['source', 'context'])
+  return { source: item.source, context: { context: item.context } }
+}
+
+/** A frame may have a field of that name too. */
+function isItem(item: Source | Item): item is Item {
+  return (
+    typeof item === 'object' &&
+    item !== null &&
+    'source' in item &&
+    !('data' in item) &&
+    !('devicePointer' in item)
+  )
+}
+
+/** @throws EfficientDetError ERR_INVALID_OPTION for what is one image, or nothing that can be iterated over */
+export function checkItems<I>(items: Items<I>): Items<I> {
+  const isOne = typeof items === 'string' || ArrayBuffer.isView(items) || 'metadata' in Object(items)
+  if (!isOne && (Symbol.iterator in Object(items) || Symbol.asyncIterator in Object(items))) return items
+  const expected = 'an iterable or async iterable of images, such as a list; detect() takes a single one'
+  throw invalidOption('sources', items, expected)
+}
