@@ -1,4 +1,6 @@
 import { EfficientDetError } from '../base/errors.js'
+import { refuseUnknownNames } from '../base/names.js'
+import { YUV_MATRICES, YUV_RANGES, type YuvMatrix, type YuvRange } from './yuv.js'
 
 /** Layouts of uncompressed pixels, 8 bits a sample. */
 export const PIXEL_FORMATS = ['rgb', 'rgba', 'bgr', 'bgra', 'grey', 'nv12', 'i420'] as const
@@ -8,7 +10,7 @@ export type PixelFormat = (typeof PIXEL_FORMATS)[number]
  * How the pixels of an uncompressed picture lie in memory.
  *
  * `rgba` and `bgra`: alpha is ignored, as the trainers of these networks do. `nv12` and `i420`: a plane of
- * luma followed by chroma at half the width and height (rounded up), BT.601 with limited range.
+ * luma followed by chroma at half the width and height (rounded up), whose colours `matrix` and `range` tell.
  */
 export interface FrameLayout {
   readonly format: PixelFormat
@@ -21,6 +23,16 @@ export interface FrameLayout {
    * (but room for whole pairs) and half of it (rounded up). Defaults to rows without a gap.
    */
   readonly stride?: number
+  /**
+   * By which standard `nv12` and `i420` make colours of luma and chroma; for these formats only. HD video is usually
+   * `bt709`, UHD and HDR video `bt2020`, JPEG `bt601`. Primaries and transfer are taken as they are. Defaults to `bt601`.
+   */
+  readonly matrix?: YuvMatrix
+  /**
+   * Whether samples of `nv12` and `i420` use 16…235 (chroma: 16…240) or all of 0…255; for these formats only. Video is
+   * usually `limited`, JPEG `full`. Defaults to `limited`.
+   */
+  readonly range?: YuvRange
 }
 
 /** An uncompressed picture in memory. */
@@ -47,15 +59,34 @@ export function isDeviceFrame(frame: Frame | DeviceFrame): frame is DeviceFrame 
 }
 
 /** A frame with bytes of its own. */
-export function copyOf({ data, format, width, height, stride }: Frame): Frame {
+export function copyOf({ data, format, width, height, stride, matrix, range }: Frame): Frame {
   return {
     data: new Uint8Array(data),
     format,
     width,
     height,
     ...(stride !== undefined && { stride }),
+    ...(matrix !== undefined && { matrix }),
+    ...(range !== undefined && { range }),
   }
 }
+
+/** Whether a format has luma and chroma. */
+export function isYuv(format: PixelFormat): format is 'nv12' | 'i420' {
+  return format === 'nv12' || format === 'i420'
+}
+
+/** How a frame of luma and chroma makes colours. */
+export function colourOf({ matrix = 'bt601', range = 'limited' }: FrameLayout): {
+  readonly matrix: YuvMatrix
+  readonly range: YuvRange
+} {
+  return { matrix, range }
+}
+
+const LAYOUT_NAMES = ['format', 'width', 'height', 'stride', 'matrix', 'range']
+const FRAME_NAMES = ['data', ...LAYOUT_NAMES]
+const DEVICE_FRAME_NAMES = ['devicePointer', 'byteLength', 'device', ...LAYOUT_NAMES]
 
 const BYTES_PER_PIXEL: Readonly<Record<PixelFormat, number>> = {
   rgb: 3,
@@ -78,14 +109,16 @@ export interface Plane {
 /**
  * Checks a frame and tells where its planes lie: one, two (`nv12`) or three (`i420`).
  *
- * @throws EfficientDetError ERR_INVALID_OPTION for an unknown format, a size or stride that is not a whole
- *   number in range, or fewer bytes than the size asks for
+ * @throws EfficientDetError ERR_INVALID_OPTION for an unknown name, format, matrix or range, a size or stride that is
+ *   not a whole number in range, or fewer bytes than the size asks for
  */
 export function planesOf(frame: Frame | DeviceFrame): Plane[] {
+  refuseUnknownNames('the frame', frame, isDeviceFrame(frame) ? DEVICE_FRAME_NAMES : FRAME_NAMES)
   const { format, width, height } = frame
   if (!PIXEL_FORMATS.includes(format)) {
     throw invalid(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)
   }
+  checkColour(frame)
   for (const name of ['width', 'height'] as const) {
     const value = frame[name]
     if (!Number.isSafeInteger(value) || value < 1) {
@@ -103,7 +136,7 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
 
   const planes = [{ offset: 0, stride }]
   let end = (height - 1) * stride + rowBytes
-  if (format === 'nv12' || format === 'i420') {
+  if (isYuv(format)) {
     const chromaRows = Math.ceil(height / 2)
     const chromaWidth = Math.ceil(width / 2)
     const chroma =
@@ -128,6 +161,22 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
     throw invalid(`a stride of ${stride}; expected one with which no plane begins beyond 4 GiB`)
   }
   return planes
+}
+
+function checkColour(frame: FrameLayout): void {
+  for (const [name, values] of [
+    ['matrix', YUV_MATRICES],
+    ['range', YUV_RANGES],
+  ] as const) {
+    const value = frame[name]
+    if (value === undefined) continue
+    if (!(values as readonly unknown[]).includes(value)) {
+      throw invalid(`${name} "${value}"; expected one of ${values.join(', ')}`)
+    }
+    if (!isYuv(frame.format)) {
+      throw invalid(`a ${name}, and format ${frame.format}; expected one with nv12 and i420 alone`)
+    }
+  }
 }
 
 function hostBytesOf({ data }: Frame): number {

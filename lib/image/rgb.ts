@@ -1,4 +1,5 @@
-import { type Frame, planesOf } from './frame.js'
+import { colourOf, type Frame, isYuv, planesOf } from './frame.js'
+import { writeYuv, yuvCoefficients } from './yuv.js'
 
 /** A picture as the rest of this folder works on it: RGB, 8 bits, rows without a gap. */
 export interface RgbImage {
@@ -27,7 +28,9 @@ export function toRgb(frame: Frame): RgbImage {
   const planes = planesOf(frame)
   if (format === 'rgb' && planes[0].stride === 3 * width) return { data, width, height }
   const rgb = new Uint8Array(width * height * 3)
-  if (format === 'nv12' || format === 'i420') {
+  if (isYuv(format)) {
+    const { matrix, range } = colourOf(frame)
+    const coefficients = yuvCoefficients(matrix, range)
     // NV12 interleaves U and V in one plane; I420 has a plane for each.
     const [luma, u, v] =
       format === 'i420' ? planes : [planes[0], planes[1], { ...planes[1], offset: planes[1].offset + 1 }]
@@ -39,7 +42,7 @@ export function toRgb(frame: Frame): RgbImage {
       const vRow = v.offset + (y >> 1) * v.stride
       for (let x = 0; x < width; x++) {
         const chroma = (x >> 1) * step
-        writeYuv(rgb, at, data[lumaRow + x], data[uRow + chroma], data[vRow + chroma])
+        writeYuv(rgb, at, coefficients, data[lumaRow + x], data[uRow + chroma], data[vRow + chroma])
         at += 3
       }
     }
@@ -57,18 +60,4 @@ export function toRgb(frame: Frame): RgbImage {
     }
   }
   return { data: rgb, width, height }
-}
-
-/** Writes one pixel from BT.601 limited-range YUV (ITU-R BT.601-7), rounded to nearest. */
-function writeYuv(rgb: Uint8Array, at: number, y: number, u: number, v: number): void {
-  const luma = (255 / 219) * (y - 16)
-  const blueness = (255 / 224) * (u - 128)
-  const redness = (255 / 224) * (v - 128)
-  rgb[at] = toByte(luma + 1.402 * redness)
-  rgb[at + 1] = toByte(luma - ((0.299 * 1.402) / 0.587) * redness - ((0.114 * 1.772) / 0.587) * blueness)
-  rgb[at + 2] = toByte(luma + 1.772 * blueness)
-}
-
-function toByte(value: number): number {
-  return value <= 0 ? 0 : value >= 255 ? 255 : (value + 0.5) | 0
 }

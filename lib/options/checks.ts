@@ -1,5 +1,6 @@
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
+import { refuseUnknownNames } from '../base/names.js'
 import type { Size } from '../models/levels.js'
 
 /** Checks of options, for callers without types and for values that come from outside. */
@@ -22,15 +23,7 @@ export function checkNames(what: string, options: unknown, names: readonly strin
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalidOption(what, options, 'an object')
   }
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue
-    const similar = closest(name, names)
-    throw new EfficientDetError(
-      'ERR_INVALID_OPTION',
-      `There is no option "${name}" in ${what}. ` +
-        (similar === null ? `Options: ${names.join(', ')}.` : `Did you mean ${similar}?`),
-    )
-  }
+  refuseUnknownNames(what, options, names)
 }
 
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {

@@ -27,8 +27,8 @@ struct Loaded {
 };
 
 /**
- * An outcome in one piece of memory, as lib/backends/tensorrt/addon.ts describes it: making and filling many small JavaScript
- * objects from here takes longer than all else that an answer needs.
+ * An outcome in one piece of memory, as lib/backends/tensorrt/addon.ts describes it: making and filling many small
+ * JavaScript objects from here takes longer than all else that an answer needs.
  */
 Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
   const auto &detections = outcome.detections;
@@ -53,7 +53,8 @@ Napi::ArrayBuffer ResultOf(Napi::Env env, const Outcome &outcome) {
   return buffer;
 }
 
-/** Takes what is wanted of a job from the arguments that begin there: NativePostprocess of lib/backends/tensorrt/addon.ts. */
+/** Takes what is wanted of a job from the arguments that begin there: NativePostprocess of
+ * lib/backends/tensorrt/addon.ts. */
 void ReadPostprocess(Job &job, const Napi::CallbackInfo &info, size_t first) {
   const auto thresholds = info[first].As<Napi::Float32Array>();
   job.score_thresholds.assign(thresholds.Data(), thresholds.Data() + thresholds.ElementLength());
@@ -131,13 +132,15 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     begin = Fill(*job, info[1].As<Napi::Uint8Array>());
   }
   frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
-  frame.width = info[4].As<Napi::Number>();
-  frame.height = info[5].As<Napi::Number>();
+  frame.matrix = static_cast<ed_matrix>(info[4].As<Napi::Number>().Int32Value());
+  frame.range = static_cast<ed_range>(info[5].As<Napi::Number>().Int32Value());
+  frame.width = info[6].As<Napi::Number>();
+  frame.height = info[7].As<Napi::Number>();
   for (size_t i = 0; i < planes.ElementLength() / 2 && planes[2 * i + 1] > 0; i++) {
     frame.planes[i] = begin + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }
-  ReadPostprocess(*job, info, 6);
+  ReadPostprocess(*job, info, 8);
   if (!threads_->Submit(job)) return env.Undefined();
   return Await(env, id);
 }

@@ -14,7 +14,8 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 
 /**
  * An engine as JavaScript sees it:
- *  - submit(id, data, planes, format, width, height, postprocess): Promise<ArrayBuffer>; undefined if the queue is full
+ *  - submit(id, data, planes, format, matrix, range, width, height, postprocess): Promise<ArrayBuffer>; undefined if
+ * the queue is full
  *  - submitTo(context, id, frames, width, height, postprocess): a Promise<ArrayBuffer> for each frame, with ids from
  * that on; they run together in that context. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles

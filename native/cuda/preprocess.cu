@@ -33,34 +33,6 @@ __device__ __forceinline__ Pixel MakePixel(int red, int green, int blue) {
 }
 __device__ __forceinline__ int ChannelOf(Pixel pixel, int channel) { return pixel >> (8 * channel) & 0xff; }
 
-/** Rounds a number with 40 fraction bits to nearest, within a byte. */
-__device__ __forceinline__ int ToByte(int64_t value) {
-  const auto rounded = static_cast<int>((value + (int64_t{1} << 39)) >> 40);
-  return rounded < 0 ? 0 : rounded > 255 ? 255 : rounded;
-}
-
-__host__ __device__ constexpr int64_t Fixed(double value) {
-  return static_cast<int64_t>(value * (int64_t{1} << 40) + 0.5);
-}
-
-/**
- * BT.601 limited-range YUV (ITU-R BT.601-7). Forty fraction bits give the same bytes as the reference's float64 for
- * all 2²⁴ colours, which a test goes through; many devices are slow with float64.
- */
-__device__ Pixel FromYuv(int y, int u, int v) {
-  constexpr double kChroma = 255.0 / 224;
-  constexpr int64_t kLuma = Fixed(255.0 / 219);
-  constexpr int64_t kRed = Fixed(1.402 * kChroma);
-  constexpr int64_t kGreenOfRed = Fixed(0.299 * 1.402 / 0.587 * kChroma);
-  constexpr int64_t kGreenOfBlue = Fixed(0.114 * 1.772 / 0.587 * kChroma);
-  constexpr int64_t kBlue = Fixed(1.772 * kChroma);
-  const int64_t luma = kLuma * (y - 16);
-  const int blueness = u - 128;
-  const int redness = v - 128;
-  return MakePixel(ToByte(luma + kRed * redness), ToByte(luma - kGreenOfRed * redness - kGreenOfBlue * blueness),
-                   ToByte(luma + kBlue * blueness));
-}
-
 __device__ Pixel ReadPixel(const PreprocessFrame &frame, int x, int y) {
   const uint8_t *row = frame.planes[0] + static_cast<size_t>(y) * frame.strides[0];
   const size_t at = x;
@@ -77,12 +49,12 @@ __device__ Pixel ReadPixel(const PreprocessFrame &frame, int x, int y) {
       return MakePixel(row[at], row[at], row[at]);
     case ED_NV12: {
       const uint8_t *chroma = frame.planes[1] + static_cast<size_t>(y >> 1) * frame.strides[1] + (at >> 1) * 2;
-      return FromYuv(row[at], chroma[0], chroma[1]);
+      return RgbOfYuv(frame.yuv, row[at], chroma[0], chroma[1]);
     }
     default: {
       const uint8_t *u = frame.planes[1] + static_cast<size_t>(y >> 1) * frame.strides[1] + (at >> 1);
       const uint8_t *v = frame.planes[2] + static_cast<size_t>(y >> 1) * frame.strides[2] + (at >> 1);
-      return FromYuv(row[at], *u, *v);
+      return RgbOfYuv(frame.yuv, row[at], *u, *v);
     }
   }
 }
@@ -98,7 +70,7 @@ __device__ __forceinline__ float Normalise(const PreprocessModel &model, float v
 /** A line's samples that make one sample of a resized line, weighted by Pillow's triangle filter. */
 struct Taps {
   double centre;
-  /** Of the triangle's sides. */
+  /** Steepness of the triangle's sides. */
   double slope;
   /** 1 / the sum of all weights before they are normalised. */
   double share;

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "efficientdet_backend.h"
+#include "yuv.h"
 
 /** Where an image lies in the network's input: at the top left, scaled by one factor for both axes. */
 struct Letterbox {
@@ -31,6 +32,8 @@ struct PreprocessFrame {
   const uint8_t *planes[3];
   uint32_t strides[3];
   int32_t format;
+  /** Used by ED_NV12 and ED_I420. */
+  YuvCoefficients yuv;
   /** 0 for none: the input is all fill, which is how a batch of fewer frames than the network's is filled up. */
   int32_t width;
   int32_t height;
@@ -43,6 +46,7 @@ inline PreprocessFrame MakePreprocessFrame(const ed_frame &frame, const Letterbo
   std::copy_n(frame.planes, 3, result.planes);
   std::copy_n(frame.strides, 3, result.strides);
   result.format = frame.format;
+  result.yuv = kYuvCoefficients[frame.matrix][frame.range];
   result.width = static_cast<int32_t>(frame.width);
   result.height = static_cast<int32_t>(frame.height);
   result.fitted_width = letterbox.width;

@@ -15,6 +15,7 @@
  *   hang=1|device   never answers, or not on the last device if there are several
  *   nonsense=count|class|nan   answers what cannot be
  *   refuse=N     the first byte of frames that it refuses, with all that run with them
+ *   yuv=N        twice the matrix and the range that frames must have; others it refuses, with all that run with them
  *   machine=N    of which machine its devices are, by their UUIDs (default 1)
  *   not_finite=N   the first byte of frames for which the network gives NaN
  *   answers=PATH   a file of what to answer for frames that it knows: for each, 32-bit FNV-1a of its first row of
@@ -306,6 +307,8 @@ ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, con
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
   for (uint32_t i = 0; i < count; i++) {
+    const long yuv = 2 * frames[i].matrix + frames[i].range;
+    if (engine->Number("yuv", yuv) != yuv) return Say(message, ED_INVALID, "A frame has another matrix or range.");
     if (engine->Number("refuse", -1) == MarkOf(frames[i])) return Say(message, ED_INVALID, "A frame is refused.");
   }
   if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /** Grows with every change that an older side would misread. Both sides refuse another number. */
-#define ED_BACKEND_ABI_VERSION 1u
+#define ED_BACKEND_ABI_VERSION 2u
 
 /** Name of the function of a backend library that the addon calls, an `ed_open_backend`. */
 #define ED_OPEN_BACKEND "efficientdet_open_backend"
@@ -172,9 +172,18 @@ typedef enum ed_format {
 
 typedef enum ed_memory { ED_HOST = 0, ED_DEVICE = 1 } ed_memory;
 
+/** By which standard luma and chroma are made of RGB: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). */
+typedef enum ed_matrix { ED_BT601 = 0, ED_BT709 = 1, ED_BT2020 = 2 } ed_matrix;
+
+/** Luma of 16…235 and chroma of 16…240, or all of 0…255. */
+typedef enum ed_range { ED_LIMITED = 0, ED_FULL = 1 } ed_range;
+
 /** An uncompressed image, 8 bits a sample. Its bytes stay as they are until `infer` returns. */
 typedef struct ed_frame {
   ed_format format;
+  /** How ED_NV12 and ED_I420 make colours; all others leave them at 0. */
+  ed_matrix matrix;
+  ed_range range;
   ed_memory memory;
   /** In pixels, 1 or more. */
   uint32_t width;

@@ -73,6 +73,10 @@ void CheckFrame(const ed_frame &frame) {
   if (frame.width == 0 || frame.height == 0 || frame.width > kLargest || frame.height > kLargest) {
     throw Failure{ED_INVALID, "A frame has " + size + " pixels; both sides must be 1 to 2³⁰."};
   }
+  if (frame.matrix > ED_BT2020 || frame.range > ED_FULL) {
+    throw Failure{ED_INVALID, "A frame has the unknown matrix " + std::to_string(frame.matrix) + " or range " +
+                                  std::to_string(frame.range) + "."};
+  }
   const std::vector<Plane> planes = PlanesOf(frame);
   for (size_t i = 0; i < planes.size(); i++) {
     if (frame.planes[i] == nullptr) throw Failure{ED_INVALID, "A frame lacks its plane " + std::to_string(i) + "."};

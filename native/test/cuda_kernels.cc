@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "detections.h"
+#include "launch.h"
 #include "preprocess.h"
+#include "yuv.h"
 #if __has_include("emulation.h")
 #include "emulation.h"
 using emulation::SetOrder;
@@ -89,20 +91,22 @@ void Preprocess() {
   std::vector<PreprocessFrame> frames;
   std::vector<Device<uint8_t> *> images;
   for (int32_t i = 0; i < batch; ++i) {
-    // Format, width, height, number of bytes, then each plane's offset and stride; width 0 for no frame.
-    const auto values = Read<uint32_t>(10);
+    // Format, matrix, range, width, height, bytes, then each plane's offset and stride; width 0 for no frame.
+    const auto values = Read<uint32_t>(12);
     ed_frame frame{};
     frame.format = static_cast<ed_format>(values[0]);
-    frame.width = values[1];
-    frame.height = values[2];
+    frame.matrix = static_cast<ed_matrix>(values[1]);
+    frame.range = static_cast<ed_range>(values[2]);
+    frame.width = values[3];
+    frame.height = values[4];
     if (frame.width == 0) {
       frames.push_back({});
       continue;
     }
-    images.push_back(new Device<uint8_t>(Read<uint8_t>(values[3])));
+    images.push_back(new Device<uint8_t>(Read<uint8_t>(values[5])));
     for (int plane = 0; plane < 3; ++plane) {
-      frame.planes[plane] = images.back()->get() + values[4 + plane];
-      frame.strides[plane] = values[7 + plane];
+      frame.planes[plane] = images.back()->get() + values[6 + plane];
+      frame.strides[plane] = values[9 + plane];
     }
     const auto width = static_cast<uint32_t>(model.width);
     const auto height = static_cast<uint32_t>(model.height);
@@ -117,6 +121,28 @@ void Preprocess() {
     return input.Download();
   }));
   for (auto *image : images) delete image;
+}
+
+/** A thread for each U of a block's V, which goes through all Y. */
+__global__ void ConvertAll(YuvCoefficients coefficients, uint8_t *rgb) {
+  const size_t chroma = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  for (int y = 0; y < 256; ++y) {
+    const uint32_t pixel = RgbOfYuv(coefficients, y, static_cast<int>(threadIdx.x), static_cast<int>(blockIdx.x));
+    for (int channel = 0; channel < 3; ++channel) {
+      rgb[3 * (256 * chroma + y) + channel] = static_cast<uint8_t>(pixel >> (8 * channel));
+    }
+  }
+}
+
+/** int32: matrix, range. Answers with R, G and B of all 2²⁴ colours: for each V, each U, each Y. */
+void Colours() {
+  const auto head = Read<int32_t>(2);
+  Write(InBothOrders([&] {
+    const Device<uint8_t> rgb(size_t{3} << 24);
+    Check(Launch(ConvertAll, dim3(256), dim3(256), nullptr, kYuvCoefficients[head[0]][head[1]], rgb.get()));
+    Check(cudaDeviceSynchronize());
+    return rgb.Download();
+  }));
 }
 
 /**
@@ -158,6 +184,8 @@ int main() {
       Preprocess();
     } else if (command == 'd') {
       Detections();
+    } else if (command == 'y') {
+      Colours();
     } else {
       Fail("unknown request");
     }

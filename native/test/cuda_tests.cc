@@ -190,64 +190,6 @@ void FailuresComeWhereTheyAreAskedFor() {
 
 /* --- Preprocessing ---------------------------------------------------------------------------------------------- */
 
-/** lib/image/colour.ts, writeYuv. */
-int ToByte(double value) { return value <= 0 ? 0 : value >= 255 ? 255 : static_cast<int>(value + 0.5); }
-
-/** All 2²⁴ colours, as NV12 frames of one pair of chroma each. */
-void EveryColourIsTheReferences() {
-  constexpr int kWidth = 512;
-  constexpr int kHeight = 128;
-  PreprocessModel model{};
-  model.width = kWidth;
-  model.height = kHeight;
-  for (float &std : model.std) std = 1;
-  model.resize = ED_ANTIALIASED;
-  const Device<float> input(Device<float>::kDevice, size_t{3} * kWidth * kHeight);
-  // 4 lumas per chroma sample: 64 samples go through all lumas of a pair.
-  std::vector<uint8_t> bytes(kWidth * kHeight * 3 / 2);
-  const Device<uint8_t> image(bytes);
-  ed_frame frame{};
-  frame.format = ED_NV12;
-  frame.width = kWidth;
-  frame.height = kHeight;
-  frame.planes[0] = image.get();
-  frame.planes[1] = image.get() + kWidth * kHeight;
-  frame.strides[0] = frame.strides[1] = kWidth;
-  const Device<PreprocessFrame> frames({MakePreprocessFrame(frame, FitLetterbox(kWidth, kHeight, kWidth, kHeight))});
-  // A frame has 256 × 64 chroma samples, so one value of V with all of U.
-  for (int v = 0; v < 256; ++v) {
-    for (int row = 0; row < kHeight / 2; ++row) {
-      for (int column = 0; column < kWidth / 2; ++column) {
-        for (int i = 0; i < 4; ++i) {
-          bytes[(2 * row + i / 2) * kWidth + 2 * column + i % 2] = static_cast<uint8_t>(4 * row + i);
-        }
-        bytes[kWidth * kHeight + row * kWidth + 2 * column] = static_cast<uint8_t>(column);
-        bytes[kWidth * kHeight + row * kWidth + 2 * column + 1] = static_cast<uint8_t>(v);
-      }
-    }
-    Check(cudaMemcpy(image.get(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
-    Check(LaunchPreprocess(nullptr, model, frames.get(), 1, input.get()));
-    Check(cudaDeviceSynchronize());
-    const std::vector<float> rgb = input.Download();
-    for (int y = 0; y < kHeight; ++y) {
-      for (int x = 0; x < kWidth; ++x) {
-        const double luma = (255.0 / 219) * (bytes[y * kWidth + x] - 16);
-        const double blueness = (255.0 / 224) * (x / 2 - 128);
-        const double redness = (255.0 / 224) * (v - 128);
-        const int at = y * kWidth + x;
-        CHECK(rgb[at] == ToByte(luma + 1.402 * redness));
-        CHECK(rgb[at + kWidth * kHeight] ==
-              ToByte(luma - ((0.299 * 1.402) / 0.587) * redness - ((0.114 * 1.772) / 0.587) * blueness));
-        CHECK(rgb[at + 2 * kWidth * kHeight] == ToByte(luma + 1.772 * blueness));
-      }
-    }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    // All of them would take minutes there.
-    v += 50;
-#endif
-  }
-}
-
 void OneGraphTakesFramesOfAnySize() {
   const Stream stream;
   PreprocessModel model{};
@@ -507,7 +449,6 @@ int main() {
   StreamsRunInTheOrderThatEventsAskFor();
   GraphsRunAsOftenAsTheyAreLaunched();
   FailuresComeWhereTheyAreAskedFor();
-  EveryColourIsTheReferences();
   OneGraphTakesFramesOfAnySize();
   DetectionsAreThoseOfThePlainWayInAnyOrder();
   DetectionsRunInAGraph();

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Frame, PIXEL_FORMATS, planesOf } from '#lib/image/frame.js'
+import { colourOf, type Frame, PIXEL_FORMATS, planesOf } from '#lib/image/frame.js'
 import { letterbox } from '#lib/image/letterbox.js'
+import { YUV_MATRICES, YUV_RANGES, type YuvMatrix, type YuvRange } from '#lib/image/yuv.js'
 import type { Size } from '#lib/models/levels.js'
 import type { Preprocessing } from '#lib/models/preprocessing.js'
 import type {
@@ -57,7 +58,7 @@ export async function runKernels<Result>(calls: readonly KernelCall<Result>[]): 
 const bytesOf = (values: Int32Array | Uint32Array | Float32Array) =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 const integers = (...values: readonly number[]) => bytesOf(Uint32Array.from(values))
-const command = (name: 'p' | 'd') => Buffer.from(name)
+const command = (name: 'p' | 'd' | 'y') => Buffer.from(name)
 
 /** One launch over frames, null for none: batch×3×H×W, as float32 or as the bits of float16. */
 export function preprocessCall(
@@ -74,14 +75,17 @@ export function preprocessCall(
   ]
   for (const frame of frames) {
     if (frame === null) {
-      request.push(integers(...Array(10).fill(0)))
+      request.push(integers(...Array(12).fill(0)))
       continue
     }
     const planes = planesOf(frame)
+    const { matrix, range } = colourOf(frame)
     const each = [0, 1, 2].map((i) => planes[i] ?? { offset: 0, stride: 0 })
     request.push(
       integers(
         PIXEL_FORMATS.indexOf(frame.format),
+        YUV_MATRICES.indexOf(matrix),
+        YUV_RANGES.indexOf(range),
         frame.width,
         frame.height,
         frame.data.length,
@@ -95,6 +99,15 @@ export function preprocessCall(
     request,
     answerBytes: frames.length * 3 * input.height * input.width * (half ? 2 : 4),
     read: ({ buffer }) => (half ? new Uint16Array(buffer) : new Float32Array(buffer)),
+  }
+}
+
+/** R, G and B of all 2²⁴ colours: for each V, each U, each Y. */
+export function coloursCall(matrix: YuvMatrix, range: YuvRange): KernelCall<Uint8Array> {
+  return {
+    request: [command('y'), integers(YUV_MATRICES.indexOf(matrix), YUV_RANGES.indexOf(range))],
+    answerBytes: 3 * 2 ** 24,
+    read: (answer) => answer,
   }
 }
 

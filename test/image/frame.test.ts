@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Frame, PIXEL_FORMATS, type PixelFormat, planesOf } from '#lib/image/frame.js'
+import { copyOf, type Frame, PIXEL_FORMATS, type PixelFormat, planesOf } from '#lib/image/frame.js'
 
 function frame(format: PixelFormat, width: number, height: number, bytes: number, stride?: number): Frame {
   return { data: new Uint8Array(bytes), format, width, height, ...(stride !== undefined && { stride }) }
@@ -11,6 +11,19 @@ const refusal = (message: RegExp) =>
     code: 'ERR_INVALID_OPTION',
     message: expect.stringMatching(message),
   })
+
+describe('copyOf', () => {
+  it('copies all that a frame says, and nothing that it does not', () => {
+    const data = Uint8Array.of(1, 2, 3, 4, 5, 6)
+    const plain = { data, format: 'nv12', width: 2, height: 2 } as const
+    for (const frame of [plain, { ...plain, stride: 2, matrix: 'bt2020', range: 'full' } as const]) {
+      const copy = copyOf(frame)
+      expect(copy).toEqual(frame)
+      expect(Object.keys(copy).sort()).toEqual(Object.keys(frame).sort())
+      expect(copy.data.buffer).not.toBe(data.buffer)
+    }
+  })
+})
 
 describe('planesOf', () => {
   it.each([
@@ -135,6 +148,42 @@ describe('planesOf', () => {
         refusal(new RegExp(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)),
       )
     }
+  })
+
+  it.each(PIXEL_FORMATS)('takes matrix and range with luma and chroma alone: %s', (format) => {
+    const isYuv = format === 'nv12' || format === 'i420'
+    for (const colour of [{ matrix: 'bt709' }, { range: 'full' }] as const) {
+      const planes = () => planesOf({ ...frame(format, 2, 2, 16), ...colour })
+      if (isYuv) expect(planes().length).toBeGreaterThan(1)
+      else
+        expect(planes).toThrow(refusal(/a (matrix|range), and format \w+; expected one with nv12 and i420/))
+    }
+  })
+
+  it.each([
+    [{ matrix: 'BT709' }, /matrix "BT709"; expected one of bt601, bt709, bt2020/],
+    [{ matrix: 1 }, /matrix "1"; expected one of/],
+    [{ range: 'tv' }, /range "tv"; expected one of limited, full/],
+    [{ matrix: null }, /matrix "null"; expected one of/],
+  ])('refuses a matrix or range that it does not know: %o', (colour, message) => {
+    expect(() => planesOf({ ...frame('nv12', 2, 2, 6), ...(colour as object) })).toThrow(refusal(message))
+  })
+
+  it('refuses names that it does not know, and tells the one that may be meant', () => {
+    const nv12 = frame('nv12', 2, 2, 6)
+    const refused = (name: string, message: RegExp, of: object = nv12) =>
+      expect(() => planesOf({ ...(of as Frame), [name]: 'bt709' })).toThrow(refusal(message))
+    refused(
+      'colorSpace',
+      /There is no option "colorSpace" in the frame. Options: data, format, .* matrix, range\./,
+    )
+    refused('fullRange', /There is no option "fullRange" in the frame/)
+    refused('Matrix', /Did you mean matrix\?/)
+    refused('strid', /Did you mean stride\?/)
+    refused('byteLength', /There is no option "byteLength" in the frame/)
+    const onGpu = { devicePointer: 4096n, byteLength: 6, format: 'nv12', width: 2, height: 2 }
+    refused('data', /There is no option "data" in the frame/, onGpu)
+    refused('byteLenght', /Did you mean byteLength\?/, onGpu)
   })
 
   it.each([['abc'], [[1, 2, 3]], [new Uint16Array(3)], [new ArrayBuffer(3)], [null]])(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PixelFormat } from '#lib/image/frame.js'
 import { toRgb } from '#lib/image/rgb.js'
+import type { YuvMatrix, YuvRange } from '#lib/image/yuv.js'
 import { bytesOf, largestDifference, references } from './reference.js'
 
 /** Three by two pixels, and the same in every interleaved order; 99 is alpha. */
@@ -57,6 +58,15 @@ interface Case {
   readonly rgb: string
 }
 
+interface ColourCase {
+  readonly matrix: YuvMatrix
+  readonly range: YuvRange
+  readonly lumas: readonly number[]
+  readonly chromas: readonly number[]
+  /** FFmpeg's answer: for each luma, each U, each V. */
+  readonly rgb: string
+}
+
 describe('toRgb, of planes of luma and chroma', () => {
   const cases = references<Case>('yuv.json')
 
@@ -89,6 +99,25 @@ describe('toRgb, of planes of luma and chroma', () => {
     // ITU-R BT.601: 255/219 · (128 − 16) = 130.4; blue is beyond the range.
     expect(pixels.slice(0, 8)).toEqual(Array(8).fill([130, 130, 130]))
     expect(pixels[8]).toEqual([102, 101, 255])
+  })
+
+  it.each(references<ColourCase>('colours.json'))(
+    'is FFmpeg within one level: $matrix in $range range',
+    ({ matrix, range, lumas, chromas, rgb }) => {
+      const samples = lumas.flatMap((y) => chromas.flatMap((u) => chromas.map((v) => [y, u, v])))
+      const colours = samples.map((yuv) => {
+        const data = Uint8Array.from(yuv)
+        return [...toRgb({ data, format: 'i420', width: 1, height: 1, matrix, range }).data]
+      })
+      expect(largestDifference(colours.flat(), bytesOf(rgb))).toBeLessThanOrEqual(1)
+    },
+  )
+
+  it('takes BT.601 in limited range where a frame does not say', () => {
+    const frame = { data: Uint8Array.of(81, 90, 240), format: 'i420', width: 1, height: 1 } as const
+    expect(toRgb(frame)).toEqual(toRgb({ ...frame, matrix: 'bt601', range: 'limited' }))
+    expect(toRgb(frame)).not.toEqual(toRgb({ ...frame, matrix: 'bt709' }))
+    expect(toRgb(frame)).not.toEqual(toRgb({ ...frame, range: 'full' }))
   })
 
   it.each([

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
 import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
@@ -61,7 +62,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
 
     it.each([
       ['a file that is not there', '/nowhere/libbackend.so', /There is no \/nowhere\/libbackend\.so\./],
-      ['a library of another version', NEXT_FAKE_BACKEND, /speaks version 2 of the backend contract/],
+      ['a library of another version', NEXT_FAKE_BACKEND, /speaks version 3 of the backend contract/],
     ])('refuses %s', async (_, backendLibrary, message) => {
       await expect(load('', { backendLibrary })).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', message))
     })
@@ -217,6 +218,23 @@ describe.skipIf(!hasNative)('a native backend', () => {
         reason: refusal('ERR_INVALID_OPTION', /^A frame is refused\.$/),
       })
       await detector.dispose()
+    })
+
+    it("hands each frame's matrix and range on, which are BT.601 and limited where it does not say", async () => {
+      for (const [at, matrix] of YUV_MATRICES.entries()) {
+        for (const [full, range] of YUV_RANGES.entries()) {
+          const detector = await load(`yuv=${2 * at + full}`)
+          const nv12 = { data: new Uint8Array(6).fill(51), format: 'nv12', width: 2, height: 2 } as const
+          const { data: _, ...layout } = nv12
+          for (const frame of [nv12, { ...layout, devicePointer: 51n, byteLength: 6 }]) {
+            expect(markOf(await detector.detect({ ...frame, matrix, range }))).toBe(51)
+            const plain = detector.detect(frame)
+            if (at === 0 && full === 0) expect(markOf(await plain)).toBe(51)
+            else await expect(plain).rejects.toThrow(refusal('ERR_INVALID_OPTION', /another matrix or range/))
+          }
+          await detector.dispose()
+        }
+      }
     })
 
     it('tells that the device was lost, and loads again', async () => {

@@ -2,12 +2,13 @@ import { readdir } from 'node:fs/promises'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { float32ToFloat16 } from '#lib/base/float16.js'
-import { type Frame, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
+import { type Frame, isYuv, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
+import { writeYuv, YUV_MATRICES, YUV_RANGES, yuvCoefficients } from '#lib/image/yuv.js'
 import type { Size } from '#lib/models/levels.js'
 import { NORMALIZATIONS, type Preprocessing, preprocessingOf } from '#lib/models/preprocessing.js'
-import { hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
+import { coloursCall, hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
 import { type Random, random } from '../helpers/random.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
@@ -77,7 +78,11 @@ function randomFrame(rng: Random, format: PixelFormat, width: number, height: nu
     if (i % block === 0) level = rng.int(256)
     data[i] = rng.int(3) === 0 ? rng.int(256) : level
   }
-  return { data, format, width, height, stride }
+  const colour = isYuv(format) && {
+    matrix: YUV_MATRICES[rng.int(YUV_MATRICES.length)],
+    range: YUV_RANGES[rng.int(YUV_RANGES.length)],
+  }
+  return { data, format, width, height, stride, ...colour }
 }
 
 describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
@@ -133,6 +138,22 @@ describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
     ]
     await expectReference([EFFDET[0], ZYLO].map((how) => ({ frames, input, how, precision: 'float32' })))
   })
+
+  it.each(YUV_MATRICES.flatMap((matrix) => YUV_RANGES.map((range) => [matrix, range] as const)))(
+    'gives every colour of %s in %s range as the reference does',
+    async (matrix, range) => {
+      const [all] = await runKernels([coloursCall(matrix, range)])
+      const coefficients = yuvCoefficients(matrix, range)
+      const reference = new Uint8Array(all.length)
+      let at = 0
+      for (let v = 0; v < 256; v++) {
+        for (let u = 0; u < 256; u++) {
+          for (let y = 0; y < 256; y++, at += 3) writeYuv(reference, at, coefficients, y, u, v)
+        }
+      }
+      expect(Buffer.compare(all, reference)).toBe(0)
+    },
+  )
 
   it.skipIf(!hasShared)('is the reference for photographs', async () => {
     const folder = shared('data/pictures')

@@ -26,7 +26,7 @@ describe.skipIf(!hasNative)('the search for a backend library', () => {
     await expect(find({ files: ['/nowhere/x.so', NEXT_FAKE_BACKEND] })).rejects.toThrow(
       refusal(
         'ERR_BACKEND_UNAVAILABLE',
-        /There is no \/nowhere\/x\.so\. .*speaks version 2.*[^.]\. Remedy: get one/,
+        /There is no \/nowhere\/x\.so\. .*speaks version 3.*[^.]\. Remedy: get one/,
       ),
     )
   })

@@ -158,12 +158,16 @@ export interface NativeEngine {
    *   until the call is answered
    * @param planes offset and stride of each plane; a stride of 0 ends them
    * @param format position in PIXEL_FORMATS
+   * @param matrix position in YUV_MATRICES
+   * @param range position in YUV_RANGES
    */
   submit(
     id: number,
     data: Uint8Array | bigint,
     planes: Uint32Array,
     format: number,
+    matrix: number,
+    range: number,
     width: number,
     height: number,
     ...parameters: NativePostprocess

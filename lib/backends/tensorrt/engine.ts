@@ -1,5 +1,13 @@
 import { EfficientDetError } from '../../base/errors.js'
-import { type DeviceFrame, type Frame, isDeviceFrame, PIXEL_FORMATS, planesOf } from '../../image/frame.js'
+import {
+  colourOf,
+  type DeviceFrame,
+  type Frame,
+  isDeviceFrame,
+  PIXEL_FORMATS,
+  planesOf,
+} from '../../image/frame.js'
+import { YUV_MATRICES, YUV_RANGES } from '../../image/yuv.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
@@ -126,6 +134,7 @@ export class NativeBackendEngine implements Engine {
     parameters: PostprocessParameters,
   ): Promise<NativeResult> | undefined {
     const planes = planesOf(frame)
+    const { matrix, range } = colourOf(frame)
     for (let i = 0; i < MAX_PLANES; i++) {
       this.#planes[2 * i] = planes[i]?.offset ?? 0
       this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
@@ -136,6 +145,8 @@ export class NativeBackendEngine implements Engine {
         isDeviceFrame(frame) ? frame.devicePointer : ownMemory(frame.data),
         this.#planes,
         PIXEL_FORMATS.indexOf(frame.format),
+        YUV_MATRICES.indexOf(matrix),
+        YUV_RANGES.indexOf(range),
         frame.width,
         frame.height,
         ...toNative(parameters),

@@ -450,6 +450,8 @@ void BadFramesAreRefused() {
   refused([](ed_frame &frame) { frame.planes[1] = nullptr; }, "lacks its plane 1");
   refused([](ed_frame &frame) { frame.strides[0] = 63; }, "rows of 63 bytes in plane 0; they must be of 64");
   refused([](ed_frame &frame) { frame.format = static_cast<ed_format>(7); }, "unknown format 7");
+  refused([](ed_frame &frame) { frame.matrix = static_cast<ed_matrix>(3); }, "unknown matrix 3");
+  refused([](ed_frame &frame) { frame.range = static_cast<ed_range>(2); }, "range 2");
   Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
   CHECK_ANSWER(batch.Run(engine, 1), ED_INVALID, "There is no context 1");
   CHECK_ANSWER(batch.Run(engine), ED_OK, "");
