@@ -8,9 +8,3 @@ export function listing(names: readonly string[], most = 10): string {
 export function abridged(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
-
-/** The notes on tensors (`name (type)`) whose element type has no place in float32. */
-export function unreadableNotes(names: readonly string[]): string[] {
-  if (names.length === 0) return []
-  return [`Left out, as their element types are not supported: ${listing(names)}.`]
-}

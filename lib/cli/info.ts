@@ -164,7 +164,7 @@ function printFile(path: string, inspection: Inspection, json: boolean): void {
           labels: spec?.labels ?? null,
           architecture: description,
           notes,
-          questions,
+          questions: questions.map(({ text }) => text),
         },
         null,
         2,
@@ -186,7 +186,7 @@ function printFile(path: string, inspection: Inspection, json: boolean): void {
     ...(description && factsOf(description)),
   })
   for (const note of notes) print(`  note: ${note}`)
-  for (const question of decided.questions) print(`  open: ${question}`)
+  for (const { text } of decided.questions) print(`  open: ${text}`)
 }
 
 function abridged(labels: readonly string[]): string {

@@ -7,6 +7,7 @@ import { parseNumber, parseRatios, parseScales } from './arguments.js'
 
 /** The options that tell what a weights file does not, as commander parses them. */
 export interface WeightsFlags {
+  readonly prefix?: string
   readonly variant?: VariantName
   readonly preprocessing?: Normalization
   readonly backbonePadding?: ConvPadding
@@ -19,6 +20,7 @@ export interface WeightsFlags {
 
 export function addWeightsOptions(command: Command): Command {
   return command
+    .option('--prefix <text>', "what the tensors' names begin with, where a file holds several networks")
     .addOption(
       new Option('--variant <name>', 'such as d7, where the tensors fit several').choices(VARIANT_NAMES),
     )
@@ -49,6 +51,7 @@ export function weightsOptionsOf(flags: WeightsFlags): WeightsOptions {
     ratios: flags.anchorRatios,
   })
   return defined({
+    prefix: flags.prefix,
     variant: flags.variant,
     preprocessing: flags.preprocessing,
     padding: Object.keys(padding).length > 0 ? padding : undefined,

@@ -5,7 +5,14 @@ import { VARIANT_NAMES } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { checkNames, checkNumber, checkOneOf, invalidOption } from './checks.js'
 
-export const WEIGHTS_OPTION_NAMES = ['variant', 'preprocessing', 'padding', 'anchors', 'labels'] as const
+export const WEIGHTS_OPTION_NAMES = [
+  'prefix',
+  'variant',
+  'preprocessing',
+  'padding',
+  'anchors',
+  'labels',
+] as const
 
 /** More anchors per cell than anyone trains with; keeps nonsense from asking for memory. */
 const MAX_SCALES = 100
@@ -17,7 +24,10 @@ const MAX_SCALES = 100
  * @throws EfficientDetError ERR_INVALID_OPTION
  */
 export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
-  const { variant, preprocessing, padding, anchors, labels } = options
+  const { prefix, variant, preprocessing, padding, anchors, labels } = options
+  if (prefix !== undefined && typeof prefix !== 'string') {
+    throw invalidOption('prefix', prefix, 'what the names of tensors begin with, such as "student."')
+  }
   if (variant !== undefined) checkOneOf('variant', variant, VARIANT_NAMES)
   if (preprocessing !== undefined) checkOneOf('preprocessing', preprocessing, NORMALIZATIONS)
   if (padding !== undefined) {
@@ -52,6 +62,7 @@ export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
     throw new EfficientDetError('ERR_LABELS', 'labels are not a list of texts; give one name per class.')
   }
   return {
+    ...(prefix !== undefined && { prefix }),
     ...(variant !== undefined && { variant }),
     ...(preprocessing !== undefined && { preprocessing }),
     ...(padding !== undefined && { padding: { ...padding } }),

@@ -1,12 +1,13 @@
 import { type StagedFile, writeFileAtomically } from '../base/atomic-write.js'
 import { buildGraph } from '../graph/build.js'
 import type { GraphPrecision } from '../graph/onnx.js'
+import type { Weights } from '../graph/onnx-layers.js'
 import { anchorBoxes } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
-import type { ModelSpec } from '../models/spec.js'
+import type { Architecture, ModelSpec } from '../models/spec.js'
 import { nativeInput, type VariantName } from '../models/variants.js'
-import type { WeightsOptions } from '../weights/decide.js'
-import { readModelFile } from '../weights/model-file.js'
+import type { Question, WeightsOptions } from '../weights/decide.js'
+import { readModelFile, readNetwork } from '../weights/model-file.js'
 
 export interface ExportSettings {
   /** Network input; null for the model's native one. */
@@ -42,29 +43,43 @@ export interface ModelGraph {
 export async function graphOfModelFile(
   input: string,
   weightsOptions: WeightsOptions,
-  { inputSize: wanted, detections: capacity, ...settings }: ExportSettings,
+  settings: ExportSettings,
   onRead: () => void = () => {},
 ): Promise<ModelGraph> {
   const { spec, weights, notes } = await readModelFile(input, weightsOptions)
   onRead()
-  const { variant } = spec.architecture
-  const inputSize = wanted ?? nativeInput(variant)
-  const detections =
-    capacity === undefined
-      ? {}
-      : { detections: { capacity, anchors: anchorBoxes(inputSize, variant.maxLevel, spec.anchors) } }
-  const onnx = buildGraph(spec.architecture, weights, { ...settings, inputSize, ...detections })
-  return { spec, inputSize, notes, onnx }
+  const inputSize = settings.inputSize ?? nativeInput(spec.architecture.variant)
+  return { spec, inputSize, notes, onnx: graphOf(spec.architecture, spec, weights, inputSize, settings) }
 }
 
-/** Reads weights and writes the ONNX file of their network, whole or not at all. */
+function graphOf(
+  architecture: Architecture,
+  spec: ModelSpec | null,
+  weights: Weights,
+  inputSize: Size,
+  { detections: capacity, batch, precision, input }: ExportSettings,
+): Uint8Array<ArrayBuffer> {
+  const settings = { inputSize, batch, precision, input }
+  if (capacity === undefined) return buildGraph(architecture, weights, settings)
+  const anchors = anchorBoxes(inputSize, architecture.variant.maxLevel, spec!.anchors)
+  return buildGraph(architecture, weights, { ...settings, detections: { capacity, anchors } })
+}
+
+/**
+ * Reads weights and writes the ONNX file of their network, whole or not at all. What is open about the model is asked
+ * only where the graph depends on it: the variant without an input size, everything with anchors inside.
+ */
 export async function exportModelFile(
   input: string,
   output: string | StagedFile,
   weightsOptions: WeightsOptions,
   settings: ExportSettings,
 ): Promise<Exported> {
-  const { spec, inputSize, notes, onnx } = await graphOfModelFile(input, weightsOptions, settings)
+  const asked: Question['option'][] = settings.inputSize === null ? ['variant'] : []
+  if (settings.detections !== undefined) asked.push('variant', 'anchors')
+  const { architecture, spec, weights, notes } = await readNetwork(input, weightsOptions, asked)
+  const inputSize = settings.inputSize ?? nativeInput(architecture.variant)
+  const onnx = graphOf(architecture, spec, weights, inputSize, settings)
   await writeFileAtomically(output, [onnx])
-  return { variant: spec.architecture.variant.name, inputSize, bytes: onnx.length, notes }
+  return { variant: architecture.variant.name, inputSize, bytes: onnx.length, notes }
 }

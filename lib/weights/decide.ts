@@ -4,7 +4,7 @@ import { anchorsPerCell, DEFAULT_RATIOS, DEFAULT_SCALES } from '../models/anchor
 import { COCO_LABELS } from '../models/labels.js'
 import type { Normalization, Preprocessing } from '../models/preprocessing.js'
 import { preprocessingOf } from '../models/preprocessing.js'
-import type { ModelSpec, Padding } from '../models/spec.js'
+import type { Architecture, ModelSpec, Padding } from '../models/spec.js'
 import type { Variant, VariantName } from '../models/variants.js'
 import { isVariantName } from '../models/variants.js'
 import type { Identified } from './identify.js'
@@ -12,6 +12,8 @@ import type { StoredSpec } from './metadata.js'
 
 /** What a caller may say about weights, over everything that is stored or guessed. */
 export interface WeightsOptions {
+  /** What the names of the network's tensors begin with, where a file holds several, such as `student.`. */
+  readonly prefix?: string
   /** The variant, where tensors fit several (D6 and D7). */
   readonly variant?: VariantName
   /** How the trainer normalised pictures. */
@@ -22,13 +24,22 @@ export interface WeightsOptions {
   readonly labels?: readonly string[]
 }
 
+/** What nothing decides. */
+export interface Question {
+  /** The option that decides it. */
+  readonly option: 'variant' | 'anchors'
+  /** What is open and how to say it, in a sentence. */
+  readonly text: string
+}
+
 /** Everything that is known of a model; with no questions left it is a whole `ModelSpec`. */
 export interface Decided {
+  /** The network, of the first of the variants that fit. */
+  readonly architecture: Architecture
   readonly spec: ModelSpec | null
   /** What was assumed, and why: for people to read. */
   readonly notes: readonly string[]
-  /** What nothing decides, each with the option that does. */
-  readonly questions: readonly string[]
+  readonly questions: readonly Question[]
 }
 
 /** Hints lie in names: of the file, and of the architecture as timm's saver writes it. */
@@ -72,39 +83,50 @@ export function decide(
   stored: StoredSpec | null,
 ): Decided {
   const notes: string[] = []
-  const questions: string[] = []
+  const questions: Question[] = []
   const hints = names.map(hintIn).filter((found) => found !== null)
   const hint = hints.find(({ configuration }) => configuration) ?? hints[0] ?? null
   const variant = decideVariant(identified, hint, notes, questions)
   const anchors = decideAnchors(identified, variant, options, stored, questions)
-  const preprocessing = decidePreprocessing(identified, hint, options, stored, notes, questions)
+  const preprocessing = decidePreprocessing(identified, hint, options, stored, notes)
   const padding = decidePadding(identified, variant, hint, options, stored, notes)
   const labels = decideLabels(identified, options, stored, notes)
-  const whole = anchors !== null && preprocessing !== null && questions.length === 0
   const { classes, redundantBias } = identified
-  const architecture = {
+  const architecture: Architecture = {
     variant,
     classes,
     anchorsPerCell: identified.anchorsPerCell,
     redundantBias,
     padding,
   }
-  return { spec: whole ? { architecture, anchors, preprocessing, labels } : null, notes, questions }
+  const spec =
+    anchors !== null && questions.length === 0 ? { architecture, anchors, preprocessing, labels } : null
+  return { architecture, spec, notes, questions }
 }
 
-/** The spec, or an error that asks every open question at once. */
+/**
+ * Asks the open questions about these options all at once.
+ *
+ * @throws EfficientDetError ERR_WEIGHTS_AMBIGUOUS
+ */
+export function ask({ questions }: Decided, about: readonly Question['option'][]): void {
+  const open = questions.filter(({ option }) => about.includes(option))
+  if (open.length === 0) return
+  const texts = open.map(({ text }) => text)
+  throw new EfficientDetError('ERR_WEIGHTS_AMBIGUOUS', texts.join(' '), { details: { questions: texts } })
+}
+
+/** The spec, or an error that asks every open question. */
 export function specOf(decided: Decided): ModelSpec {
-  if (decided.spec !== null) return decided.spec
-  throw new EfficientDetError('ERR_WEIGHTS_AMBIGUOUS', decided.questions.join(' '), {
-    details: { questions: decided.questions },
-  })
+  ask(decided, ['variant', 'anchors'])
+  return decided.spec!
 }
 
 function decideVariant(
   { variants }: Identified,
   hint: Hint | null,
   notes: string[],
-  questions: string[],
+  questions: Question[],
 ): Variant {
   const [first] = variants
   if (variants.length === 1) return first
@@ -114,10 +136,12 @@ function decideVariant(
     notes.push(`${names.join(' and ')} have the same tensors; ${hinted.name} by the name "${hint!.text}".`)
     return hinted
   }
-  questions.push(
-    `The tensors fit ${names.join(' and ')}, which differ in input size and anchors: ` +
+  questions.push({
+    option: 'variant',
+    text:
+      `The tensors fit ${names.join(' and ')}, which differ in input size and anchors: ` +
       `say which (variant: ${names.map((name) => `'${name}'`).join(' or ')}; --variant on the command line).`,
-  )
+  })
   return first
 }
 
@@ -126,7 +150,7 @@ function decideAnchors(
   variant: Variant,
   { anchors: given }: WeightsOptions,
   stored: StoredSpec | null,
-  questions: string[],
+  questions: Question[],
 ): AnchorConfig | null {
   const perCell = identified.anchorsPerCell
   const anchors: AnchorConfig = {
@@ -143,11 +167,13 @@ function decideAnchors(
         'Give the scales and ratios that the weights were trained with.',
     )
   }
-  questions.push(
-    `The heads have ${perCell} anchors per cell, not the usual 9: give the scales and ratios they were ` +
+  questions.push({
+    option: 'anchors',
+    text:
+      `The heads have ${perCell} anchors per cell, not the usual 9: give the scales and ratios they were ` +
       'trained with (anchors: { scales, ratios }; ' +
       "--anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
-  )
+  })
   return null
 }
 
@@ -157,8 +183,7 @@ function decidePreprocessing(
   { preprocessing: given }: WeightsOptions,
   stored: StoredSpec | null,
   notes: string[],
-  questions: string[],
-): Preprocessing | null {
+): Preprocessing {
   if (given !== undefined) return preprocessingOf(stored?.origin ?? naming.origin, given)
   if (stored !== null) return stored.preprocessing
   // AdvProp was trained for D0…D5 of TensorFlow alone, and only effdet carries its weights.
@@ -169,12 +194,11 @@ function decidePreprocessing(
     notes.push(`Preprocessing: ${normalization}, by the name "${hint.text}"; the tensors cannot tell.`)
     return preprocessingOf(naming.origin, normalization)
   }
-  questions.push(
-    `Ordinary and AdvProp weights of ${first.name} have the same tensors but want other pixels: say which ` +
-      "(preprocessing: 'imagenet' or 'advprop'; --preprocessing on the command line; " +
-      "own trainings are 'imagenet').",
+  notes.push(
+    "Preprocessing: imagenet, assumed. The tensors cannot tell AdvProp's weights, whose official files are named " +
+      "_ap: for those say so (preprocessing: 'advprop'; --preprocessing advprop).",
   )
-  return null
+  return preprocessingOf(naming.origin, first.normalization)
 }
 
 /** effdet model_config.py: these configurations pad the BiFPN symmetrically too, the others as TensorFlow. */

@@ -2,14 +2,14 @@ import { basename } from 'node:path'
 import { EfficientDetError } from '../base/errors.js'
 import type { Weights } from '../graph/onnx-layers.js'
 import type { WeightsOrigin } from '../models/preprocessing.js'
-import type { ModelSpec } from '../models/spec.js'
+import type { Architecture, ModelSpec } from '../models/spec.js'
 import { openCheckpoint } from './checkpoint.js'
-import type { Decided, WeightsOptions } from './decide.js'
-import { checkLabels, decide, specOf } from './decide.js'
+import type { Decided, Question, WeightsOptions } from './decide.js'
+import { ask, checkLabels, decide, specOf } from './decide.js'
 import type { Identified } from './identify.js'
 import { identify } from './identify.js'
 import { fromMetadata } from './metadata.js'
-import type { Checkpoint } from './tensor.js'
+import type { Checkpoint, StoredTensor } from './tensor.js'
 
 /** A model whose weights are in memory. */
 export interface Model {
@@ -45,7 +45,13 @@ async function withFile<T>(
           'Leave the option out, or convert the original weights again.',
       )
     }
-    const identified = identify(checkpoint.tensors, options.variant ?? stored?.model)
+    const identified = identify(
+      new Map<string, StoredTensor | string>([...checkpoint.tensors, ...checkpoint.unreadable]),
+      {
+        variant: options.variant ?? stored?.model,
+        prefix: options.prefix,
+      },
+    )
     if (stored?.labels) checkLabels(stored.labels, identified.classes)
     const names = checkpoint.arch === undefined ? [basename(path)] : [basename(path), checkpoint.arch]
     return await use(checkpoint, identified, decide(identified, names, options, stored))
@@ -72,8 +78,32 @@ export function inspectModelFile(path: string, options: WeightsOptions = {}): Pr
       naming: identified.naming.description,
       decided,
       identified: { prefix, variants, classes, anchorsPerCell, redundantBias },
-      notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
+      notes: notesOf(checkpoint, identified, decided),
     }
+  })
+}
+
+/** A network whose weights are in memory, with nothing of how it is used. */
+export interface NetworkWeights extends Pick<Model, 'weights' | 'notes'> {
+  readonly architecture: Architecture
+}
+
+/**
+ * Reads the network alone, which may do without some of what is open.
+ *
+ * @param asked the options that must not be open
+ * @throws EfficientDetError as `readModelFile` does
+ */
+export function readNetwork(
+  path: string,
+  options: WeightsOptions,
+  asked: readonly Question['option'][],
+): Promise<NetworkWeights & Pick<Decided, 'spec'>> {
+  return withFile(path, options, async (checkpoint, identified, decided) => {
+    ask(decided, asked)
+    const { architecture, spec } = decided
+    const weights = await readTensors(identified, architecture)
+    return { architecture, spec, weights, notes: notesOf(checkpoint, identified, decided) }
   })
 }
 
@@ -86,19 +116,30 @@ export function inspectModelFile(path: string, options: WeightsOptions = {}): Pr
 export function readModelFile(path: string, options: WeightsOptions = {}): Promise<Model> {
   return withFile(path, options, async (checkpoint, identified, decided) => {
     const spec = specOf(decided)
-    const weights = new Map<string, Float32Array>()
-    for (const [name, tensor] of identified.tensors) {
-      const values = await tensor.read()
-      checkValues(identified.prefix + identified.naming.nameOf(name, spec.architecture.variant), name, values)
-      weights.set(name, values)
-    }
     return {
       spec,
-      weights,
+      weights: await readTensors(identified, spec.architecture),
       origin: fromMetadata(checkpoint.metadata)?.origin ?? identified.naming.origin,
-      notes: [...checkpoint.notes, ...identified.notes, ...decided.notes],
+      notes: notesOf(checkpoint, identified, decided),
     }
   })
+}
+
+async function readTensors(
+  { prefix, naming, tensors }: Identified,
+  { variant }: Architecture,
+): Promise<Weights> {
+  const weights = new Map<string, Float32Array>()
+  for (const [name, tensor] of tensors) {
+    const values = await tensor.read()
+    checkValues(prefix + naming.nameOf(name, variant), name, values)
+    weights.set(name, values)
+  }
+  return weights
+}
+
+function notesOf(checkpoint: Checkpoint, identified: Identified, decided: Decided): string[] {
+  return [...checkpoint.notes, ...identified.notes, ...decided.notes]
 }
 
 /** Weights that would make every output NaN are refused here, where the tensor can still be named. */

@@ -1,3 +1,5 @@
+import { listing } from '../base/listing.js'
+
 /** Element types that checkpoints hold. */
 export type DType =
   | 'float64'
@@ -32,14 +34,26 @@ export interface StoredTensor {
   read(): Promise<Float32Array>
 }
 
+/** Tensors by name; in the place of one whose values cannot be had, why. */
+export type Tensors = ReadonlyMap<string, StoredTensor | string>
+
 /** An opened weights file of any format. */
 export interface Checkpoint {
   readonly format: 'pytorch-zip' | 'pytorch-legacy' | 'safetensors'
   /** Tensors by their names in the file, in file order, of the state dict that was chosen. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** What else the state dict holds, and why its values cannot be had, such as `quantized`. */
+  readonly unreadable: ReadonlyMap<string, string>
   /** safetensors' `__metadata__`; empty for PyTorch files. */
   readonly metadata: Readonly<Record<string, string>>
   /** What a person should know: which of several state dicts was taken, what was ignored. */
   readonly notes: readonly string[]
   close(): Promise<void>
+}
+
+/** The notes on tensors whose values cannot be had. */
+export function unreadableNotes(unreadable: Checkpoint['unreadable']): string[] {
+  if (unreadable.size === 0) return []
+  const names = [...unreadable].map(([name, reason]) => `${name} (${reason})`)
+  return [`Left out, as they cannot be read: ${listing(names)}.`]
 }

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { COCO_LABELS } from '#lib/models/labels.js'
+import { exportModelFile } from '#lib/tasks/export.js'
 import { convertModelFile } from '#lib/weights/convert.js'
 import type { WeightsOptions } from '#lib/weights/decide.js'
 import { toMetadata } from '#lib/weights/metadata.js'
@@ -12,7 +13,7 @@ import { hasShared, shared } from '../helpers/shared.js'
 import { golden, isSame, prefixed, type State, savedState, type Values } from '../helpers/weights.js'
 
 /*
- * Group (a) of ../shared/reference/cases.md by number, as far as a change of names and shapes shows it, which all
+ * Reported cases of weights by their number, as far as a change of names and shapes shows it, which all
  * formats have in common. What PyTorch's containers add is in reference-checkpoints.slow.test.ts.
  */
 
@@ -123,6 +124,13 @@ describe.skipIf(!hasShared)('the golden D0', () => {
       expect((await inspectModelFile(path, { anchors: { scales } })).decided.spec?.anchors.scales).toBe(
         scales,
       )
+      // The graph does not depend on them.
+      const settings = { inputSize: null, batch: 1, precision: 'fp32', input: 'fp32' } as const
+      const exported = await exportModelFile(path, `${path}.onnx`, {}, settings)
+      expect(exported).toMatchObject({ variant: 'd0', inputSize: { height: 512, width: 512 } })
+      await expect(
+        exportModelFile(path, `${path}.onnx`, {}, { ...settings, detections: 100 }),
+      ).rejects.toThrow(refusal('ERR_WEIGHTS_AMBIGUOUS', /anchors per cell/))
       await expect(readModelFile(path, { anchors: { scales: [1, 2] } })).rejects.toThrow(
         refusal('ERR_INVALID_OPTION', /2 scales × 3 ratios make 6/),
       )

@@ -76,7 +76,7 @@ describe('openCheckpoint', () => {
     const openFiles = async () => (await readdir('/proc/self/fd')).length
     const before = await openFiles()
     for (let i = 0; i < 20; i++) {
-      for (const name of ['two.pth', 'os-system-legacy.pth', 'old.tar'])
+      for (const name of ['no-tensors.pth', 'os-system-legacy.pth', 'old.tar'])
         await opened(fixture(name)).catch(() => {})
     }
     expect(await openFiles()).toBeLessThan(before + 20)

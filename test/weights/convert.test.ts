@@ -111,7 +111,7 @@ describe('convertModelFile', () => {
 
   it('writes nothing where something is open', async () => {
     const output = await target()
-    const { preprocessing: _, ...rest } = OPTIONS
+    const { anchors: _, ...rest } = OPTIONS
     await expect(convertModelFile(await savedState(STATE), output, rest)).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_WEIGHTS_AMBIGUOUS' }),
     )

@@ -5,7 +5,7 @@ import { DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import { COCO_LABELS } from '#lib/models/labels.js'
 import { preprocessingOf } from '#lib/models/preprocessing.js'
 import { variant } from '#lib/models/variants.js'
-import { checkLabels, decide, specOf, type WeightsOptions } from '#lib/weights/decide.js'
+import { ask, checkLabels, decide, specOf, type WeightsOptions } from '#lib/weights/decide.js'
 import { identify } from '#lib/weights/identify.js'
 import type { StoredSpec } from '#lib/weights/metadata.js'
 import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
@@ -37,8 +37,12 @@ describe('size', () => {
     const { spec, questions } = decided(identified, 'best.pth')
     expect(spec).toBeNull()
     expect(questions).toEqual([
-      "The tensors fit d6 and d7, which differ in input size and anchors: say which (variant: 'd6' or 'd7'; " +
-        '--variant on the command line).',
+      {
+        option: 'variant',
+        text:
+          "The tensors fit d6 and d7, which differ in input size and anchors: say which (variant: 'd6' or 'd7'; " +
+          '--variant on the command line).',
+      },
     ])
   })
 
@@ -63,12 +67,18 @@ describe('size', () => {
 })
 
 describe('preprocessing', () => {
-  it('is asked for where ordinary and AdvProp weights have the same tensors', () => {
-    const { spec, questions } = decided(D0, 'x.pth')
-    expect(spec).toBeNull()
-    expect(questions).toHaveLength(1)
-    expect(questions[0]).toMatch(/want other pixels: say which \(preprocessing: 'imagenet' or 'advprop'/)
-  })
+  it.each(['x.pth', 'd0_best.pth', 'best_ap50.pth'])(
+    "is assumed to be ImageNet's for a file named %s, and that is said",
+    (file) => {
+      const { spec, notes, questions } = decided(D0, file)
+      expect(spec?.preprocessing).toEqual(preprocessingOf('effdet', 'imagenet'))
+      expect(questions).toEqual([])
+      expect(notes).toContain(
+        "Preprocessing: imagenet, assumed. The tensors cannot tell AdvProp's weights, whose official files are " +
+          "named _ap: for those say so (preprocessing: 'advprop'; --preprocessing advprop).",
+      )
+    },
+  )
 
   it.each([
     ['tf_efficientdet_d0_ap.pth', 'advprop'],
@@ -99,10 +109,10 @@ describe('preprocessing', () => {
     expect(notes.join()).not.toContain('Preprocessing')
   })
 
-  it('needs no question for lite models, zylo and the large sizes', () => {
+  it('needs no remark for lite models, zylo and the large sizes', () => {
     expect(decided(LITE0, 'x.pth').spec?.preprocessing).toEqual(preprocessingOf('effdet', 'lite'))
     expect(decided(ZYLO_D0, 'x.pth').spec?.preprocessing).toEqual(preprocessingOf('zylo', 'imagenet'))
-    expect(decided(D6, 'x.pth', { variant: 'd6' }).questions.join()).not.toContain('preprocessing')
+    expect(decided(D6, 'x.pth', { variant: 'd6' }).notes.join()).not.toContain('Preprocessing')
   })
 })
 
@@ -179,8 +189,12 @@ describe('anchors', () => {
     const { spec, questions } = decided(identify(tensorsOf('d0', zylo, { anchorsPerCell })), 'x.pth')
     expect(spec).toBeNull()
     expect(questions).toEqual([
-      `The heads have ${anchorsPerCell} anchors per cell, not the usual 9: give the scales and ratios they were ` +
-        "trained with (anchors: { scales, ratios }; --anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
+      {
+        option: 'anchors',
+        text:
+          `The heads have ${anchorsPerCell} anchors per cell, not the usual 9: give the scales and ratios they were ` +
+          "trained with (anchors: { scales, ratios }; --anchor-scales '1,1.26,1.59' --anchor-ratios '1:1,1.4:0.7,0.7:1.4').",
+      },
     ])
   })
 
@@ -231,12 +245,18 @@ describe('labels', () => {
 
 describe('open questions', () => {
   it('are asked all at once', () => {
-    const open = decided(identify(tensorsOf('d0', effdet, { anchorsPerCell: 3 })), 'x.pth')
+    const open = decided(identify(tensorsOf('d7', effdet, { anchorsPerCell: 3 })), 'x.pth')
     const { code, message, details } = thrown(() => specOf(open))
     expect(code).toBe('ERR_WEIGHTS_AMBIGUOUS')
-    expect(message).toMatch(/3 anchors per cell.*'imagenet' or 'advprop'/)
-    expect(details.questions).toEqual(open.questions)
+    expect(message).toMatch(/'d6' or 'd7'.*3 anchors per cell/)
+    expect(details.questions).toEqual(open.questions.map(({ text }) => text))
     expect(open.questions).toHaveLength(2)
+  })
+
+  it('are asked only about what is needed', () => {
+    const open = decided(identify(tensorsOf('d7', effdet, { anchorsPerCell: 3 })), 'x.pth')
+    expect(() => ask(open, [])).not.toThrow()
+    expect(thrown(() => ask(open, ['variant'])).details.questions).toHaveLength(1)
   })
 })
 

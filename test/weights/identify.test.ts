@@ -5,20 +5,24 @@ import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.j
 import { identify } from '#lib/weights/identify.js'
 import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
 import { zylo } from '#lib/weights/naming/zylo.js'
-import type { StoredTensor } from '#lib/weights/tensor.js'
+import type { StoredTensor, Tensors } from '#lib/weights/tensor.js'
 import { prefixed, stored, tensorsOf } from '../helpers/weights.js'
 
 const ZYLO = ['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd7x'] as const
 
 const names = (tensors: ReadonlyMap<string, StoredTensor>, wanted?: VariantName) =>
-  identify(tensors, wanted).variants.map(({ name }) => name)
+  identify(tensors, { variant: wanted }).variants.map(({ name }) => name)
 
 /** D6 and D7 have the same tensors. */
 const candidates = (name: VariantName) => (name === 'd6' || name === 'd7' ? ['d6', 'd7'] : [name])
 
-function refused(tensors: ReadonlyMap<string, StoredTensor>, wanted?: VariantName): EfficientDetError {
+function refused(tensors: Tensors, wanted?: VariantName): EfficientDetError {
+  return thrown(() => identify(tensors, { variant: wanted }))
+}
+
+function thrown(action: () => unknown): EfficientDetError {
   try {
-    identify(tensors, wanted)
+    action()
   } catch (error) {
     if (error instanceof EfficientDetError) return error
     throw error
@@ -59,7 +63,7 @@ describe('size and naming', () => {
     const native = { ...variant('lite0'), fusion: 'fastattn' as const }
     const tensors = tensorsOf('lite0', effdetLevelFirst, { variant: native, redundantBias: false })
     expect(identify(tensors).variants).toEqual([{ ...native, inputSize: 384, anchorScale: 4 }])
-    expect(identify(tensors, 'lite0').variants).toHaveLength(1)
+    expect(identify(tensors, { variant: 'lite0' }).variants).toHaveLength(1)
   })
 
   it('a wanted size decides between sizes of the same tensors', () => {
@@ -135,13 +139,18 @@ describe('prefixes', () => {
     }
   })
 
-  it('do not hide what stands outside of them', () => {
-    const tensors = prefixed(tensorsOf('d0'), 'model.')
-    expect(identify(new Map(tensors).set('anchors.boxes', stored([1, 4]))).prefix).toBe('model.')
-    expect(refused(tensors.set('criterion.weight', stored([90]))).message).toMatch(
-      /Unexpected: criterion\.weight\./,
-    )
-  })
+  it.each(['_fsdp_wrapped_module.', '_forward_module._orig_mod.', 'module._checkpoint_wrapped_module.'])(
+    '%s is taken off within names too',
+    (wrapper) => {
+      const wrapped = [...tensorsOf('d0')].map(
+        ([name, tensor]) => [wrapper + name.replaceAll('.', `.${wrapper}`), tensor] as const,
+      )
+      const { prefix, tensors, notes } = identify(new Map(wrapped))
+      expect(prefix).toBe(wrapper)
+      expect(tensors.size).toBe(676)
+      expect(notes).toHaveLength(1)
+    },
+  )
 
   it('of averaged weights win over those of plain ones in one file', () => {
     const averaged = prefixed(tensorsOf('d0'), 'model_ema.')
@@ -155,9 +164,116 @@ describe('prefixes', () => {
     )
   })
 
-  it('of two networks without a sign which is meant are refused', () => {
-    const two = new Map([...prefixed(tensorsOf('d0'), 'student.'), ...prefixed(tensorsOf('d0'), 'teacher.')])
-    expect(refused(two).message).toMatch(/holds 2 networks \(names begin with "student\.", "teacher\."\)/)
+  it('of two networks without a sign which is meant are asked about, and an option answers', () => {
+    const two = new Map([
+      ...prefixed(tensorsOf('d0'), 'student.'),
+      ...prefixed(tensorsOf('d1', zylo), 'teacher.'),
+    ])
+    const { code, message, details } = refused(two)
+    expect(code).toBe('ERR_WEIGHTS_AMBIGUOUS')
+    expect(message).toBe(
+      'The file holds 2 networks (names begin with "student.", "teacher."): say which (prefix: "student."; ' +
+        '--prefix on the command line).',
+    )
+    expect(details.prefixes).toEqual(['student.', 'teacher.'])
+    for (const prefix of ['teacher', 'teacher.']) {
+      const { variants, notes } = identify(two, { prefix })
+      expect(variants[0].name).toBe('d1')
+      expect(notes).toEqual([
+        'Names begin with "teacher.", which was taken off.',
+        'The file holds several networks; "teacher." (as given) was used and "student." ignored.',
+      ])
+    }
+  })
+
+  it('that no network has are refused with those there are', () => {
+    const { code, message } = thrown(() => identify(prefixed(tensorsOf('d0'), 'model.'), { prefix: 'net' }))
+    expect(code).toBe('ERR_INVALID_OPTION')
+    expect(message).toBe('prefix is "net", and the names of networks in the file begin with "model.".')
+  })
+
+  it('of a broken network lose against those of a whole one, averaged or not', () => {
+    const broken = prefixed(tensorsOf('d0'), 'model_ema.')
+    broken.delete('model_ema.backbone.bn1.weight')
+    const { prefix, notes } = identify(new Map([...broken, ...prefixed(tensorsOf('d0'), 'model.')]))
+    expect(prefix).toBe('model.')
+    expect(notes.at(-1)).toContain('"model." (the only whole one) was used and "model_ema." ignored')
+  })
+})
+
+describe('what lies beside a network', () => {
+  const beside = (prefix: string, ...names: string[]) =>
+    identify(
+      new Map([...prefixed(tensorsOf('d0'), prefix), ...names.map((name) => [name, stored([1])] as const)]),
+    )
+
+  it.each([
+    ['model.', 'anchors.boxes'],
+    ['model.model.', 'model.anchors.boxes'],
+    ['module.model.', 'module.anchors.boxes'],
+    ['', 'backbone.bn1.num_batches_tracked'],
+  ])('of "%s" and is known to be no weight, is passed over: %s', (prefix, name) => {
+    expect(beside(prefix, name).notes).toHaveLength(prefix === '' ? 0 : 1)
+  })
+
+  it.each([
+    ['', 'loss.weight'],
+    ['', 'extra.head.weight'],
+    ['model.', 'criterion.weight'],
+    ['model.model.', 'val_map.num'],
+    ['model.model.', 'model.anchor_labeler.anchors'],
+    ['module.', 'n_averaged'],
+    ['detector.', 'classifier.backbone.conv_stem.weight'],
+  ])('of "%s" is ignored and named: %s', (prefix, name) => {
+    const { notes, tensors } = beside(prefix, name)
+    expect(tensors.size).toBe(676)
+    expect(notes.at(-1)).toBe(`Ignored, as it is no part of the network: ${name}.`)
+  })
+
+  it('is named up to ten, and counted beyond', () => {
+    const names = Array.from({ length: 33 }, (_, i) => `extra.${i}`)
+    expect(beside('', ...names).notes).toEqual([
+      expect.stringMatching(/^Ignored, as it is no part of the network: extra\.0, .*extra\.9 and 23 more\.$/),
+    ])
+  })
+
+  it.each(['backbone.blocks.0.9.conv_dw.weight', 'fpn.cell.3.fnode.0.combine.edge_weights', 'box_net.extra'])(
+    'is not what lies within: %s means another network',
+    (name) => {
+      const tensors = prefixed(tensorsOf('d0').set(name, stored([1])), 'model.')
+      expect(refused(tensors).message).toContain(`Unexpected: ${name}.`)
+    },
+  )
+})
+
+describe('weights that cannot be read', () => {
+  it('are named with the reason, instead of as missing', () => {
+    const tensors = new Map<string, StoredTensor | string>(prefixed(tensorsOf('d0'), 'model.'))
+    tensors.set('model.backbone.bn1.bias', 'quantized').set('model.fpn.cell.0.fnode.0.x', 'sparse')
+    const { code, message, details } = refused(tensors)
+    expect(code).toBe('ERR_WEIGHTS')
+    expect(message).toMatch(
+      /^Weights of the network cannot be read: model\.backbone\.bn1\.bias \(quantized\), .*\(sparse\)\. Save/,
+    )
+    expect(details.unreadable).toHaveLength(2)
+  })
+
+  it('are named where all of them are so', () => {
+    const meta = new Map([...tensorsOf('d0')].map(([name]) => [name, 'on the meta device, without values']))
+    expect(refused(meta).message).toContain('backbone.conv_stem.weight (on the meta device, without values)')
+  })
+
+  it('do no harm beside the network', () => {
+    const tensors = new Map<string, StoredTensor | string>(tensorsOf('d0')).set('extra.weight', 'quantized')
+    expect(identify(tensors).tensors.size).toBe(676)
+  })
+
+  it('are found under reparametrisations that cannot be undone', () => {
+    const tensors = tensorsOf('d0')
+    const stem = tensors.get('backbone.conv_stem.weight')!
+    tensors.delete('backbone.conv_stem.weight')
+    for (const part of ['orig', 'u', 'v']) tensors.set(`backbone.conv_stem.weight_${part}`, stem)
+    expect(refused(tensors).message).toContain('backbone.conv_stem.weight (under spectral norm)')
   })
 })
 
@@ -165,10 +281,10 @@ describe('many networks', () => {
   it('are refused in time that grows with their number alone', () => {
     const stem = stored([32, 3, 3, 3])
     const names = Array.from({ length: 100_000 }, (_, i) => `n${i}.backbone.conv_stem.weight`)
-    const tensors = new Map([...names, 'ema.backbone.conv_stem.weight'].map((name) => [name, stem]))
+    const tensors = new Map([...names, 'fpn.'.repeat(1e6)].map((name) => [name, stem]))
     const begin = performance.now()
     expect(refused(tensors).message).toMatch(
-      /holds 100001 networks \(names begin with "n0\.", .* 99991 more\)/,
+      /^n0\.box_net\.predict\.conv_pw\.weight is missing, so this is a backbone/,
     )
     expect(performance.now() - begin).toBeLessThan(5000)
   })
@@ -215,19 +331,19 @@ describe('misfits', () => {
     const tensors = tensorsOf('d0')
     const removed = [...tensors.keys()].filter((name) => name.startsWith('fpn.cell.2.')).slice(0, 40)
     for (const name of removed) tensors.delete(name)
-    for (let i = 0; i < 33; i++) tensors.set(`extra.${i}`, stored([1]))
+    for (let i = 0; i < 33; i++) tensors.set(`fpn.extra.${i}`, stored([1]))
     const { message, details } = refused(tensors)
     expect(message).toContain(`Missing: ${removed.slice(0, 10).join(', ')} and 30 more.`)
-    expect(message).toMatch(/Unexpected: extra\.0, .*extra\.9 and 23 more\./)
+    expect(message).toMatch(/Unexpected: fpn\.extra\.0, .*extra\.9 and 23 more\./)
     expect(message.length).toBeLessThan(1500)
     expect(details.missing).toEqual(removed)
     expect(details.unexpected).toHaveLength(33)
   })
 
   it('cut names that are too long to read', () => {
-    const { message, details } = refused(tensorsOf('d0').set('x'.repeat(1e6), stored([1])))
+    const { message, details } = refused(tensorsOf('d0').set(`fpn.${'x'.repeat(1e6)}`, stored([1])))
     expect(message.length).toBeLessThan(500)
-    expect(details.unexpected).toEqual(['x'.repeat(1e6)])
+    expect(details.unexpected).toEqual([`fpn.${'x'.repeat(1e6)}`])
   })
 
   it('name the nearest size', () => {

@@ -215,8 +215,7 @@ def same_tensors(folder: Folder, d0: nn.Module) -> None:
         expected=folder.expect("d0-advprop-name", d0),
     )
     what = "the same file under a name that tells nothing"
-    options = {"preprocessing": "imagenet", "candidates": ["imagenet", "advprop"]}
-    folder.link("d0-no-name", "d0-advprop-name", what, "x.pth", outcome="ambiguous", options=options)
+    folder.link("d0-no-name", "d0-advprop-name", what, "x.pth", outcome="loads", preprocessing="imagenet")
 
 
 def heads(folder: Folder, golden: State) -> None:

@@ -1,16 +1,14 @@
 import type { Naming } from './naming.js'
 
-/** A buffer of effdet's benches and a counter of every BatchNorm: neither is a weight. */
-const UNUSED = /^anchors\.boxes$|\.num_batches_tracked$/
-
 /** rwightman/efficientdet-pytorch: our own names. */
 export const effdet: Naming = {
   origin: 'effdet',
   description: 'rwightman/efficientdet-pytorch (effdet)',
   stem: 'backbone.conv_stem.weight',
+  roots: ['backbone', 'fpn', 'class_net', 'box_net'],
   fits: (names) => !effdetLevelFirst.fits(names),
   nameOf: (tensor) => tensor,
-  isUnused: (name) => UNUSED.test(name),
+  isUnused: (name) => name.endsWith('.num_batches_tracked'),
 }
 
 /** The same with `head_bn_level_first`: the heads' BatchNorms are listed by level, then by repeat. */

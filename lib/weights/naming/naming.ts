@@ -11,8 +11,10 @@ export interface Naming {
    * name ends with it; whatever stands before it is what wrappers added to all names.
    */
   readonly stem: string
+  /** First parts of all its names; whatever lies under them is the network. */
+  readonly roots: readonly string[]
   /** Whether this naming, rather than another with the same stem, wrote these (unwrapped) names. */
-  fits(names: ReadonlySet<string>): boolean
+  fits(names: { has(name: string): boolean }): boolean
   /** The file's name of a tensor that `inventory` lists (effdet's repeat-first names). */
   nameOf(tensor: string, variant: Variant): string
   /** Tensors that trainers save although the network has no use for them. */

@@ -9,6 +9,7 @@ export const zylo: Naming = {
   origin: 'zylo',
   description: 'zylo117/Yet-Another-EfficientDet-Pytorch (zylo)',
   stem: 'backbone_net.model._conv_stem.conv.weight',
+  roots: ['backbone_net', 'bifpn', 'regressor', 'classifier'],
   fits: () => true,
   nameOf: (tensor, variant) => {
     for (const [pattern, rename] of RULES) {

@@ -1,5 +1,4 @@
-import { unreadableNotes } from '../../base/listing.js'
-import type { Checkpoint, StoredTensor } from '../tensor.js'
+import { type Checkpoint, type StoredTensor, unreadableNotes } from '../tensor.js'
 import { type WeightsFile, weightsError } from '../weights-file.js'
 import { readPyTorchLegacy } from './legacy.js'
 import { chooseStateDict } from './state-dict.js'
@@ -29,12 +28,19 @@ export async function openPyTorch(
   if (typeof chosen === 'string') throw weightsError(file, chosen)
 
   const tensors = new Map<string, StoredTensor>()
-  const unreadable: string[] = []
+  const unreadable = new Map<string, string>()
   for (const [name, value] of chosen.tensors) {
     const tensor = tensorFrom(value, name, file, storage)
-    if (typeof tensor === 'string') unreadable.push(`${name} (${tensor})`)
+    if (typeof tensor === 'string') unreadable.set(name, tensor)
     else tensors.set(name, tensor)
   }
   const notes = [...chosen.notes, ...unreadableNotes(unreadable)]
-  return { format, tensors, metadata: {}, notes, ...(chosen.arch !== undefined && { arch: chosen.arch }) }
+  return {
+    format,
+    tensors,
+    unreadable,
+    metadata: {},
+    notes,
+    ...(chosen.arch !== undefined && { arch: chosen.arch }),
+  }
 }

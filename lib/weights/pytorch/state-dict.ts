@@ -33,7 +33,8 @@ const MAX_DEPTH = 4
 
 /**
  * Chooses the state dict in what torch.save was given: the dictionary itself where it holds tensors, or one
- * inside of it under a known name (averaged weights before plain ones), or the only one under any name.
+ * inside of it under a known name (averaged weights before plain ones), or those under any names, which then are
+ * prefixes of the tensors' names.
  *
  * @returns the tensors, or the reason why there are none as a sentence without a subject.
  */
@@ -45,34 +46,46 @@ export function chooseStateDict(root: PickleValue): StateDict | string {
   if (typeof choice === 'string') return choice
 
   const notes: string[] = []
-  const outermost = choice.path[0]
-  if (outermost !== undefined) {
-    const averaged = choice.path.some((key) => AVERAGES.includes(key))
-    const kind = averaged ? ' (averaged over training steps)' : ''
-    notes.push(`The weights are those under "${choice.path.join('.')}"${kind}.`)
-    const others = [...mapping].filter(([key]) => key !== outermost)
+  const isOne = choice.length === 1
+  const outermost = new Set(choice.flatMap(({ path }) => path.slice(0, 1)))
+  if (outermost.size > 0) {
+    if (isOne) {
+      const { path } = choice[0]!
+      const kind = path.some((key) => AVERAGES.includes(key)) ? ' (averaged over training steps)' : ''
+      notes.push(`The weights are those under "${path.join('.')}"${kind}.`)
+    }
+    const others = [...mapping].filter(([key]) => !outermost.has(key))
     if (others.length > 0) notes.push(`Ignored: ${listed(others)}.`)
   }
 
   const tensors = new Map<string, PickleValue>()
   const rest: [string, PickleValue][] = []
-  for (const [key, value] of choice.mapping) {
-    if (isTensor(value)) tensors.set(key, value)
-    else rest.push([key, value])
+  for (const { mapping, path } of choice) {
+    const prefix = isOne ? '' : `${path.join('.')}.`
+    for (const [key, value] of mapping) {
+      if (isTensor(value)) tensors.set(prefix + key, value)
+      else rest.push([prefix + key, value])
+    }
   }
   if (rest.length > 0) notes.push(`Left out, as they are no tensors: ${listed(rest)}.`)
 
-  const arch = outermost === undefined ? undefined : mapping.get('arch')
+  const arch = outermost.size === 0 ? undefined : mapping.get('arch')
   return { tensors, notes, ...(typeof arch === 'string' && { arch }) }
 }
 
 type Mapping = ReadonlyMap<string, PickleValue>
 
-interface Choice {
+interface Part {
   readonly mapping: Mapping
   /** The keys that lead to it; empty for the root. */
   readonly path: readonly string[]
 }
+
+/** One state dict, or several of which no name says which is the model. */
+type Choice = readonly Part[]
+
+/** More state dicts than a trainer puts into one file. */
+const MAX_STATE_DICTS = 10
 
 /**
  * What was chosen in each dictionary, by depth. A pickle may put one dictionary in a million places, and that in
@@ -85,17 +98,17 @@ function choose(mapping: Mapping, known: Known, depth = 0): Choice | string {
     const choice = chooseIn(mapping, key, known, depth)
     if (choice) return choice
   }
-  if ([...mapping.values()].some(isTensor)) return { mapping, path: [] }
+  if ([...mapping.values()].some(isTensor)) return [{ mapping, path: [] }]
 
   const others = [...mapping.keys()].flatMap((key) => chooseIn(mapping, key, known, depth) ?? [])
-  if (others.length === 1) return others[0]
-  if (others.length > 1) {
+  if (others.length > MAX_STATE_DICTS) {
     const names = others.map(({ path }) => `"${path.join('.')}"`)
     return (
-      `holds several state dicts (${listing(names)}), and none has a name that says which is the model. ` +
+      `holds ${others.length} state dicts (${listing(names)}), and none has a name that says which is the model. ` +
       "Save the right one alone: torch.save(checkpoint['name'], 'weights.pth')."
     )
   }
+  if (others.length > 0) return others
   if (mapping.size === 0) return 'holds an empty dictionary.'
   return `holds a dictionary without tensors: ${listed([...mapping])}. ${SAVE_STATE_DICT}`
 }
@@ -110,7 +123,9 @@ function chooseIn(mapping: Mapping, key: string, known: Known, depth: number): C
     choice = choose(inner, known, depth + 1)
     known[depth].set(value, choice)
   }
-  return typeof choice === 'string' ? undefined : { mapping: choice.mapping, path: [key, ...choice.path] }
+  return typeof choice === 'string'
+    ? undefined
+    : choice.map(({ mapping, path }) => ({ mapping, path: [key, ...path] }))
 }
 
 /** A dictionary of any class by its text keys; only dictionaries have entries, whatever their class. */

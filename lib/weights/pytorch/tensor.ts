@@ -32,7 +32,19 @@ const MAX_RANK = 64
  */
 const MAX_REPEATED = 2 ** 20
 
-/** Whether a value is a dense tensor or parameter; nothing of it is checked yet. */
+/** Calls that rebuild tensors whose values are not plain numbers in the file. Source: torch/_utils.py. */
+const UNREADABLE: ReadonlyMap<string, string> = new Map([
+  ['torch._utils._rebuild_qtensor', 'quantized'],
+  ['torch._utils._rebuild_sparse_tensor', 'sparse'],
+  ['torch._utils._rebuild_sparse_csr_tensor', 'sparse'],
+  ['torch._utils._rebuild_nested_tensor', 'nested'],
+  ['torch._utils._rebuild_meta_tensor_no_storage', 'on the meta device, without values'],
+  ['torch._utils._rebuild_wrapper_subclass', 'a wrapper around other tensors, such as a distributed one'],
+  ['torch._utils._rebuild_device_tensor_from_numpy', 'of a device that is no CPU and no GPU'],
+  ['torch._utils._rebuild_device_tensor_from_cpu_tensor', 'of a device that is no CPU and no GPU'],
+])
+
+/** Whether a value is a tensor or parameter of any kind; nothing of it is checked yet. */
 export function isTensor(value: PickleValue | undefined): boolean {
   return unwrap(value) !== undefined
 }
@@ -41,7 +53,8 @@ export function isTensor(value: PickleValue | undefined): boolean {
  * The tensor that a pickled call of PyTorch's would rebuild.
  *
  * @param storageOf gives the bytes by the storage's key, undefined where the file has none.
- * @returns the tensor, or the name of its element type where that has no place in float32 (complex64, …).
+ * @returns the tensor, or why its values cannot be had: its kind (quantized, sparse, …), or its element type where
+ *   that has no place in float32 (complex64, …)
  * @throws ERR_WEIGHTS when it is malformed or reaches out of its storage.
  */
 export function tensorFrom(
@@ -53,7 +66,9 @@ export function tensorFrom(
   const fail = (problem: string) =>
     weightsError(file, `the tensor "${name}" ${problem}. The file is damaged.`)
   const call = unwrap(value)
-  if (!call) throw fail('is not a dense tensor')
+  if (!call) throw fail('is no tensor')
+  const reason = UNREADABLE.get(call.class)
+  if (reason !== undefined) return reason
 
   const [pickledStorage, offset, size, stride] = call.args
   const storage = storageFrom(pickledStorage)
@@ -125,7 +140,7 @@ function unwrap(value: PickleValue | undefined): Pick<PickleObject, 'class' | 'a
             : undefined
         break
       default:
-        return undefined
+        return UNREADABLE.has(call.class) ? call : undefined
     }
   }
   return undefined

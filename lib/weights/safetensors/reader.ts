@@ -1,7 +1,12 @@
-import { unreadableNotes } from '../../base/listing.js'
 import { INCOMPLETE } from '../advice.js'
 import { elementCount, elementsToFloat32 } from '../elements.js'
-import { BYTES_PER_ELEMENT, type Checkpoint, type DType, type StoredTensor } from '../tensor.js'
+import {
+  BYTES_PER_ELEMENT,
+  type Checkpoint,
+  type DType,
+  type StoredTensor,
+  unreadableNotes,
+} from '../tensor.js'
 import { readBytes, type WeightsFile, weightsError } from '../weights-file.js'
 
 /** safetensors' names of the element types. */
@@ -51,7 +56,7 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
   described.sort((a, b) => a.begin - b.begin || a.end - b.end)
 
   const tensors = new Map<string, StoredTensor>()
-  const unreadable: string[] = []
+  const unreadable = new Map<string, string>()
   let covered = 0
   for (const { name, type, shape, begin, end } of described) {
     if (begin !== covered || end < begin || end > dataSize) {
@@ -64,7 +69,7 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     covered = end
     const dtype = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined
     if (dtype === undefined) {
-      unreadable.push(`${name} (${type})`)
+      unreadable.set(name, type)
       continue
     }
     const count = elementCount(shape)
@@ -84,8 +89,8 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
   if (covered !== dataSize) {
     throw weightsError(file, `has ${dataSize - covered} bytes after the last tensor. The file is damaged.`)
   }
-  if (tensors.size === 0) throw weightsError(file, 'holds no tensors.')
-  return { format: 'safetensors', tensors, metadata, notes: unreadableNotes(unreadable) }
+  if (described.length === 0) throw weightsError(file, 'holds no tensors.')
+  return { format: 'safetensors', tensors, unreadable, metadata, notes: unreadableNotes(unreadable) }
 }
 
 async function readHeader(file: WeightsFile): Promise<{ json: Record<string, unknown>; end: number }> {

@@ -28,9 +28,26 @@ describe('tensors', () => {
 
   it('of element types beyond float32 are left out, and said to be', async () => {
     const { notes } = await opened(fixture('unsupported.pth'))
-    expect(notes).toEqual([
-      'Left out, as their element types are not supported: phase (ComplexFloat), wide (uint16).',
-    ])
+    expect(notes).toEqual(['Left out, as they cannot be read: phase (ComplexFloat), wide (uint16).'])
+  })
+
+  it('without values of their own in the file are named by their kind', async () => {
+    const { tensors, unreadable } = await opened(fixture('unreadable.pth'))
+    expect(tensors.has('good.weight')).toBe(true)
+    expect(Object.fromEntries(unreadable)).toEqual({
+      'meta.weight': 'on the meta device, without values',
+      'meta.bias': 'on the meta device, without values',
+      'quantized.weight': 'quantized',
+      'by_channel.weight': 'quantized',
+      'sparse.weight': 'sparse',
+      'sparse_rows.weight': 'sparse',
+    })
+  })
+
+  it('of two state dicts of which neither has a known name keep its name as a prefix', async () => {
+    const { tensors, notes } = await opened(fixture('two.pth'))
+    expect([...tensors.keys()]).toEqual(['first.weight', 'second.weight'])
+    expect(notes).toEqual([])
   })
 
   it.each(['zip.pth', 'legacy.pth'])('of %s cannot be read after close()', async (name) => {
@@ -94,7 +111,6 @@ describe('other things that PyTorch writes', () => {
     ],
     ['tensor.pth', new RegExp(`a single tensor.*${saveStateDict}`)],
     ['no-tensors.pth', /a dictionary without tensors: epoch \(int\), names \(list\)/],
-    ['two.pth', /several state dicts \("first", "second"\)/],
     ['torchscript.pt', /TorchScript/],
     ['big-endian.pth', /big-endian/],
     ['newer.pth', /version 11, but 10 is the newest/],

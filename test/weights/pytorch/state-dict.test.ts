@@ -88,11 +88,12 @@ describe('chooseStateDict', () => {
     })
   })
 
-  it('takes the only state dict under an unknown name, but not one of several', () => {
+  it('takes those under unknown names together, with their names as prefixes', () => {
     expect(chosen(dict({ epoch: 3, detector: weights }))).toMatchObject({ names: ['weight'] })
-    expect(chosen(dict({ generator: weights, judge: decoy }))).toMatch(
-      /^holds several state dicts \("generator", "judge"\)/,
-    )
+    expect(chosen(dict({ epoch: 3, nets: dict({ generator: weights, judge: decoy }) }))).toEqual({
+      names: ['nets.generator.weight', 'nets.judge.decoy'],
+      notes: ['Ignored: epoch (int).'],
+    })
   })
 
   it('leaves out what is no tensor, and says so', () => {
@@ -134,7 +135,7 @@ describe('chooseStateDict', () => {
       dict(Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key${i}`, value])))
     const begin = performance.now()
     expect(chosen(many(many(many(many(dict({ epoch: 1 }))))))).toMatch(/without tensors/)
-    expect(chosen(many(weights))).toMatch(/holds several state dicts \("key0", .* and 1990 more\)/)
+    expect(chosen(many(weights))).toMatch(/holds 2000 state dicts \("key0", .* and 1990 more\)/)
     expect(performance.now() - begin).toBeLessThan(5000)
   })
 
