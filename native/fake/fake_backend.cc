@@ -8,6 +8,9 @@
  *   devices=N    GPUs (default 1)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
  *   hold=1       a batch waits while a test holds it (fake_backend_hold)
+ *   hold_build=PATH     waits half way through a build while there is this file, or until the build is cancelled
+ *   hold_batches=PATH   waits in every batch while there is this file
+ *   together=N   a batch waits until N of them are running, on whatever devices
  *   found=N      detections per frame (default 1)
  *   fail=build|load|infer   refuses to build or load, or fails every batch
  *   fail=attach|probe   lacks its library, or cannot run here
@@ -63,6 +66,10 @@ struct ed_engine {
     const auto found = settings.find(key);
     return found == settings.end() ? otherwise : std::strtol(found->second.c_str(), nullptr, 10);
   }
+  bool IsHeld(const char *key) const {
+    const auto found = settings.find(key);
+    return found != settings.end() && std::ifstream(found->second).good();
+  }
   bool Is(const char *key, const char *value) const {
     const auto found = settings.find(key);
     return found != settings.end() && found->second == value;
@@ -86,6 +93,15 @@ struct Hold {
 Hold &TheHold() {
   static auto *hold = new Hold;
   return *hold;
+}
+
+/** Batches that ever waited for others. */
+std::atomic<long> grouped_batches{0};
+
+/** Lets a test decide when things go on: events, not times. */
+template <typename Condition>
+void AwaitThat(const Condition &condition) {
+  while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 ed_status Say(ed_message *message, ed_status status, const char *text) {
@@ -155,6 +171,9 @@ ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *option
     if (options->progress != nullptr) {
       options->progress(options->progress_context, static_cast<float>(i) / steps,
                         i < steps / 2 ? "parsing" : "building");
+    }
+    if (i == steps / 2) {
+      AwaitThat([&] { return !engine.IsHeld("hold_build") || __atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0; });
     }
     std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("step", 0)));
   }
@@ -304,6 +323,12 @@ ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, con
     TheHold().waiting--;
   }
   const auto begun = std::chrono::steady_clock::now();
+  AwaitThat([&] { return !engine->IsHeld("hold_batches"); });
+  const long together = engine->Number("together", 1);
+  if (together > 1) {
+    const long group_end = (grouped_batches.fetch_add(1) / together + 1) * together;
+    AwaitThat([&] { return grouped_batches >= group_end; });
+  }
   const long delay = engine->Number("delay", 0);
   if (delay > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay));
   for (uint32_t i = 0; i < count; i++) {

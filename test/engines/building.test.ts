@@ -1,18 +1,15 @@
-import { spawn } from 'node:child_process'
 import { copyFile, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
 import type { EngineHeader } from '#lib/engines/header.js'
 import { type BuildOptions, buildEngine, convertWeights, EfficientDet, type LoadOptions } from '#lib/index.js'
-import { buildBegins, kept } from '../helpers/builds.js'
+import { eventOf, held, kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, MAIN, ROOT, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
-import { random } from '../helpers/random.js'
 import { refusal } from '../helpers/refusal.js'
 
 const WEIGHTS = join(ROOT, 'models', 'person', 'person.safetensors')
@@ -48,26 +45,6 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
     await convertWeights('person', join(folder, 'rewritten.safetensors'))
     for (const name of ['copy.safetensors', 'rewritten.safetensors']) {
       expect(await build(join(folder, name))).toMatchObject({ cached: true, path })
-    }
-  })
-
-  it('is another for other options', async () => {
-    await emptyCache()
-    await build()
-    for (const options of [
-      { maxBatchSize: 1 },
-      { inputSize: 96 },
-      { engine: { precision: 'fp32' } },
-      { engine: { precision: 'tf32' } },
-      { anchors: { anchorScale: 4 } },
-      { padding: { fpn: 'symmetric' } },
-      { engine: { workspace: 64 } },
-      { engine: { optimisationLevel: 2 } },
-      { targets: ['sm86'] },
-    ] as const) {
-      const { cached } = await build('person', options)
-      expect({ ...options, cached }).toEqual({ ...options, cached: false })
-      expect(await build('person', options)).toMatchObject({ cached: true })
     }
   })
 
@@ -115,68 +92,60 @@ describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', (
     expect((await stat(join(enginesFolder(), timing))).size).toBe(32 + 1)
   })
 
-  it('a builder that is killed leaves no lock and no half file', async () => {
-    const cache = await emptyCache()
-    const rng = random(36)
-    for (let i = 0; i < 10; i++) {
-      const child = spawn(process.execPath, [MAIN, ...BUILD], {
-        env: { ...process.env, FAKE_BACKEND: 'step=5000' },
-        stdio: 'ignore',
-      })
-      const exited = new Promise((resolve) => child.once('exit', resolve))
-      // Half of them while the engine is built, the others anywhere.
-      if (i % 2 === 0) await Promise.race([buildBegins(), exited])
-      await sleep(rng.int(i % 2 === 0 ? 500 : 1500))
-      child.kill('SIGKILL')
-      await exited
-      for (const engine of (await kept(cache)).engines) await readEngine(join(cache, 'engines', engine))
-    }
-    const begun = performance.now()
-    const { path } = await build('person', { maxBatchSize: 3 })
-    expect(performance.now() - begun).toBeLessThan(10_000)
-    await readEngine(path)
-    expect((await kept(cache)).others).toEqual([])
-  })
-
   it('different builds in one process come one after the other', async () => {
     await emptyCache()
-    process.env.FAKE_BACKEND = 'step=2000'
-    const heard: string[] = []
+    const hold = await held('build')
+    process.env.FAKE_BACKEND = hold.behaviour
+    const order: string[] = []
     const building = (name: string, maxBatchSize: number) =>
       build('person', {
         maxBatchSize,
-        onProgress: ({ phase }) => heard.push(phase.startsWith('waiting') ? 'waiting' : name),
+        onProgress({ phase }) {
+          if (phase.startsWith('waiting')) hold.letGo()
+          else order.push(name)
+        },
       })
     await Promise.all([building('one', 1), building('two', 2)])
-    const order = heard.filter((name) => name !== 'waiting')
-    expect(heard).toContain('waiting')
     // No step of the second before the last of the first.
     expect(order.lastIndexOf(order[0])).toBe(order.filter((name) => name === order[0]).length - 1)
   })
 
   it('a waiter may give up, and the builder goes on', async () => {
     await emptyCache()
-    process.env.FAKE_BACKEND = 'step=5000'
-    const first = build()
-    await buildBegins()
+    const hold = await held('build')
+    process.env.FAKE_BACKEND = hold.behaviour
+    const begun = eventOf<void>()
+    const first = build('person', { onProgress: ({ fraction }) => fraction > 0 && begun.happened() })
+    await begun.promise
     const controller = new AbortController()
     const second = build('person', {
       signal: controller.signal,
       onProgress: () => controller.abort(new Error('enough')),
     })
     await expect(second).rejects.toThrow('enough')
+    hold.letGo()
     expect(await first).toMatchObject({ cached: false })
   })
 
   it('a waiter takes over when the builder gives up', async () => {
     await emptyCache()
-    process.env.FAKE_BACKEND = 'step=30000'
+    process.env.FAKE_BACKEND = (await held('build')).behaviour
     const controller = new AbortController()
-    const first = build('person', { signal: controller.signal })
-    await buildBegins()
+    const begun = eventOf<void>()
+    const first = build('person', {
+      signal: controller.signal,
+      onProgress: ({ fraction }) => fraction > 0 && begun.happened(),
+    })
+    await begun.promise
     const fractions: number[] = []
-    const second = build('person', { onProgress: ({ fraction }) => fractions.push(fraction) })
-    await expect.poll(() => fractions.length, { timeout: 10_000 }).toBeGreaterThan(3)
+    const waiting = eventOf<void>()
+    const second = build('person', {
+      onProgress({ fraction }) {
+        fractions.push(fraction)
+        waiting.happened()
+      },
+    })
+    await waiting.promise
     process.env.FAKE_BACKEND = ''
     controller.abort(new Error('enough'))
     await expect(first).rejects.toThrow('enough')

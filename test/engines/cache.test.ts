@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { partialName } from '#lib/base/partial-file.js'
 import { type CacheRequest, cachedEngine, discardEngine, enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
@@ -63,7 +63,7 @@ describe('the cache of engines', () => {
           onProgress: ({ phase }) => heard[i].push(phase),
           build: async (timingCache, onProgress) => {
             const built = await wanted.build(timingCache, onProgress)
-            await new Promise((resolve) => setTimeout(resolve, 100))
+            await vi.waitUntil(() => heard.every(({ length }) => length > 0), { timeout: 60_000 })
             return built
           },
         })

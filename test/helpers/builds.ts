@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lockBuilds } from '#lib/engines/build-lock.js'
 import { enginesFolder } from '#lib/engines/cache.js'
+import { temporaryFile } from './checkpoints.js'
 import { MAIN } from './cli.js'
 
 /** Files of engines in a cache folder, and those that are neither engines nor timing caches. */
@@ -13,6 +15,21 @@ export async function kept(cache: string): Promise<{ engines: string[]; others: 
     engines: names.filter((name) => name.endsWith('.engine')),
     others: names.filter((name) => !/\.(engine|timing)$/.test(name)),
   }
+}
+
+/** Has the fake backend wait half way through a build, or in every batch, for `letGo` or for the test's end. */
+export async function held(
+  what: 'build' | 'batches',
+): Promise<{ readonly behaviour: string; letGo(): void }> {
+  const path = await temporaryFile('', 'hold')
+  return { behaviour: `hold_${what}=${path}`, letGo: () => rmSync(path, { force: true }) }
+}
+
+/** A promise, and what fulfils it. */
+export function eventOf<T>(): { readonly promise: Promise<T>; happened(value: T): void } {
+  let happened: (value: T) => void
+  const promise = new Promise<T>((resolve) => (happened = resolve))
+  return { promise, happened: happened! }
 }
 
 /** Settles when somebody builds into the cache folder. */
@@ -29,8 +46,9 @@ export async function buildBegins(): Promise<void> {
 
 /** Runs a command that builds an engine with the fake backend, and sends it Ctrl-C when it has begun. */
 export async function interruptBuild(args: readonly string[]) {
+  const { behaviour } = await held('build')
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...process.env, FAKE_BACKEND: 'step=100000' },
+    env: { ...process.env, FAKE_BACKEND: behaviour },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

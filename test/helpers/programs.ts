@@ -12,6 +12,9 @@ const INDEX = ${INDEX}
 const PERSON = ${JSON.stringify(PERSON)}
 `
 
+/** What a program that ended by itself leaves besides its standard output. */
+export const QUIET = { code: 0, signal: null, stderr: '' }
+
 /** Runs an ES module as a program of its own, for what only the end of a process shows. */
 export function program(body: string, flags: readonly string[] = []): Promise<Run> {
   return run(process.execPath, [...flags, '--input-type=module', '--eval', PROLOGUE + body])

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { partialName } from '#lib/base/partial-file.js'
 import { pullModel } from '#lib/hub/pull.js'
 import { efficientdet, PERSON, type Run, run } from '../helpers/cli.js'
@@ -154,14 +155,15 @@ describe('pull', () => {
 
   it('keeps what came before the connection broke, and continues it next time', async () => {
     const folder = await emptyCache()
-    let broken = false
+    let first: ServerResponse | undefined
     const { url, ranges } = await mirror((request, response) => {
-      if (broken) return serve(request, response)
-      broken = true
+      if (first !== undefined) return serve(request, response)
+      first = response
       response.writeHead(200, { 'Content-Length': CONTENT.length })
-      response.write(CONTENT.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 100))
+      response.write(CONTENT.subarray(0, 100_000))
     })
-    await expect(pullModel(MODEL, { mirror: url })).rejects.toThrow(
+    const onProgress = (received: number) => received === 100_000 && first?.destroy()
+    await expect(pullModel(MODEL, { mirror: url, onProgress })).rejects.toThrow(
       refusal('ERR_DOWNLOAD', /What arrived is kept, and the next try continues it/),
     )
     expect(await readdir(folder)).toEqual([
@@ -180,7 +182,12 @@ describe('pull', () => {
       response.writeHead(200, { 'Content-Length': CONTENT.length })
       response.write(CONTENT.subarray(0, 50_000))
     })
-    const onProgress = () => setTimeout(() => controller.abort(reason), 50)
+    const isWritten = async () => {
+      const [partial] = await readdir(folder)
+      return (await stat(join(folder, partial))).size === 50_000
+    }
+    const onProgress = (received: number) =>
+      received === 50_000 && vi.waitUntil(isWritten, { timeout: 60_000 }).then(() => controller.abort(reason))
     await expect(pullModel(MODEL, { mirror: slow.url, signal: controller.signal, onProgress })).rejects.toBe(
       reason,
     )
@@ -195,11 +202,13 @@ describe('pull', () => {
 
   it('leaves one whole file when six processes pull at once', async () => {
     const folder = await emptyCache()
-    // Slow enough that all of them are under way together.
+    // All of them are under way together.
+    const responses: ServerResponse[] = []
     const { url } = await mirror((_, response) => {
       response.writeHead(200, { 'Content-Length': CONTENT.length })
       response.write(CONTENT.subarray(0, 200_000))
-      setTimeout(() => response.end(CONTENT.subarray(200_000)), 500)
+      responses.push(response)
+      if (responses.length === 6) for (const each of responses) each.end(CONTENT.subarray(200_000))
     })
     const program = `
       import { readFileSync } from 'node:fs'

@@ -4,88 +4,22 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
 import { readSource } from '#lib/image/source.js'
-import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
-import type { Size } from '#lib/models/levels.js'
-import {
-  type NetworkOutput,
-  type PostprocessParameters,
-  selectDetections,
-} from '#lib/postprocess/detections.js'
+import { anchorBoxes } from '#lib/models/anchors.js'
+import { type PostprocessParameters, selectDetections } from '#lib/postprocess/detections.js'
 import { graphOfModelFile } from '#lib/tasks/export.js'
+import { type DetectionsQuestion, geometryOf, hasKernels } from '../helpers/kernels.js'
 import {
-  type DetectionsQuestion,
-  detectionsCall,
-  geometryOf,
-  hasKernels,
-  type KernelDetections,
-  runKernels,
-} from '../helpers/kernels.js'
-import { type Random, random } from '../helpers/random.js'
+  above,
+  bell,
+  expectReference,
+  expectSame,
+  outputOf,
+  PARAMETERS,
+  run,
+} from '../helpers/network-outputs.js'
+import { random } from '../helpers/random.js'
 import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
-
-/** One threshold for all classes. */
-const above = (threshold: number, classes = 90) => ({
-  scoreThresholds: new Float32Array(classes).fill(threshold),
-})
-
-const PARAMETERS: PostprocessParameters = {
-  ...above(0.3),
-  iouThreshold: 0.5,
-  maxDetections: 100,
-  preNmsTopK: 5000,
-  nms: 'class',
-}
-const LIMITS = { candidates: 5000, detections: 300 }
-const GRID = { anchorScale: 4, scales: DEFAULT_SCALES, ratios: DEFAULT_RATIOS }
-
-/** A network's outputs over real anchors, with logits and regressions drawn by functions. */
-function outputOf(
-  input: Size,
-  classes: number,
-  logit: (index: number) => number,
-  regression: (index: number) => number,
-  maxLevel = 7,
-): NetworkOutput {
-  const anchors = anchorBoxes(input, maxLevel, GRID)
-  const count = anchors.length / 4
-  return {
-    anchors,
-    classes,
-    boxRegression: Float32Array.from({ length: count * 4 }, (_, i) => regression(i)),
-    classLogits: Float32Array.from({ length: count * classes }, (_, i) => logit(i)),
-  }
-}
-
-/** Sums of uniform numbers: like what networks answer, most of it well below 0. */
-const bell = (rng: Random) => 2 * (rng.float() + rng.float() + rng.float() - 1.5)
-
-function expectReference(
-  questions: readonly DetectionsQuestion[],
-  results: readonly KernelDetections[],
-): void {
-  questions.forEach(({ output, parameters, geometry }, i) => {
-    const reference = selectDetections(output, parameters, geometry)
-    const { boxes, scores, classIds, capped, notFinite } = results[i]
-    expect(notFinite).toBe(false)
-    expect(capped).toEqual(reference.capped)
-    expect(classIds).toEqual(reference.classIds)
-    expect(boxes.length).toBe(reference.boxes.length)
-    // float64 within, so differences of exp's last bit are all there may be.
-    for (const [k, side] of reference.boxes.entries()) expect(Math.abs(boxes[k] - side)).toBeLessThan(1e-3)
-    for (const [k, score] of reference.scores.entries())
-      expect(Math.abs(scores[k] - score)).toBeLessThan(1e-6)
-  })
-}
-
-async function run(questions: readonly DetectionsQuestion[], limits = LIMITS): Promise<KernelDetections[]> {
-  const [results] = await runKernels([detectionsCall(questions, limits)])
-  return results
-}
-
-async function expectSame(questions: readonly DetectionsQuestion[], limits = LIMITS): Promise<void> {
-  expectReference(questions, await run(questions, limits))
-}
 
 const INPUT = { width: 128, height: 128 }
 const GEOMETRY = geometryOf({ width: 640, height: 427 }, INPUT)
@@ -226,24 +160,6 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     )
     await expectSame([{ output, parameters: { ...PARAMETERS, ...above(0.3, 4) }, geometry: GEOMETRY }])
   })
-
-  it('for D7x, whose 39.8 million logits are scanned', async () => {
-    const rng = random(8)
-    const input = { width: 1536, height: 1536 }
-    const output = outputOf(
-      input,
-      90,
-      () => 4 * bell(rng) - 9,
-      () => bell(rng) / 2,
-      8,
-    )
-    expect(output.anchors.length / 4).toBe(442_260)
-    const geometry = geometryOf({ width: 1920, height: 1080 }, input)
-    for (const threshold of [0.5, 0.001]) {
-      const parameters = { ...PARAMETERS, ...above(threshold) }
-      await expectSame([{ output, parameters, geometry }])
-    }
-  }, 120_000)
 })
 
 describe.skipIf(!hasKernels)('damaged networks', () => {

@@ -10,6 +10,7 @@ import type { Size } from '#lib/models/levels.js'
 import { NORMALIZATIONS, type Preprocessing, preprocessingOf } from '#lib/models/preprocessing.js'
 import { coloursCall, hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
 import { type Random, random } from '../helpers/random.js'
+import { rounds } from '../helpers/rounds.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
 interface Case {
@@ -26,6 +27,7 @@ const ZYLO: Preprocessing = {
   fill: preprocessingOf('zylo', 'imagenet').fill.map(Math.fround) as [number, number, number],
 }
 const HOW = [...EFFDET, ZYLO]
+const FRAMES = rounds({ quick: 100, all: 1000 })
 
 /** What stands where a batch has no frame. */
 function nothing({ fill, mean, std }: Preprocessing, { width, height }: Size): Float32Array {
@@ -105,12 +107,12 @@ describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
     await expectReference(cases)
   })
 
-  it('is the reference for 1,000 random sizes and strides, in batches of mixed formats', async () => {
+  it(`is the reference for ${FRAMES} random sizes and strides, in batches of mixed formats`, async () => {
     const rng = random(20)
     const side = (largest: number) => 1 + Math.floor(largest * rng.float() ** 2)
     let frames = 0
     const cases: Case[] = []
-    while (frames < 1000) {
+    while (frames < FRAMES) {
       const batch = 1 + rng.int(8)
       frames += batch
       const input = { width: side(100), height: side(100) }

@@ -1,9 +1,8 @@
-// Ends worker threads while they build engines, which would take ten seconds: nobody must wait for that.
+// Ends worker threads while they build engines that are never done: nobody must wait for that.
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { build } from './fake.mjs'
 
 if (isMainThread) {
-  const begun = performance.now()
   await Promise.all(
     Array.from({ length: 8 }, async (_, i) => {
       const worker = new Worker(new URL(import.meta.url))
@@ -12,7 +11,7 @@ if (isMainThread) {
       await worker.terminate()
     }),
   )
-  console.log(Math.round(performance.now() - begun))
+  console.log('ended')
 } else {
   build(() => parentPort.postMessage('building'))
 }
