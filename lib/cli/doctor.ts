@@ -1,9 +1,12 @@
 import { access, constants } from 'node:fs/promises'
+import { availableParallelism, cpus } from 'node:os'
 import type { Command } from 'commander'
 import { familySync, versionSync } from 'detect-libc'
 import { probeBackends } from '../backends/registry.js'
 import { addonPath, loadAddon } from '../backends/tensorrt/addon.js'
+import { availableProcessors } from '../base/available-processors.js'
 import { cacheFolder } from '../base/cache-folder.js'
+import { groupLimits } from '../base/control-groups.js'
 import { makeFolder } from '../base/folder.js'
 import { VERSION } from '../base/version.js'
 import { untilAborted } from '../threads/abort.js'
@@ -48,6 +51,7 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
           good: true,
           text: [process.platform, process.arch, familySync(), versionSync()].filter(Boolean).join(' '),
         },
+        processors(),
         await decoder(),
         await cache(),
         addon(),
@@ -89,6 +93,19 @@ function node(): Finding {
     text: version,
     ...(!good && { remedy: `install Node ${OLDEST_NODE.join('.')} or newer` }),
   }
+}
+
+/** How many the CPU backend computes on, and what makes them fewer than there are. */
+function processors(): Finding {
+  const here = cpus().length
+  const allowed = availableParallelism()
+  const { processors: quota } = groupLimits()
+  const text = [
+    `${availableProcessors()} of ${here}`,
+    ...(allowed < here ? [`this process may use ${allowed}`] : []),
+    ...(quota < allowed ? [`the container's quota is ${Number(quota.toFixed(2))}`] : []),
+  ].join(', ')
+  return { name: 'processors', good: true, text }
 }
 
 /** What TensorRT libraries plug into; the CPU backend does without. */

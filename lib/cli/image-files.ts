@@ -87,7 +87,9 @@ function sift(names: readonly string[]): { readonly images: string[]; readonly s
     others.set(kind, (others.get(kind) ?? 0) + 1)
   }
   if (others.size === 0) return { images, skipped: [] }
-  const kinds = [...others].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`)
+  const kinds = [...others]
+    .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+    .map(([kind, count]) => `${kind} ${count}`)
   const listed = kinds.length > 8 ? [...kinds.slice(0, 8), '…'] : kinds
   return { images, skipped: [`${counted(names.length - images.length, 'file')} (${listed.join(', ')})`] }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { freemem } from 'node:os'
+import { type GroupLimits, groupLimits } from '../base/control-groups.js'
 
 /** Memory of the host that a build could still take, in bytes. */
 export interface FreeMemory {
@@ -14,7 +15,7 @@ export async function freeMemory(): Promise<FreeMemory> {
   const [meminfo, limits, status] = await Promise.all(
     ['/proc/meminfo', '/proc/self/limits', '/proc/self/status'].map(textOf),
   )
-  return freeMemoryOf({ meminfo, limits, status, constrained: constrainedMemory() })
+  return freeMemoryOf({ meminfo, limits, status, groups: groupLimits() })
 }
 
 export interface MemoryFacts {
@@ -22,26 +23,20 @@ export interface MemoryFacts {
   readonly meminfo: string
   readonly limits: string
   readonly status: string
-  /** Bytes that the container's limit leaves. */
-  readonly constrained: number
+  /** What the limits of the container leave. */
+  readonly groups: Pick<GroupLimits, 'memory' | 'swap'>
 }
 
-export function freeMemoryOf({ meminfo, limits, status, constrained }: MemoryFacts): FreeMemory {
+export function freeMemoryOf({ meminfo, limits, status, groups }: MemoryFacts): FreeMemory {
   const available = kilobytes(meminfo, 'MemAvailable') ?? freemem()
   const limit = /^Max address space +(\d+)/m.exec(limits)
   const mapped = kilobytes(status, 'VmSize') ?? 0
   const addressable = limit === null ? Number.POSITIVE_INFINITY : Math.max(0, Number(limit[1]) - mapped)
   return {
-    memory: Math.min(available, constrained, addressable),
+    memory: Math.min(available, groups.memory, addressable),
     // Swapped pages count as address space too.
-    swap: Math.min(kilobytes(meminfo, 'SwapFree') ?? 0, Math.max(0, addressable - available)),
+    swap: Math.min(kilobytes(meminfo, 'SwapFree') ?? 0, groups.swap, Math.max(0, addressable - available)),
   }
-}
-
-/** A control group's limit less what this process holds; libuv gives 2⁶³ and the like where there is none. */
-function constrainedMemory(): number {
-  const limit = process.constrainedMemory()
-  return limit > 0 ? Math.max(0, limit - process.memoryUsage.rss()) : Number.POSITIVE_INFINITY
 }
 
 function kilobytes(text: string, name: string): number | null {

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
+import { availableProcessors } from '../base/available-processors.js'
 import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
@@ -104,7 +104,7 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     backend: checkOneOf('backend', options.backend ?? 'auto', ['auto', ...BACKEND_NAMES]),
     weights: checkWeightsOptions(options),
     inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
-    threads: checkInteger('threads', options.threads ?? availableParallelism(), 1, 256),
+    threads: checkInteger('threads', options.threads ?? availableProcessors(), 1, 256),
     maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
     maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),

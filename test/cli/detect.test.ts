@@ -68,6 +68,25 @@ describe('detect', () => {
     expect(await sourcesOf('{a,inner/c}.jpg', 'a.jpg', '.')).toEqual(['a.jpg', 'inner/c.jpg', 'b.JPEG'])
   })
 
+  it('leaves hidden files out, and says once for each folder or pattern what else it leaves out', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'inner'))
+    const images = ['a.jpe', 'b.jfif', 'c.MPO', 'd.tif', 'e.jpg']
+    const others = ['x.heic', 'y.HEIC', 'z.bmp', 'LICENCE', '._a.jpg', '.hidden.jpg']
+    for (const name of [...images, ...others]) await writeFile(join(folder, name), person)
+    const detect = (...args: string[]) => efficientdet(['detect', ...args, '--json'], { cwd: folder })
+    const found = await detect('.')
+    expect({ code: found.code, stderr: found.stderr }).toEqual({
+      code: 0,
+      stderr:
+        "note: .: skipped 4 files (.heic 2, .bmp 1, no extension 1) and 1 subfolder (for those too: '**').\n",
+    })
+    expect(jsonLines<Line>(found).map(({ source }) => source)).toEqual(images)
+    const matched = await detect('*.{jpg,heic}', '?.bmp', 'e.jpg').then(({ stderr }) => stderr)
+    expect(matched).toBe('error: ?.bmp: no picture matches this pattern, only 1 file (.bmp 1). [ERR_IMAGE]\n')
+    expect((await detect('*.{jpg,heic}')).stderr).toBe('note: *.{jpg,heic}: skipped 1 file (.heic 1).\n')
+  })
+
   it('says that a folder or pattern holds no pictures', async () => {
     const folder = await temporaryFolder()
     const [empty, pattern] = await Promise.all([
@@ -184,6 +203,24 @@ describe('detect', () => {
     expect({ code, stderr }).toEqual({ code: 141, stderr: '' })
     expect(JSON.parse(stdout)).toMatchObject({ source: join(folder, '0.jpg') })
     expect((await readdir(annotated)).length).toBeLessThan(100)
+  })
+})
+
+describe('detect --classes', () => {
+  const found = async (...args: string[]) => {
+    const run = await efficientdet(['detect', ...args, '--json'])
+    return run.code === 0 ? jsonLines<Line>(run)[0].detections.length : run.stderr
+  }
+
+  it('takes one list, and leaves the picture after it alone', async () => {
+    expect(await found('--classes', 'person', PERSON)).toBe(1)
+    expect(await found('--classes', '0, person', PERSON)).toBe(1)
+  })
+
+  it('may be given several times, and refuses names that are none', async () => {
+    expect(await found('--classes', 'person', '--classes', '0', PERSON)).toBe(1)
+    expect(await found('--classes', 'person,dog', PERSON)).toMatch(/"dog".*\[ERR_INVALID_OPTION\]/)
+    expect(await found('--classes', 'person,', PERSON)).toMatch(/'person,' is invalid\. Expected a list/)
   })
 })
 

@@ -39,6 +39,7 @@ describe('doctor', () => {
       'efficientdet-trt',
       'Node',
       'system',
+      'processors',
       'decoder',
       'model cache',
       'native addon',

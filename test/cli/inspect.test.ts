@@ -33,7 +33,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/input +384 high × 640 wide, batch up to 8\n/)
     expect(stdout).toMatch(/built by +tensorrt10 10\.15\.1, CUDA 13\.0, efficientdet-trt 0\.1\.0\n/)
     expect(stdout).toMatch(/built for +NVIDIA GeForce RTX 4090 8\.9, linux-x64\n/)
-    expect(stdout).toMatch(/self-test +compared with the CPU backend's referenceDetections, which it has\n/)
+    expect(stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
     expect(stdout).toMatch(/note: The padding was assumed\./)
     expect(stdout).not.toMatch(/^ +layers/m)
     expect(stderr).toMatch(/No layers are shown: The tensorrt backend cannot run/)
@@ -75,7 +75,7 @@ describe('inspect', () => {
       spec: { architecture: { variant: 'd0' }, labels: ['chat', '犬'] },
     })
     expect([selfTest, planBytes, layers]).toEqual(['cpu', 3000, null])
-    expect(header).not.toHaveProperty('answers')
+    expect(header).not.toHaveProperty('referenceDetections')
     expect(reason).toMatch(/cannot run/)
   })
 

@@ -15,7 +15,7 @@ const FACTS = {
   meminfo: MEMINFO,
   limits: '',
   status: 'VmSize:\t  200000 kB\n',
-  constrained: Number.POSITIVE_INFINITY,
+  groups: { memory: Number.POSITIVE_INFINITY, swap: Number.POSITIVE_INFINITY },
 }
 const limits = (bytes: number | string) =>
   `Limit                     Soft Limit           Hard Limit           Units\nMax address space         ${bytes}            unlimited            bytes\n`
@@ -27,7 +27,7 @@ describe('free memory', () => {
   })
 
   it('ends at the limits of the container and of the address space', () => {
-    expect(freeMemoryOf({ ...FACTS, constrained: 300e6 }).memory).toBe(300e6)
+    expect(freeMemoryOf({ ...FACTS, groups: { memory: 300e6, swap: 0 } })).toEqual({ memory: 300e6, swap: 0 })
     // ulimit -v counts what is mapped already, and swapped pages too.
     expect(freeMemoryOf({ ...FACTS, limits: limits(704_800_000) })).toEqual({ memory: 500_000_000, swap: 0 })
   })

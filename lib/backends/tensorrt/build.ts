@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { availableProcessors } from '../../base/available-processors.js'
 import { EfficientDetError, type ErrorCode } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
 import { type Built, type CachedEngine, cachedEngine } from '../../engines/cache.js'
@@ -151,7 +151,7 @@ async function answersTo(
   { path, weights, inputSize, engine, signal }: NativeBuildRequest,
   note: (text: string) => void,
 ): Promise<DetectionArrays[] | null> {
-  const threads = availableParallelism()
+  const threads = availableProcessors()
   try {
     if (engine.checkMemory) {
       checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.inputSize), await freeMemory())
