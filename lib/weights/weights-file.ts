@@ -55,8 +55,8 @@ export interface ByteReader {
   readonly end: number
   /** The next bytes, valid until the next call; undefined when fewer are left. */
   take(length: number): Uint8Array | undefined
-  /** The bytes before the next line feed, which is skipped; undefined when there is none. */
-  takeLine(): Uint8Array | undefined
+  /** The bytes before the next line feed, which is skipped; undefined when there is none among `longest` and one. */
+  takeLine(longest: number): Uint8Array | undefined
 }
 
 /**
@@ -109,18 +109,17 @@ export function windowedReader(
       offset += length
       return window.subarray(offset - length, offset)
     },
-    takeLine() {
-      let length = WINDOW
-      for (;;) {
-        const available = Math.min(length, end - windowStart - offset)
-        fill(available)
-        const feed = window.subarray(offset, offset + available).indexOf(0x0a)
+    takeLine(longest) {
+      // What the window holds comes first: filling it anew for every short line would read all many times.
+      for (let length = Math.max(1, window.length - offset); ; length *= 2) {
+        const wanted = Math.min(length, longest + 1, end - windowStart - offset)
+        fill(wanted)
+        const feed = window.subarray(offset, offset + wanted).indexOf(0x0a)
         if (feed >= 0) {
           offset += feed + 1
           return window.subarray(offset - feed - 1, offset - 1)
         }
-        if (available < length) return undefined
-        length *= 2
+        if (wanted < length) return undefined
       }
     },
   }

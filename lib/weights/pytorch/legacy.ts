@@ -1,3 +1,5 @@
+import { MAX_TENSORS } from '../../base/limits.js'
+import { abridged } from '../../base/listing.js'
 import { INCOMPLETE, SAVE_LITTLE_ENDIAN, SAVE_STATE_DICT } from '../advice.js'
 import { fileReader, readBytes, type WeightsFile, weightsError } from '../weights-file.js'
 import { unpickle } from './pickle.js'
@@ -29,7 +31,7 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
   if (version !== PROTOCOL_VERSION) {
     throw weightsError(
       file,
-      `is a PyTorch file of protocol ${version}, but only ${PROTOCOL_VERSION} is known.`,
+      `is a PyTorch file of protocol ${abridged(String(version))}, but only ${PROTOCOL_VERSION} is known.`,
     )
   }
   const system = next()
@@ -52,6 +54,7 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
 
   const keys = next()
   if (!isKind(keys, 'list')) throw weightsError(file, 'has no list of storages. The file is damaged.')
+  if (keys.items.length > MAX_TENSORS) throw weightsError(file, `has more than ${MAX_TENSORS} storages.`)
   const storages = new Map<string, StoredBytes>()
   let position = reader.position
   for (const key of keys.items) {
@@ -59,14 +62,17 @@ export async function readPyTorchLegacy(file: WeightsFile): Promise<PyTorchFile>
     if (typeof key !== 'string' || bytesPerElement === undefined || storages.has(key)) {
       throw weightsError(
         file,
-        `has a storage that cannot be understood (${String(key)}). The file is damaged.`,
+        `has a storage that cannot be understood (${abridged(String(key))}). The file is damaged.`,
       )
     }
     const count = new DataView((await readBytes(file, position, 8)).buffer).getBigUint64(0, true)
     const start = position + 8
     const size = Number(count) * bytesPerElement
     if (start + size > file.size) {
-      throw weightsError(file, `the storage "${key}" of ${size} bytes reaches out of the file. ${INCOMPLETE}`)
+      throw weightsError(
+        file,
+        `the storage "${abridged(key)}" of ${size} bytes reaches out of the file. ${INCOMPLETE}`,
+      )
     }
     storages.set(key, { size, read: (offset, length) => readBytes(file, start + offset, length) })
     position = start + size

@@ -78,10 +78,13 @@ export function isUnsafe(module: string, name: string): boolean {
   if (steps.length > 1 && steps.some((step) => step.startsWith('__'))) return true
   return [module, ...steps.slice(0, -1)].some((start, index) => {
     const path = [...homeOf(start).split('.'), ...steps.slice(index)]
-    const prefixes = path.map((_, end) => path.slice(0, end + 1).join('.'))
-    return prefixes.some((prefix) => NAMES.has(prefix)) || prefixes.slice(0, -1).some((it) => MODULES.has(it))
+    const prefixes = path.slice(0, LONGEST).map((_, end) => path.slice(0, end + 1).join('.'))
+    return prefixes.some((prefix, end) => NAMES.has(prefix) || (end < path.length - 1 && MODULES.has(prefix)))
   })
 }
+
+/** Parts of the longest name that is refused: a pickle may have a million names of many parts. */
+const LONGEST = Math.max(...[...MODULES, ...NAMES].map((name) => name.split('.').length))
 
 /** `_os`, `_io`, `_pickle`, `__builtin__`: imports under another name, and the C halves of Python's modules. */
 function homeOf(module: string): string {

@@ -1,3 +1,5 @@
+import { MAX_PICKLE_DIGITS } from '../../base/limits.js'
+
 /* Numbers and texts as pickles write them. */
 
 /** Thrown with the problem alone; `unpickle` adds the place. */
@@ -6,9 +8,6 @@ export class Damage extends Error {}
 export function damaged(problem: string): never {
   throw new Damage(problem)
 }
-
-/** Digits in text or bytes in binary of one integer, since converting it takes time that grows faster. */
-export const MAX_INTEGER = 1024
 
 /** Invalid sequences (lone surrogates, which Python may write) become U+FFFD. */
 export function utf8(bytes: Uint8Array): string {
@@ -23,7 +22,7 @@ export function longOf(bytes: Uint8Array): number | bigint {
 }
 
 export function integerOf(text: string): number | bigint {
-  if (text.length > MAX_INTEGER || !/^[+-]?\d+$/.test(text)) damaged('has a malformed integer')
+  if (text.length > MAX_PICKLE_DIGITS || !/^[+-]?\d+$/.test(text)) damaged('has a malformed integer')
   return smallest(BigInt(text.replace(/^\+/, '')))
 }
 
@@ -36,11 +35,23 @@ export function memoIndex(text: string): number {
   return /^\d{1,10}$/.test(text) ? Number(text) : damaged('has a malformed memo index')
 }
 
+const SPECIAL_FLOATS: ReadonlyMap<string, number> = new Map([
+  ['inf', Infinity],
+  ['+inf', Infinity],
+  ['-inf', -Infinity],
+  ['nan', NaN],
+  ['-nan', NaN],
+])
+
+/** No digit fits two places of the pattern, which would take time that grows with their number squared. */
+const FLOAT = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
+
 export function floatOf(text: string): number {
-  const special = { inf: Infinity, '+inf': Infinity, '-inf': -Infinity, nan: NaN, '-nan': NaN }
-  const known = Object.entries(special).find(([name]) => name === text)
-  if (known) return known[1]
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : damaged('has a malformed number')
+  const special = SPECIAL_FLOATS.get(text)
+  if (special !== undefined) return special
+  return text.length <= MAX_PICKLE_DIGITS && FLOAT.test(text)
+    ? Number(text)
+    : damaged('has a malformed number')
 }
 
 export function unquote(text: string): string {
@@ -49,20 +60,20 @@ export function unquote(text: string): string {
     : damaged('has text without quotes')
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-}
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['a', '\x07'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+  ['v', '\v'],
+])
 
 /** The escapes that `repr` of Python 2 writes. */
 export function unescaped(text: string): string {
   return text.replace(/\\(?:x([0-9a-fA-F]{2})|(.))/g, (_, code: string | undefined, letter: string) =>
-    code === undefined ? (ESCAPES[letter] ?? letter) : fromCode(code),
+    code === undefined ? (ESCAPES.get(letter) ?? letter) : fromCode(code),
   )
 }
 

@@ -1,4 +1,15 @@
 import { EfficientDetError } from '../../base/errors.js'
+import {
+  MAX_PICKLE_BYTES,
+  MAX_PICKLE_CLASSES,
+  MAX_PICKLE_DIGITS,
+  MAX_PICKLE_LINE,
+  MAX_PICKLE_MARKS,
+  MAX_PICKLE_NAME,
+  MAX_PICKLE_NAME_PARTS,
+  MAX_PICKLE_OPCODES,
+  MAX_PICKLE_VALUES,
+} from '../../base/limits.js'
 import { INCOMPLETE } from '../advice.js'
 import type { ByteReader } from '../weights-file.js'
 import { isUnsafe } from './pickle-globals.js'
@@ -8,7 +19,6 @@ import {
   floatOf,
   integerOf,
   longOf,
-  MAX_INTEGER,
   memoIndex,
   rawUnicode,
   unescaped,
@@ -24,16 +34,11 @@ export interface UnpickleOptions {
   readonly resolve?: (id: PickleValue) => PickleValue
 }
 
-/** More than any checkpoint has (an optimizer state of 1,000 tensors makes some 20,000 values). */
-const MAX_VALUES = 4_000_000
-/** Pickles hold structure, not weights; those of PyTorch are below 1 MB, trainers' lists of results included. */
-const MAX_BYTES = 256 * 2 ** 20
-
 /**
  * Reads one pickle, of any protocol from 0 to 5, up to its STOP. The reader is left behind it.
  *
- * Time and memory are bounded by the length of the input, and there is no recursion. The result may contain
- * itself, since pickles may say so; walk it with a bound.
+ * Every instruction counts, and every value, memo place and open mark (lib/base/limits.ts); there is no recursion. The
+ * result may contain itself, since pickles may say so; walk it with a bound.
  *
  * Source: the opcodes' descriptions in CPython's pickletools.
  *
@@ -58,11 +63,17 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
   /** The stack below the last mark is set aside, as CPython does, so that no opcode can reach beneath it. */
   const below: PickleValue[][] = []
   let stack: PickleValue[] = []
+  /** Those made and those in the memo. */
   let values = 0
+  let classes = 0
+
+  function count(): void {
+    values++
+    if (values > MAX_PICKLE_VALUES) damaged(`makes more than ${MAX_PICKLE_VALUES} values`)
+  }
 
   function push(value: PickleValue): void {
-    values++
-    if (values > MAX_VALUES) damaged(`makes more than ${MAX_VALUES} values`)
+    count()
     stack.push(value)
   }
 
@@ -87,7 +98,10 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
   }
 
   function lineBytes(): Uint8Array {
-    return reader.takeLine() ?? damaged('ends within a line')
+    return (
+      reader.takeLine(MAX_PICKLE_LINE) ??
+      damaged(`ends within a line, or has one of over ${MAX_PICKLE_LINE} bytes`)
+    )
   }
 
   function line(): string {
@@ -104,6 +118,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
   }
 
   function remember(index: number): void {
+    count()
     memo.set(index, top())
   }
 
@@ -116,7 +131,14 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
     if (typeof module !== 'string' || typeof attribute !== 'string') {
       damaged('names a class by something that is not text')
     }
-    if (module.length > 500 || attribute.length > 500) damaged('names a class of over 500 letters')
+    classes++
+    if (classes > MAX_PICKLE_CLASSES) damaged(`names more than ${MAX_PICKLE_CLASSES} classes`)
+    if (module.length > MAX_PICKLE_NAME || attribute.length > MAX_PICKLE_NAME) {
+      damaged(`names a class of over ${MAX_PICKLE_NAME} letters`)
+    }
+    if (`${module}.${attribute}`.split('.').length > MAX_PICKLE_NAME_PARTS) {
+      damaged(`names a class of over ${MAX_PICKLE_NAME_PARTS} parts`)
+    }
     if (isUnsafe(module, attribute)) {
       const asked = `${module.replace(/^(posix|nt)$/, 'os').replace(/^__builtin__$/, 'builtins')}.${attribute}`
       throw new EfficientDetError(
@@ -148,8 +170,9 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
     addPairs(target.entries, pairs)
   }
 
-  for (;;) {
-    if (reader.position - start > MAX_BYTES) damaged(`is longer than ${MAX_BYTES} bytes`)
+  for (let opcodes = 0; ; opcodes++) {
+    if (opcodes === MAX_PICKLE_OPCODES) damaged(`has more than ${MAX_PICKLE_OPCODES} instructions`)
+    if (reader.position - start > MAX_PICKLE_BYTES) damaged(`is longer than ${MAX_PICKLE_BYTES} bytes`)
     const opcode = take(1)[0]
     switch (opcode) {
       case 0x80: {
@@ -166,6 +189,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
 
       // The stack.
       case 0x28: // MARK
+        if (below.length === MAX_PICKLE_MARKS) damaged(`has more than ${MAX_PICKLE_MARKS} marks`)
         below.push(stack)
         stack = []
         break
@@ -228,7 +252,7 @@ function interpret(reader: ByteReader, { name, resolve = keep }: UnpickleOptions
       case 0x8b: {
         // LONG4
         const length = unsigned(4)
-        if (length > MAX_INTEGER) damaged(`has an integer of ${length} bytes`)
+        if (length > MAX_PICKLE_DIGITS) damaged(`has an integer of ${length} bytes`)
         push(longOf(take(length)))
         break
       }
@@ -433,7 +457,7 @@ function addPairs(entries: [PickleValue, PickleValue][], pairs: readonly PickleV
 }
 
 function bounded(length: number): number {
-  return length <= MAX_BYTES ? length : damaged(`has a text or byte string of ${length} bytes`)
+  return length <= MAX_PICKLE_BYTES ? length : damaged(`has a text or byte string of ${length} bytes`)
 }
 
 function viewOf(bytes: Uint8Array): DataView {

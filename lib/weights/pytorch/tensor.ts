@@ -1,3 +1,5 @@
+import { MAX_RANK, MAX_REPEATED_ELEMENTS } from '../../base/limits.js'
+import { abridged } from '../../base/listing.js'
 import { elementCount, elementsToFloat32 } from '../elements.js'
 import { BYTES_PER_ELEMENT, type DType, type StoredTensor } from '../tensor.js'
 import { type WeightsFile, weightsError } from '../weights-file.js'
@@ -10,27 +12,18 @@ export interface StoredBytes {
 }
 
 /** PyTorch's names of element types, in storage classes (`torch.FloatStorage`) and as `torch.float32`. */
-const STORAGE_TYPES: Readonly<Record<string, DType>> = {
-  Double: 'float64',
-  Float: 'float32',
-  Half: 'float16',
-  BFloat16: 'bfloat16',
-  Long: 'int64',
-  Int: 'int32',
-  Short: 'int16',
-  Char: 'int8',
-  Byte: 'uint8',
-  Bool: 'bool',
-}
-
-/** PyTorch's own limit. */
-const MAX_RANK = 64
-
-/**
- * Tensors may repeat their elements (`expand`, stride 0), so that a few bytes claim any size. Beyond this
- * many elements (4 MiB) a tensor must have as many elements in its storage as in its shape.
- */
-const MAX_REPEATED = 2 ** 20
+const STORAGE_TYPES: ReadonlyMap<string, DType> = new Map([
+  ['Double', 'float64'],
+  ['Float', 'float32'],
+  ['Half', 'float16'],
+  ['BFloat16', 'bfloat16'],
+  ['Long', 'int64'],
+  ['Int', 'int32'],
+  ['Short', 'int16'],
+  ['Char', 'int8'],
+  ['Byte', 'uint8'],
+  ['Bool', 'bool'],
+])
 
 /** Calls that rebuild tensors whose values are not plain numbers in the file. Source: torch/_utils.py. */
 const UNREADABLE: ReadonlyMap<string, string> = new Map([
@@ -64,7 +57,7 @@ export function tensorFrom(
   storageOf: (key: string) => StoredBytes | undefined,
 ): StoredTensor | string {
   const fail = (problem: string) =>
-    weightsError(file, `the tensor "${name}" ${problem}. The file is damaged.`)
+    weightsError(file, `the tensor "${abridged(name)}" ${problem}. The file is damaged.`)
   const call = unwrap(value)
   if (!call) throw fail('is no tensor')
   const reason = UNREADABLE.get(call.class)
@@ -77,27 +70,27 @@ export function tensorFrom(
   if (!storage || !shape || !strides || !isCount(offset)) throw fail('is described in an unknown way')
 
   const element = storage.type === 'Untyped' ? dtypeName(call.args[6]) : storage.type
-  const dtype = STORAGE_TYPES[element] ?? Object.values(STORAGE_TYPES).find((it) => it === element)
+  const dtype = STORAGE_TYPES.get(element) ?? [...STORAGE_TYPES.values()].find((it) => it === element)
   if (dtype === undefined) return element
   const bytesPerElement = BYTES_PER_ELEMENT[dtype]
 
   const bytes = storageOf(storage.key)
-  if (!bytes) throw fail(`lies in storage "${storage.key}", which the file does not have`)
+  if (!bytes) throw fail(`lies in storage "${abridged(storage.key)}", which the file does not have`)
   const storedBytes = storage.count * (storage.type === 'Untyped' ? 1 : bytesPerElement)
   if (bytes.size !== storedBytes) {
     throw fail(
-      `lies in storage "${storage.key}" of ${storedBytes} bytes, but the file has ${bytes.size} there`,
+      `lies in storage "${abridged(storage.key)}" of ${storedBytes} bytes, but the file has ${bytes.size} there`,
     )
   }
 
   const count = elementCount(shape)
-  if (count === undefined || shape.length > MAX_RANK || strides.length !== shape.length) {
+  if (count === undefined || strides.length !== shape.length) {
     throw fail(`has the impossible shape [${shape.slice(0, 8)}] with strides [${strides.slice(0, 8)}]`)
   }
   const span =
     count === 0 ? 0 : 1 + shape.reduce((sum, length, axis) => sum + (length - 1) * strides[axis], 0)
   const stored = Math.floor(storedBytes / bytesPerElement)
-  if (offset + span > stored || (count > stored && count > MAX_REPEATED)) {
+  if (offset + span > stored || (count > stored && count > MAX_REPEATED_ELEMENTS)) {
     throw fail(`of shape [${shape}] at ${offset} needs more than the ${stored} elements of its storage`)
   }
 
@@ -165,30 +158,30 @@ export function storageFrom(value: PickleValue | undefined): StorageReference | 
 
 /** Bytes per element of a storage, also of kinds that cannot be read; undefined where unknown. */
 export function storageElementBytes(type: string): number | undefined {
-  const dtype = STORAGE_TYPES[type]
-  if (dtype) return BYTES_PER_ELEMENT[dtype]
-  const others: Readonly<Record<string, number>> = {
-    Untyped: 1,
-    ComplexDouble: 16,
-    ComplexFloat: 8,
-    QInt32: 4,
-    QInt8: 1,
-    QUInt8: 1,
-    QUInt4x2: 1,
-    QUInt2x4: 1,
-  }
-  return others[type]
+  const dtype = STORAGE_TYPES.get(type)
+  return dtype ? BYTES_PER_ELEMENT[dtype] : OTHER_STORAGE_BYTES.get(type)
 }
+
+const OTHER_STORAGE_BYTES: ReadonlyMap<string, number> = new Map([
+  ['Untyped', 1],
+  ['ComplexDouble', 16],
+  ['ComplexFloat', 8],
+  ['QInt32', 4],
+  ['QInt8', 1],
+  ['QUInt8', 1],
+  ['QUInt4x2', 1],
+  ['QUInt2x4', 1],
+])
 
 function dtypeName(value: PickleValue | undefined): string {
   return isKind(value, 'global') ? value.name.replace(/^torch\./, '') : 'unknown'
 }
 
-/** The numbers of a tuple, list or `torch.Size`. */
+/** The numbers of a tuple, list or `torch.Size`; a thousand tensors may share one, so its length is looked at first. */
 function dimensions(value: PickleValue | undefined): readonly number[] | undefined {
   if (isKind(value, 'object') && value.class === 'torch.Size') return dimensions(value.args[0])
   if (!isKind(value, 'tuple') && !isKind(value, 'list')) return undefined
-  return value.items.every(isCount) ? value.items : undefined
+  return value.items.length <= MAX_RANK && value.items.every(isCount) ? value.items : undefined
 }
 
 function isCount(value: PickleValue | undefined): value is number {

@@ -1,3 +1,4 @@
+import { abridged } from '../../base/listing.js'
 import { SAVE_LITTLE_ENDIAN } from '../advice.js'
 import { fileReader, readBytes, type WeightsFile, weightsError } from '../weights-file.js'
 import { unpickle } from './pickle.js'
@@ -67,7 +68,7 @@ function rootOf(file: WeightsFile, entries: ReadonlyMap<string, ZipEntry>): stri
   const pickle = names.find((name) => /^[^/]+\/data\.pkl$/.test(name))
   const root = pickle?.slice(0, -'data.pkl'.length)
   if (root === undefined) {
-    const listed = names.slice(0, 3).map((name) => `"${name}"`)
+    const listed = names.slice(0, 3).map((name) => `"${abridged(name)}"`)
     const content =
       names.length === 0 ? 'it is empty' : `it holds ${listed.join(', ')}${names.length > 3 ? ', …' : ''}`
     throw weightsError(

@@ -1,6 +1,8 @@
 import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from 'yauzl'
 
 import { EfficientDetError } from '../../base/errors.js'
+import { MAX_TENSORS } from '../../base/limits.js'
+import { abridged } from '../../base/listing.js'
 import { INCOMPLETE } from '../advice.js'
 import { readBytes, type WeightsFile, weightsError } from '../weights-file.js'
 
@@ -16,8 +18,8 @@ export interface ZipEntry {
   locate(): Promise<number>
 }
 
-/** PyTorch makes one entry per storage; the largest EfficientDet has about 2,000. */
-const MAX_ENTRIES = 100_000
+/** PyTorch makes one entry per storage, and few beside them. */
+const MAX_ENTRIES = MAX_TENSORS + 100
 
 /**
  * The entries of a zip archive (ZIP64 included) by name, from the directory at its end alone.
@@ -34,9 +36,11 @@ export async function readZipDirectory(file: WeightsFile): Promise<ReadonlyMap<s
     zip.on('end', () => resolve(entries))
     zip.on('entry', (entry: Entry) => {
       const { fileName, uncompressedSize, relativeOffsetOfLocalHeader } = entry
-      if (entries.has(fileName)) return fail(`the zip archive has two entries named "${fileName}".`)
+      if (entries.has(fileName)) return fail(`the zip archive has two entries named "${abridged(fileName)}".`)
       if (relativeOffsetOfLocalHeader + uncompressedSize > file.size && entry.compressionMethod === 0) {
-        return fail(`the zip entry "${fileName}" of ${uncompressedSize} bytes reaches out of the file.`)
+        return fail(
+          `the zip entry "${abridged(fileName)}" of ${uncompressedSize} bytes reaches out of the file.`,
+        )
       }
       if (entries.size === MAX_ENTRIES) return fail(`the zip archive has more than ${MAX_ENTRIES} entries.`)
       entries.set(fileName, { size: uncompressedSize, locate: () => locate(file, zip, entry) })
@@ -89,13 +93,13 @@ function locate(file: WeightsFile, zip: ZipFile, entry: Entry): Promise<number> 
     if (entry.compressionMethod !== 0 || !entry.canDecodeFileData()) {
       throw weightsError(
         file,
-        `the zip entry "${entry.fileName}" is compressed or encrypted, which PyTorch never does. ` +
+        `the zip entry "${abridged(entry.fileName)}" is compressed or encrypted, which PyTorch never does. ` +
           'Save the checkpoint again with torch.save.',
       )
     }
     zip.readLocalFileHeader(entry, { minimal: true }, (cause, header) => {
       if (!cause) return resolve(header.fileDataStart)
-      reject(damage(file, `the zip entry "${entry.fileName}" is damaged`, cause))
+      reject(damage(file, `the zip entry "${abridged(entry.fileName)}" is damaged`, cause))
     })
   })
 }

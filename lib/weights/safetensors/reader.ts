@@ -1,3 +1,6 @@
+import { jsonExtent } from '../../base/json.js'
+import { MAX_SAFETENSORS_HEADER, MAX_SAFETENSORS_VALUES, MAX_TENSORS } from '../../base/limits.js'
+import { abridged } from '../../base/listing.js'
 import { INCOMPLETE } from '../advice.js'
 import { elementCount, elementsToFloat32 } from '../elements.js'
 import {
@@ -10,21 +13,18 @@ import {
 import { readBytes, type WeightsFile, weightsError } from '../weights-file.js'
 
 /** safetensors' names of the element types. */
-const TYPES: Readonly<Record<string, DType>> = {
-  F64: 'float64',
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-  I64: 'int64',
-  I32: 'int32',
-  I16: 'int16',
-  I8: 'int8',
-  U8: 'uint8',
-  BOOL: 'bool',
-}
-
-/** The limit of the reference implementation. */
-const MAX_HEADER = 100_000_000
+const TYPES: ReadonlyMap<string, DType> = new Map([
+  ['F64', 'float64'],
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  ['I64', 'int64'],
+  ['I32', 'int32'],
+  ['I16', 'int16'],
+  ['I8', 'int8'],
+  ['U8', 'uint8'],
+  ['BOOL', 'bool'],
+])
 
 /** A header is an object of tensors, of which each has arrays: three levels. */
 const MAX_DEPTH = 3
@@ -50,9 +50,13 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
   const described = Object.entries(descriptions).map(([name, description]) => {
     const parsed = parseDescription(description)
     if (!parsed)
-      throw weightsError(file, `describes the tensor "${name}" in an unknown way. The file is damaged.`)
+      throw weightsError(
+        file,
+        `describes the tensor "${abridged(name)}" in an unknown way. The file is damaged.`,
+      )
     return { name, ...parsed }
   })
+  if (described.length > MAX_TENSORS) throw weightsError(file, `has more than ${MAX_TENSORS} tensors.`)
   described.sort((a, b) => a.begin - b.begin || a.end - b.end)
 
   const tensors = new Map<string, StoredTensor>()
@@ -62,12 +66,12 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     if (begin !== covered || end < begin || end > dataSize) {
       throw weightsError(
         file,
-        `the tensor "${name}" lies at bytes ${begin} to ${end} of ${dataSize}, but should begin at ${covered}, ` +
+        `the tensor "${abridged(name)}" lies at bytes ${begin} to ${end} of ${dataSize}, but should begin at ${covered}, ` +
           `where the one before ends. ${INCOMPLETE}`,
       )
     }
     covered = end
-    const dtype = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined
+    const dtype = TYPES.get(type)
     if (dtype === undefined) {
       unreadable.set(name, type)
       continue
@@ -76,7 +80,7 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     if (count === undefined || count * BYTES_PER_ELEMENT[dtype] !== end - begin) {
       throw weightsError(
         file,
-        `the tensor "${name}" of ${type} and shape [${shape.slice(0, 8)}] cannot have ${end - begin} bytes. ` +
+        `the tensor "${abridged(name)}" of ${type} and shape [${shape.slice(0, 8)}] cannot have ${end - begin} bytes. ` +
           'The file is damaged.',
       )
     }
@@ -95,53 +99,36 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
 
 async function readHeader(file: WeightsFile): Promise<{ json: Record<string, unknown>; end: number }> {
   const length = Number(new DataView((await readBytes(file, 0, 8)).buffer).getBigUint64(0, true))
-  if (length > MAX_HEADER || 8 + length > file.size) {
+  if (length > MAX_SAFETENSORS_HEADER || 8 + length > file.size) {
     throw weightsError(
       file,
       `claims a safetensors header of ${length} bytes, but the file has ${file.size} ` +
-        `and headers at most ${MAX_HEADER}. ${INCOMPLETE}`,
+        `and headers at most ${MAX_SAFETENSORS_HEADER}. ${INCOMPLETE}`,
     )
   }
   const bytes = await readBytes(file, 8, length)
-  const keys = countKeys(bytes)
+  const { keys, values, depth } = jsonExtent(bytes)
+  if (depth > MAX_DEPTH || values > MAX_SAFETENSORS_VALUES) {
+    throw weightsError(
+      file,
+      `has a safetensors header of unknown form, or of more than ${MAX_TENSORS} tensors. The file is damaged.`,
+    )
+  }
   let json: unknown
   try {
-    json =
-      keys === undefined ? undefined : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
     throw weightsError(file, 'has a safetensors header that is no JSON. The file is damaged.', cause)
   }
   if (!isRecord(json))
     throw weightsError(file, 'has a safetensors header of unknown form. The file is damaged.')
+  // JSON.parse silently keeps the last of equal keys.
   const distinct = Object.values(json).reduce<number>(
     (sum, value) => sum + 1 + (isRecord(value) ? Object.keys(value).length : 0),
     0,
   )
   if (distinct !== keys) throw weightsError(file, 'names a tensor twice in its header. The file is damaged.')
   return { json, end: 8 + length }
-}
-
-/**
- * Counts the keys in JSON by their colons, since JSON.parse silently keeps the last of equal ones; undefined
- * where it nests deeper than a header does, which could fill the memory with brackets.
- */
-function countKeys(json: Uint8Array): number | undefined {
-  let keys = 0
-  let depth = 0
-  let inText = false
-  for (let i = 0; i < json.length; i++) {
-    const byte = json[i]
-    if (inText) {
-      if (byte === 0x5c /* \ */) i++
-      else if (byte === 0x22 /* " */) inText = false
-    } else if (byte === 0x22) inText = true
-    else if (byte === 0x3a /* : */) keys++
-    else if (byte === 0x7b /* { */ || byte === 0x5b /* [ */) {
-      depth++
-      if (depth > MAX_DEPTH) return undefined
-    } else if (byte === 0x7d /* } */ || byte === 0x5d /* ] */) depth--
-  }
-  return keys
 }
 
 function parseDescription(value: unknown) {

@@ -162,9 +162,10 @@ describe('damage', () => {
       pickle('\x8b', '\0\0\x10\0', '\xff'.repeat(2 ** 20), '.'),
       /integer of 1048576 bytes/,
     ],
-    ['a text integer of 1 MB', pickle('L', '9'.repeat(2 ** 20), 'L\n.'), /malformed integer/],
-    ['a class name of 1 MB', pickle('c', 'm'.repeat(2 ** 20), '\nf\n.'), /over 500 letters/],
-    ['five million values', pickle('N'.repeat(5e6), '.'), /more than 4000000 values/],
+    ['a text integer of 1 MB', pickle('L', '9'.repeat(1e6), 'L\n.'), /malformed integer/],
+    ['a class name of 1 MB', pickle('c', 'm'.repeat(1e6), '\nf\n.'), /over 500 letters/],
+    ['a line of 2 MB', pickle('L', '9'.repeat(2e6), 'L\n.'), /one of over 1048576 bytes/],
+    ['five million values', pickle('N'.repeat(5e6), '.'), /more than 2097152 values/],
   ])('is reported: %s', (_, bytes, message) => {
     expect(() => read(bytes)).toThrow(damaged(message))
   })
@@ -175,8 +176,9 @@ describe('damage', () => {
 })
 
 describe('bounds', () => {
-  it('reads a million nested lists without recursion', () => {
-    expect(className(read(pickle('('.repeat(1e6), 'l'.repeat(1e6), '.')))).toBe('list')
+  it('reads ten thousand nested lists and a million nested tuples without recursion', () => {
+    expect(className(read(pickle('('.repeat(1e4), 'l'.repeat(1e4), '.')))).toBe('list')
+    expect(className(read(pickle('N', '\x85'.repeat(1e6), '.')))).toBe('tuple')
   })
 
   it('reads a list that contains itself', () => {

@@ -1,0 +1,102 @@
+/**
+ * Upper bounds of all that a file from outside or a caller may choose, in one place: what is refused when it is asked
+ * for is refused when it is stored. Each is well above what occurs.
+ */
+
+// Models.
+
+/** Classes of a model. ImageNet-21k, the largest list with names, has 21,841. */
+export const MAX_CLASSES = 65_536
+
+/** Letters (UTF-16 units) of a label; ImageNet's longest has 121. They are drawn and tabled. */
+export const MAX_LABEL_LETTERS = 500
+
+/** Letters of all labels together; ImageNet-21k has half as many. Engine headers hold them. */
+export const MAX_LABELS_LETTERS = 2 ** 20
+
+/** Pixels of a side of a network's input. D7x has 1536, and memory grows with the area. */
+export const MAX_INPUT_SIDE = 8192
+
+/** Anchor scales, and anchor ratios, of a cell; three each are usual. */
+export const MAX_ANCHOR_SHAPES = 100
+
+/** Bounds of an anchor's scale and of its ratio's sides; usual ones lie within 0.5…5. */
+export const ANCHOR_FACTORS = { min: 1e-3, max: 1e3 } as const
+
+/** Anchors of an input: 268 MB of boxes. D7x has 441,936; nine per cell at the largest input make 12.6 million. */
+export const MAX_ANCHORS = 2 ** 24
+
+/** Class scores of an input (anchors × classes), which must be counted in 31 bits by TensorRT and onnxruntime. */
+export const MAX_SCORES = 2 ** 31 - 1
+
+// Weights files.
+
+/** Tensors of a file, and storages of an archive. D7x has 2,000, with averages and two optimizer states 8,000. */
+export const MAX_TENSORS = 50_000
+
+/** Axes of a tensor: PyTorch's own limit. */
+export const MAX_RANK = 64
+
+/**
+ * Elements that a tensor may have where its storage has fewer, since strides of 0 repeat them: 4 MiB. Others must be
+ * there as often as their shape says.
+ */
+export const MAX_REPEATED_ELEMENTS = 2 ** 20
+
+/** Bytes of a safetensors header; D7x's has 300,000. The reference implementation allows 100 million. */
+export const MAX_SAFETENSORS_HEADER = 2 ** 24
+
+/** Values and keys in a safetensors header: of each tensor a name, three keys, a type, a shape and two offsets. */
+export const MAX_SAFETENSORS_VALUES = 20 * MAX_TENSORS
+
+/** Bytes of a pickle, which holds structure and no weights: PyTorch's have less than 1 MB, lists of results included. */
+export const MAX_PICKLE_BYTES = 2 ** 26
+
+/** Instructions of a pickle. The optimizer state of 2,000 tensors makes 200,000. */
+export const MAX_PICKLE_OPCODES = 2 ** 22
+
+/** Values that a pickle makes, and places of its memo, together. */
+export const MAX_PICKLE_VALUES = 2 ** 21
+
+/** Marks of a pickle that are open at the same time. Python's own recursion ends at 1,000. */
+export const MAX_PICKLE_MARKS = 10_000
+
+/** Bytes of a line in a pickle of protocol 0, which may be a text. */
+export const MAX_PICKLE_LINE = 2 ** 20
+
+/** Digits, or bytes in binary, of a number in a pickle: converting longer ones takes time that grows faster. */
+export const MAX_PICKLE_DIGITS = 1024
+
+/** Classes that a pickle names, each once as a rule: judging a name takes up to a tenth of a millisecond. */
+export const MAX_PICKLE_CLASSES = 10_000
+
+/** Letters, and parts between dots, of a class's name in a pickle, which is judged part by part. */
+export const MAX_PICKLE_NAME = 500
+export const MAX_PICKLE_NAME_PARTS = 32
+
+// Engine files.
+
+/** Bytes of a header: labels in full, each letter escaped, and the rest. Parsing it takes some 30 ms. */
+export const MAX_ENGINE_HEADER = 2 ** 23
+
+/** Values and keys in a header: labels, the self-test's answers, some hundred facts. */
+export const MAX_ENGINE_HEADER_VALUES = 2 * MAX_CLASSES
+
+/** Compute capabilities of an engine; CUDA 13 compiles for eleven. */
+export const MAX_CAPABILITIES = 16
+
+/** The largest compute capability, as 10·major + minor. */
+export const MAX_CAPABILITY = 999
+
+/** Frames that an engine takes together. */
+export const MAX_ENGINE_BATCH = 64
+
+/** Bytes of scratch memory for an engine's layers: a terabyte. */
+export const MAX_WORKSPACE = 1e12
+
+/** Letters of a version, of a GPU's name and the like. */
+export const MAX_FACT_LETTERS = 200
+
+/** Notes on a model, and letters of each. */
+export const MAX_NOTES = 100
+export const MAX_NOTE_LETTERS = 10_000
