@@ -1,78 +1,217 @@
 import type { Metadata, Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
 import type { Frame } from './frame.js'
-import { checkPixels, imageError } from './refusals.js'
+import { mendJpeg } from './jpeg.js'
+import { onThread } from './pool.js'
+import { checkPixels, imageError, reasonOf } from './refusals.js'
 import { loadSharp } from './sharp.js'
+import { onClose } from './stream-close.js'
+
+/** Whether a picture of which pixels are missing or damaged is refused, or taken as far as it can be decoded. */
+export const DAMAGED = ['refuse', 'accept'] as const
+export type Damaged = (typeof DAMAGED)[number]
+
+export interface DecodeOptions {
+  /** Refuse pictures of more pixels. */
+  readonly maxPixels: number
+  /** Defaults to `refuse`. */
+  readonly damaged?: Damaged
+  readonly signal?: AbortSignal
+}
+
+export interface Decoded {
+  readonly frame: Frame
+  /** Pictures in the file; the first one was taken. */
+  readonly pages: number
+  /** What was wrong with the file and could be passed over. */
+  readonly warnings: readonly string[]
+}
 
 /**
  * Decodes a compressed picture, its first page if there are several, into RGB.
  *
  * Colour profiles of RGB pictures are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
  * CMYK of a JPEG counts as inverted, as Adobe's programs write it, with their marker or without.
- * Alpha is dropped, and 16-bit samples are divided by 257. A file that ends early or is damaged is refused
- * rather than completed with invented pixels.
+ * What is transparent is laid on mid-grey, so that colours which nobody sees find nothing, and light and dark things
+ * show alike. 16-bit samples are divided by 257; samples of other depths are refused.
+ * A file with a flaw but all pixels is taken with a warning. One of which pixels are missing is refused, unless
+ * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes.
  *
  * @param name how messages call the picture
- * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE; the signal's reason
  */
 export async function decode(
   source: Uint8Array | Sharp,
   name: string,
-  maxPixels: number,
-): Promise<{ frame: Frame; pages: number }> {
-  const sharp = await loadSharp()
+  options: DecodeOptions,
+): Promise<Decoded> {
   try {
-    const probe = source instanceof Uint8Array ? sharp(source, { limitInputPixels: false }) : source
-    const metadata = await probe.metadata()
-    checkPixels(name, metadata.width, metadata.pageHeight ?? metadata.height, maxPixels)
-    const ignoreIcc = metadata.space !== 'cmyk'
-    const pipeline =
-      source instanceof Uint8Array
-        ? sharp(source, { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc })
-        : source.clone()
-    return { frame: await pixelsOf(pipeline, metadata, name), pages: metadata.pages ?? 1 }
+    return await (source instanceof Uint8Array
+      ? decodeFile(source, name, options)
+      : whileFed(source, name, decodePipeline(source, name, options)))
   } catch (error) {
-    if (error instanceof EfficientDetError) throw error
-    throw imageError(name, `cannot be decoded (${reasonOf(error)}).`, error)
+    if (error instanceof EfficientDetError || options.signal?.aborted) throw error
+    throw imageError(name, `cannot be decoded (${decodingReason(error)}).`, error)
   }
 }
 
-/** A damaged TIFF has a line for every tag. */
-const LONGEST_REASON = 300
-
-/** What sharp says, on one line. */
-function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  // libvips has one list of reasons for all threads, and another picture may have emptied it.
-  if (message === 'Unknown error') return 'it is damaged or ends early'
-  const line = message.trim().replace(/\s*\n\s*/g, '; ')
-  return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON)}…` : line
+/** libvips has one list of reasons for all threads, and another picture may have emptied it. */
+function decodingReason(error: unknown): string {
+  const reason = reasonOf(error)
+  return reason === 'Unknown error' ? 'it is damaged or ends early' : reason
 }
 
-async function pixelsOf(pipeline: Sharp, metadata: Metadata, name: string): Promise<Frame> {
-  const deep = metadata.depth === 'ushort'
-  const upright = pipeline.autoOrient().removeAlpha()
-  const { data, info } = await (deep
+async function decodeFile(
+  bytes: Uint8Array,
+  name: string,
+  { maxPixels, damaged, signal }: DecodeOptions,
+): Promise<Decoded> {
+  const sharp = await loadSharp()
+  const probe = sharp(bytes, { failOn: 'none', limitInputPixels: false })
+  const metadata = await onThread(signal, () => probe.metadata())
+  check(metadata, name, maxPixels)
+  const pages = metadata.pages ?? 1
+  const read = (file: Uint8Array, failOn: 'warning' | 'none') => {
+    const ignoreIcc = metadata.space !== 'cmyk'
+    const pipeline = sharp(file, { failOn, limitInputPixels: maxPixels, ignoreIcc }).autoOrient()
+    return onThread(signal, () => pixelsOf(finish(pipeline, isDeep(metadata))))
+  }
+  try {
+    return { frame: await read(bytes, 'warning'), pages, warnings: lacksEnd(bytes, metadata.format) }
+  } catch (error) {
+    signal?.throwIfAborted()
+    const mended = mendJpeg(bytes)
+    const frame = mended && (await read(mended.bytes, 'warning').catch(() => null))
+    if (frame) return { frame, pages, warnings: mended.warnings }
+    signal?.throwIfAborted()
+    const reason = decodingReason(error)
+    if (damaged === 'accept') {
+      const warning = `The file is damaged (${reason}): pixels are missing or wrong.`
+      return { frame: await read(mended?.bytes ?? bytes, 'none'), pages, warnings: [warning] }
+    }
+    throw imageError(
+      name,
+      `cannot be decoded (${reason}). To take what can be, give damaged: 'accept'.`,
+      error,
+    )
+  }
+}
+
+async function decodePipeline(
+  pipeline: Sharp,
+  name: string,
+  { maxPixels, signal }: DecodeOptions,
+): Promise<Decoded> {
+  const sharp = await loadSharp()
+  // What sharp joins or makes of several files has none; its own limit of pixels holds then.
+  const metadata = await pipeline.metadata().catch(() => null)
+  if (metadata !== null) check(metadata, name, maxPixels)
+  const deep = metadata !== null && isDeep(metadata)
+  const upright = pipeline.clone().autoOrient()
+  const output = deep
     ? upright.toColourspace('rgb16').raw({ depth: 'ushort' })
     : upright.toColourspace('srgb').raw({ depth: 'uchar' })
-  ).toBuffer({ resolveWithObject: true })
+  const read = () => output.toBuffer({ resolveWithObject: true })
+  // What merely looks like sharp might never answer and keep its thread for good.
+  const { data, info } = await (pipeline instanceof sharp ? onThread(signal, read) : read())
   const { width, channels } = info
   // A pipeline that was told to read all pages stacks them from top to bottom.
   const height = info.pageHeight ?? info.height
-  if (channels !== 3 && channels !== 1)
-    throw imageError(name, `has ${channels} colour channels; expected 1 or 3.`)
+  checkPixels(name, width, height, maxPixels)
+  if (channels > 4) throw imageError(name, `has ${channels} channels; expected 1 to 4.`)
   const samples = width * height * channels
-  return {
-    data: deep ? toBytes(new Uint16Array(data.buffer, data.byteOffset, samples)) : data.subarray(0, samples),
-    format: channels === 3 ? 'rgb' : 'grey',
-    width,
-    height,
+  const pages = metadata?.pages ?? 1
+  const first = deep
+    ? new Uint16Array(data.buffer, data.byteOffset, samples)
+    : new Uint8Array(data.buffer, data.byteOffset, samples)
+  if (channels === 3 && !deep) {
+    return { frame: { data: first as Uint8Array, format: 'rgb', width, height }, pages, warnings: [] }
   }
+  const raw = sharp(first, { raw: { width, height, channels }, limitInputPixels: false })
+  return { frame: await onThread(signal, () => pixelsOf(finish(raw, deep))), pages, warnings: [] }
 }
 
-/** 0…65535 to 0…255, rounded to nearest. */
-function toBytes(samples: Uint16Array): Uint8Array {
-  const bytes = new Uint8Array(samples.length)
-  for (let i = 0; i < samples.length; i++) bytes[i] = (samples[i] / 257 + 0.5) | 0
-  return bytes
+/**
+ * Waits for a pipeline that a stream may feed.
+ *
+ * @throws EfficientDetError ERR_IMAGE once the stream has broken off, which sharp itself would not notice
+ */
+function whileFed<T>(pipeline: Sharp, name: string, reading: Promise<T>): Promise<T> {
+  // Another copy of sharp, or what looks like one, need not be a stream.
+  if (typeof pipeline.on !== 'function') return reading
+  return new Promise<T>((resolve, reject) => {
+    const check = () => {
+      if (!pipeline.destroyed || pipeline.writableFinished) return
+      const { errored } = pipeline
+      const why = errored ? ` (${reasonOf(errored)})` : ''
+      settle(() => reject(imageError(name, `was destroyed before its input was complete${why}.`, errored)))
+    }
+    const stopListening = onClose(pipeline, check)
+    const settle = (end: () => void) => {
+      stopListening()
+      end()
+    }
+    reading.then(
+      (value) => settle(() => resolve(value)),
+      (error) => settle(() => reject(error)),
+    )
+    check()
+  })
+}
+
+/** @throws EfficientDetError ERR_IMAGE_TOO_LARGE; ERR_IMAGE where nobody says which sample is white */
+function check({ width, height, pageHeight, depth }: Metadata, name: string, maxPixels: number): void {
+  checkPixels(name, width, pageHeight ?? height, maxPixels)
+  if (depth === 'uchar' || depth === 'ushort') return
+  const kind = DEPTHS[depth] ?? depth
+  throw imageError(
+    name,
+    `has ${kind} samples, of which nothing says which are black and white. Scale them to 8 or 16 bits, unsigned.`,
+  )
+}
+
+const DEPTHS: Readonly<Record<string, string>> = {
+  char: 'signed 8-bit',
+  short: 'signed 16-bit',
+  int: 'signed 32-bit',
+  uint: 'unsigned 32-bit',
+  float: 'floating-point',
+  double: 'double-precision',
+  complex: 'complex',
+  dpcomplex: 'complex',
+}
+
+function isDeep({ depth }: Metadata): boolean {
+  return depth === 'ushort'
+}
+
+/** What transparency is laid on; networks see next to nothing in it, for it is near the mean of photographs. */
+const BACKGROUND = '#808080'
+
+/** Has a pipeline give 8-bit RGB without transparency, and 0…65535 as 0…255, rounded to nearest. */
+function finish(pipeline: Sharp, deep: boolean): Sharp {
+  const opaque = pipeline.flatten({ background: BACKGROUND })
+  // libvips itself would divide by 256, and cut.
+  return deep
+    ? opaque
+        .linear(1 / 257, 0.5)
+        .toColourspace('rgb16')
+        .raw({ depth: 'uchar' })
+    : opaque.toColourspace('srgb').raw({ depth: 'uchar' })
+}
+
+async function pixelsOf(pipeline: Sharp): Promise<Frame> {
+  const { data, info } = await pipeline.toBuffer({ resolveWithObject: true })
+  const { width, height } = info
+  return { data, format: 'rgb', width, height }
+}
+
+/** Warns of a PNG or GIF whose end is missing, where decoders stop at the last pixel. */
+function lacksEnd(bytes: Uint8Array, format: Metadata['format']): string[] {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const lacks =
+    (format === 'png' && file.lastIndexOf('IEND') < 0) ||
+    // Padding may follow it.
+    (format === 'gif' && !/;\0*$/.test(file.toString('latin1', file.length - 64)))
+  return lacks ? ['The file ends before its end marker, with all pixels there.'] : []
 }

@@ -2,8 +2,8 @@ import { EfficientDetError } from '../base/errors.js'
 
 /** Says of a picture why it cannot be used. */
 export function imageError(name: string, why: string, cause?: unknown): EfficientDetError {
-  const separator = /^(is|are|has|cannot) /.test(why) ? ' ' : ': '
-  return new EfficientDetError('ERR_IMAGE', `${name}${separator}${why}`, { cause })
+  const separator = /^(is|are|has|cannot|was|gives) /.test(why) ? ' ' : ': '
+  return new EfficientDetError('ERR_IMAGE', `${abridge(name)}${separator}${why}`, { cause })
 }
 
 /** @throws EfficientDetError ERR_IMAGE_TOO_LARGE with the size, the limit and the option that raises it */
@@ -11,8 +11,39 @@ export function checkPixels(name: string, width: number, height: number, maxPixe
   if (width * height <= maxPixels) return
   throw new EfficientDetError(
     'ERR_IMAGE_TOO_LARGE',
-    `${name} is ${width}×${height}, ${width * height} pixels; at most ${maxPixels} are decoded. ` +
+    `${abridge(name)} is ${width}×${height}, ${width * height} pixels; at most ${maxPixels} are decoded. ` +
       'Raise maxPixels if that is meant.',
     { details: { width, height, maxPixels } },
   )
+}
+
+/** 16-bit RGBA without compression, and room for profiles, previews and other metadata. */
+const maxBytesOf = (maxPixels: number) => 8 * maxPixels + 2 ** 24
+
+/** @throws EfficientDetError ERR_IMAGE_TOO_LARGE for more encoded bytes than a picture of `maxPixels` has uncompressed */
+export function checkBytes(name: string, bytes: number, maxPixels: number): void {
+  const maxBytes = maxBytesOf(maxPixels)
+  if (bytes <= maxBytes) return
+  throw new EfficientDetError(
+    'ERR_IMAGE_TOO_LARGE',
+    `${abridge(name)} is longer than ${maxBytes} bytes, the most that are read where maxPixels is ${maxPixels}. ` +
+      'Raise maxPixels if that is meant.',
+    { details: { maxBytes, maxPixels } },
+  )
+}
+
+/** Shortens text from outside, keeping its end: that of a path tells the file. */
+export function abridge(text: string, length = 200): string {
+  if (text.length <= length) return text
+  const tail = Math.floor(length / 3)
+  return `${text.slice(0, length - tail - 1)}…${text.slice(-tail)}`
+}
+
+/** Gives what went wrong on one short line. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  // libvips may repeat itself for every tag of a damaged TIFF.
+  const lines = new Set(message.split('\n').map((line) => line.trim()))
+  lines.delete('')
+  return abridge([...lines].join('; '), 300)
 }

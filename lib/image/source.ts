@@ -1,106 +1,191 @@
-import { readFile, stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { isAnyArrayBuffer } from 'node:util/types'
 import type { Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
-import { decode } from './decode.js'
+import { untilAborted } from '../threads/abort.js'
+import {
+  type BlobLike,
+  type BytesOptions,
+  type ResponseLike,
+  readBlob,
+  readDataUrl,
+  readFile,
+  readResponse,
+  readStdin,
+  readStream,
+  type WebStream,
+} from './bytes.js'
+import { type DecodeOptions, decode } from './decode.js'
 import { type DeviceFrame, type Frame, planesOf } from './frame.js'
-import { checkPixels, imageError } from './refusals.js'
+import { abridge, checkPixels, imageError } from './refusals.js'
+
+/** The pixels of a canvas, or what has the same shape: RGBA, of which alpha is ignored. */
+export interface ImageDataLike {
+  readonly data: Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+  readonly format?: undefined
+}
 
 /**
- * Anything that holds a picture: the path or file URL of a file, the bytes of one, a sharp pipeline, or
- * uncompressed pixels, in memory or on a GPU.
+ * Anything that holds a picture: the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard
+ * input; the bytes of a file in memory, a Blob or File, or in what gives them (a Response, a web or Node stream, which
+ * are used up); a sharp pipeline; or uncompressed pixels, in memory or on a GPU.
  */
-export type Source = string | URL | Uint8Array | ArrayBuffer | Sharp | Frame | DeviceFrame
+export type Source =
+  | string
+  | URL
+  | ArrayBufferView
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | BlobLike
+  | ResponseLike
+  | WebStream
+  | Readable
+  | Sharp
+  | ImageDataLike
+  | Frame
+  | DeviceFrame
 
 /** A picture in memory. */
 export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame> {
   readonly frame: F
-  /** How the caller can recognise it: the path or URL, or null for anything in memory. */
+  /** How the caller can recognise it: the path, URL or name of a file, or null for anything without one. */
   readonly name: string | null
   /** Pictures in the file; the first one was taken. */
   readonly pages: number
+  /** What was wrong with the file and could be passed over. */
+  readonly warnings: readonly string[]
 }
 
-export interface ReadOptions {
-  /** Refuse pictures of more pixels. */
-  readonly maxPixels: number
-}
+export type ReadOptions = DecodeOptions
 
 /**
  * Reads any source. Decoding runs on libuv's threads; EXIF orientation is applied, so that width, height and
- * boxes are those of the picture as a viewer shows it.
+ * boxes are those of the picture as a viewer shows it. Whatever is awaited, an abort of the signal rejects at once.
  *
- * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind)
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind);
+ *   the signal's reason
  */
 export function readSource(
   source: Exclude<Source, DeviceFrame>,
   options: ReadOptions,
 ): Promise<ReadSource<Frame>>
 export function readSource(source: Source, options: ReadOptions): Promise<ReadSource>
-export async function readSource(source: Source, { maxPixels }: ReadOptions): Promise<ReadSource> {
-  if (typeof source === 'string' || source instanceof URL) {
-    const name = nameOf(source)!
-    const path = source instanceof URL ? pathOf(source) : source
-    return { name, ...(await decode(await readPicture(path, name), name, maxPixels)) }
-  }
-  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
-    // So is a buffer that was transferred away, of which no view can be made.
-    if (source.byteLength === 0) throw imageError('The picture', 'is empty.')
-    const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : source
-    return { name: null, ...(await decode(bytes, 'The picture', maxPixels)) }
-  }
-  if (isSharp(source)) return { name: null, ...(await decode(source, 'The sharp pipeline', maxPixels)) }
-  const frame = readFrame(source, { maxPixels })
+export async function readSource(source: Source, options: ReadOptions): Promise<ReadSource> {
+  options.signal?.throwIfAborted()
+  return await untilAborted(read(source, options), options.signal)
+}
+
+async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
+  const frame = readFrame(source, options)
   if (frame !== null) return frame
+  if (isSharp(source)) {
+    return { name: null, ...(await decode(source, 'The sharp pipeline', options)) }
+  }
+  const name = nameOf(source)
+  const title = name === '-' ? 'Standard input' : (name ?? 'The picture')
+  const bytes = await readBytes(source, title, options)
+  // So is a buffer that was transferred away, of which no view can be made.
+  if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
+  return { name, ...(await decode(bytes, title, options)) }
+}
+
+/** How the caller can recognise a source: its path, URL or file name, or null for anything without one. */
+export function nameOf(source: Source): string | null {
+  if (typeof source === 'string' || source instanceof URL) {
+    const text = String(source)
+    return /^data:/i.test(text) ? abridge(text, 60) : text
+  }
+  if (isResponse(source)) return source.url || null
+  return isBlob(source) && 'name' in source && typeof source.name === 'string' ? source.name : null
+}
+
+/** @param title how messages call the source */
+async function readBytes(source: Source, title: string, options: BytesOptions): Promise<Uint8Array> {
+  if (typeof source === 'string') return readText(source, title, options)
+  if (source instanceof URL) return readText(source.href, title, options)
+  if (ArrayBuffer.isView(source) || isAnyArrayBuffer(source)) return bytesOf(source)
+  if (isResponse(source)) return readResponse(source, title, options)
+  if (isBlob(source)) return readBlob(source, title, options)
+  if (isStream(source)) return readStream(source, title, options)
   throw new EfficientDetError(
     'ERR_INVALID_OPTION',
-    `A source is a path, file URL, Buffer, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
+    `A source is a path, URL, Buffer, Blob, Response, stream, sharp instance or frame { data, format, width, height }; found ${describe(source)}.`,
   )
 }
 
-/** How the caller can recognise a source: the path or URL that was given, or null for anything in memory. */
-export function nameOf(source: Source): string | null {
-  return typeof source === 'string' || source instanceof URL ? String(source) : null
+/** Text that is meant as a URL; other colons may be part of a file's name. */
+const URL_TEXT = /^(data:|blob:|[a-z][a-z\d+.-]+:\/\/|file:)/i
+
+async function readText(text: string, title: string, options: BytesOptions): Promise<Uint8Array> {
+  if (text === '-') return readStdin(title, options)
+  const scheme = URL_TEXT.exec(text)?.[0].toLowerCase()
+  if (scheme === undefined) return readFile(text, title, options)
+  if (scheme === 'data:') return readDataUrl(text, title, options)
+  if (scheme.startsWith('file:')) return readFile(pathOf(text), title, options)
+  throw notFetched(text, scheme)
 }
 
-function pathOf(url: URL): string {
-  // A data URL may be megabytes long.
-  const name = url.href.slice(0, 200)
-  if (url.protocol !== 'file:') {
-    throw imageError(
-      name,
-      'pictures are not fetched from the network. Download it and give its path or bytes.',
-    )
-  }
+function notFetched(url: string, scheme: string): EfficientDetError {
+  return imageError(
+    url,
+    scheme === 'blob:'
+      ? 'is a name within one program. Give the Blob itself.'
+      : 'pictures are not fetched from the network. Download it and give its path or bytes, or what fetch resolves to.',
+  )
+}
+
+function pathOf(url: string): string {
   try {
     return fileURLToPath(url)
   } catch (error) {
-    throw imageError(name, `is no path on this machine (${(error as Error).message}).`, error)
+    throw imageError(url, `is no path on this machine (${(error as Error).message}).`, error)
   }
 }
 
-async function readPicture(path: string, name: string): Promise<Uint8Array> {
-  try {
-    const stats = await stat(path)
-    if (stats.isDirectory()) throw imageError(name, 'is a folder, not a picture.')
-    if (!stats.isFile()) throw imageError(name, 'is a device or pipe, not a file.')
-    if (stats.size === 0) throw imageError(name, 'is empty. The download or copy did not finish.')
-    return await readFile(path)
-  } catch (error) {
-    if (error instanceof EfficientDetError) throw error
-    const { code, message } = error as NodeJS.ErrnoException
-    const missing = code === 'ENOENT' || code === 'ENOTDIR'
-    throw imageError(name, missing ? 'there is no such file.' : `cannot be read (${message}).`, error)
-  }
+/** Memory that other threads share is copied: decoders trust that bytes stay as they are. */
+function bytesOf(source: ArrayBufferView | ArrayBuffer | SharedArrayBuffer): Uint8Array {
+  const bytes = ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+    : source.byteLength === 0
+      ? new Uint8Array(0)
+      : new Uint8Array(source)
+  return bytes.buffer instanceof ArrayBuffer ? bytes : Uint8Array.from(bytes)
 }
 
-/** By its methods, for the caller's sharp need not be the copy that this package would load. */
+/** Tells sharp by its methods, for the caller's need not be the copy that this package would load. */
 function isSharp(source: Source): source is Sharp {
   return isObject(source) && 'metadata' in source && 'toBuffer' in source && 'clone' in source
 }
 
 function isFrame(source: Source): source is Frame | DeviceFrame {
   return isObject(source) && 'format' in source && ('data' in source || 'devicePointer' in source)
+}
+
+function isImageData(source: Source): source is ImageDataLike {
+  return hasPixels(source) && source.data instanceof Uint8ClampedArray
+}
+
+/** Whether a source is pixels of which no format is told; some decoders for JavaScript give such streams. */
+function hasPixels(source: unknown): source is { data: unknown; width: number; height: number } {
+  return (
+    isObject(source) && 'data' in source && 'width' in source && 'height' in source && !('format' in source)
+  )
+}
+
+function isResponse(source: Source): source is ResponseLike {
+  return isObject(source) && 'bodyUsed' in source && 'status' in source && 'body' in source
+}
+
+function isBlob(source: Source): source is BlobLike {
+  return isObject(source) && 'size' in source && 'arrayBuffer' in source && 'stream' in source
+}
+
+function isStream(source: Source): source is Readable | WebStream {
+  if (!isObject(source) || hasPixels(source)) return false
+  return 'getReader' in source || ('pipe' in source && Symbol.asyncIterator in source)
 }
 
 /** Callers without types may give anything. */
@@ -113,14 +198,27 @@ function isObject(source: unknown): source is object {
  *
  * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_IMAGE_TOO_LARGE
  */
-export function readFrame(source: Source, { maxPixels }: ReadOptions): ReadSource | null {
-  if (!isFrame(source)) return null
-  planesOf(source)
-  checkPixels('The frame', source.width, source.height, maxPixels)
-  return { frame: source, name: null, pages: 1 }
+export function readFrame(source: Source, { maxPixels }: Pick<ReadOptions, 'maxPixels'>): ReadSource | null {
+  const frame = isFrame(source) ? source : isImageData(source) ? frameOf(source) : null
+  if (frame === null) return null
+  planesOf(frame)
+  checkPixels('The frame', frame.width, frame.height, maxPixels)
+  return { frame, name: null, pages: 1, warnings: [] }
 }
 
+function frameOf({ data, width, height }: ImageDataLike): Frame {
+  return { data, format: 'rgba', width, height }
+}
+
+/** Says what an object is that cannot be read, and where possible what to give instead. */
 function describe(source: unknown): string {
-  if (source === null || typeof source !== 'object') return String(source)
+  if (typeof source === 'function') return 'a function'
+  if (!isObject(source)) return abridge(String(source))
+  if (Array.isArray(source)) return 'an array; give its items to detectBatch or stream'
+  if ('then' in source) return 'a Promise; await it first'
+  if ('getContext' in source) return "a canvas; give canvas.toBuffer('image/png') or its ImageData"
+  if ('type' in source && source.type === 'Buffer')
+    return 'a Buffer that became JSON; give Buffer.from(it.data)'
+  if (hasPixels(source)) return "pixels without a format; add format: 'rgba', say"
   return `an object of class ${source.constructor?.name ?? 'null'}`
 }

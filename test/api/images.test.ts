@@ -138,7 +138,7 @@ describe('grey', () => {
     const grey = await pixels().greyscale().raw().toBuffer()
     const bits = grey.map((sample) => (sample < 128 ? 0 : 255))
     const greyAlpha = Uint8Array.from({ length: 2 * grey.length }, (_, i) =>
-      i % 2 === 0 ? grey[i >> 1] : (i >> 1) % 256,
+      i % 2 === 0 ? grey[i >> 1] : 255,
     )
     const raw = (data: Uint8Array, channels: 1 | 2) => sharp(data, { raw: { width, height, channels } })
     for (const [picture, same, kind] of [
@@ -168,6 +168,45 @@ describe('grey', () => {
     const result = await detector.detect(path, options)
     expect(result).toMatchObject({ width: 638, height: 640 })
     expect(result.detections).toEqual(expected.detections)
+  })
+})
+
+describe('transparency', () => {
+  /** The photograph with one alpha everywhere. */
+  const seeThrough = (alpha: number): Sharp => {
+    const { width, height } = rgb
+    const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) =>
+      i % 4 === 3 ? alpha : rgb.data[3 * (i >> 2) + (i % 4)],
+    )
+    return sharp(rgba, { raw: { width, height, channels: 4 } })
+  }
+  const encodings = (alpha: number) => [
+    seeThrough(alpha).png().toBuffer(),
+    seeThrough(alpha).webp({ lossless: true, exact: true }).toBuffer(),
+    seeThrough(alpha).tiff({ compression: 'lzw' }).toBuffer(),
+  ]
+
+  it('hides what nobody could see: colours under it find nothing', async () => {
+    for (const file of await Promise.all(encodings(0))) {
+      expect([...(await sharp(file).removeAlpha().raw().toBuffer()).subarray(0, 9)]).toEqual([
+        ...rgb.data.subarray(0, 9),
+      ])
+      for (const source of [file, sharp(file), sharp(file).ensureAlpha()]) {
+        expect((await detector.detect(source, { scoreThreshold: 0.1 })).detections).toEqual([])
+      }
+    }
+    expect((await detector.detect(seeThrough(0), { scoreThreshold: 0.1 })).detections).toEqual([])
+  })
+
+  it('changes nothing where there is none, and alpha of raw frames is ignored', async () => {
+    for (const file of await Promise.all(encodings(255))) {
+      expect((await detector.detect(file)).detections).toEqual(person.detections)
+    }
+    const data = new Uint8ClampedArray(await seeThrough(0).raw().toBuffer())
+    const { width, height } = rgb
+    for (const frame of [{ data, width, height }, { data, format: 'rgba', width, height } as const]) {
+      expect((await detector.detect(frame)).detections).toEqual(person.detections)
+    }
   })
 })
 

@@ -77,7 +77,7 @@ describe('readSource', () => {
 
   it('hands frames on as they are', async () => {
     const frame = { data: new Uint8Array(9), format: 'grey', width: 2, height: 2, stride: 6 } as const
-    expect(await readSource(frame, LIMIT)).toEqual({ frame, name: null, pages: 1 })
+    expect(await readSource(frame, LIMIT)).toEqual({ frame, name: null, pages: 1, warnings: [] })
   })
 })
 
@@ -113,21 +113,52 @@ describe('readSource refuses', () => {
   })
 
   it('what is on the network', async () => {
-    await expect(readSource(new URL('http://127.0.0.1:9/a.jpg'), LIMIT)).rejects.toThrow(
-      refusal('ERR_IMAGE', /^http:\/\/127\.0\.0\.1:9\/a\.jpg: pictures are not fetched from the network/),
+    const url = 'http://127.0.0.1:9/a.jpg'
+    for (const source of [url, new URL(url), url.replace('http', 'HTTPS'), url.replace('http', 's3')]) {
+      await expect(readSource(source, LIMIT)).rejects.toThrow(
+        refusal(
+          'ERR_IMAGE',
+          /:9\/a\.jpg: pictures are not fetched from the network.* what fetch resolves to/,
+        ),
+      )
+    }
+    await expect(readSource('blob:nodedata:1', LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /Give the Blob itself/),
     )
   })
 
-  it('other URLs, in a short message', async () => {
-    const data = new URL(`data:image/png;base64,${'A'.repeat(100_000)}`)
-    const error = await readSource(data, LIMIT).catch((reason) => reason)
-    expect(error).toEqual(refusal('ERR_IMAGE', /^data:image\/png/))
-    expect(error.message.length).toBeLessThan(400)
+  it('file URLs of other machines, as text and as URL', async () => {
     for (const url of ['file://elsewhere/a.jpg', 'file:///a%2Fb.jpg']) {
-      await expect(readSource(new URL(url), LIMIT)).rejects.toThrow(
-        refusal('ERR_IMAGE', /is no path on this machine/),
-      )
+      for (const source of [url, new URL(url)]) {
+        await expect(readSource(source, LIMIT)).rejects.toThrow(
+          refusal('ERR_IMAGE', /is no path on this machine/),
+        )
+      }
     }
+  })
+
+  it('long text in a short message', async () => {
+    const base64 = 'A'.repeat(200_000)
+    for (const source of [
+      `data:image/png;base64,${base64}`,
+      new URL(`data:image/png;base64,${base64}`),
+      `data:image/png;base64${base64}`,
+      `https://example.org/${base64}`,
+      `file:///${base64}`,
+      base64,
+      `/9j/${base64}`,
+      `${'x/'.repeat(100_000)}.jpg`,
+    ]) {
+      const error = await readSource(source, LIMIT).catch((reason) => reason)
+      expect(error).toEqual(refusal('ERR_IMAGE', /./))
+      expect(error.message.length).toBeLessThan(600)
+    }
+  })
+
+  it('base64 without a data URL, and says how to give it', async () => {
+    await expect(readSource(png.toString('base64'), LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /give Buffer\.from\(text, 'base64'\)/),
+    )
   })
 
   it('no bytes at all, and bytes that were transferred away', async () => {
@@ -169,14 +200,21 @@ describe('readSource refuses', () => {
     [null, /found null/],
     [7, /found 7/],
     [{}, /class Object/],
-    [[], /class Array/],
-    [new Uint16Array(3), /class Uint16Array/],
-    [new DataView(new ArrayBuffer(3)), /class DataView/],
+    [[], /an array; give its items to detectBatch or stream/],
+    [new Set(), /class Set/],
+    [Promise.resolve(), /a Promise; await it first/],
+    [() => {}, /a function/],
+    [{ getContext: () => {} }, /a canvas; give canvas\.toBuffer/],
+    [JSON.parse(JSON.stringify(Buffer.from('a'))), /became JSON; give Buffer\.from/],
+    [{ data: new Uint8Array(16), width: 2, height: 2 }, /pixels without a format/],
     [Object.create(null), /class null/],
     [Symbol('picture'), /Symbol\(picture\)/],
   ])('anything else (case %#)', async (source, found) => {
     await expect(readSource(source as Source, LIMIT)).rejects.toThrow(
-      refusal('ERR_INVALID_OPTION', /^A source is a path, file URL, Buffer, sharp instance or frame/),
+      refusal(
+        'ERR_INVALID_OPTION',
+        /^A source is a path, URL, Buffer, Blob, Response, stream, sharp instance or frame/,
+      ),
     )
     await expect(readSource(source as Source, LIMIT)).rejects.toThrow(found)
   })

@@ -22,5 +22,7 @@ export async function testImages(): Promise<readonly Frame[]> {
     )
   })
   const pictures = [sharp(path), sharp(path).flop(), sharp(path).flip()]
-  return Promise.all(pictures.map(async (picture) => (await decode(picture, 'The test picture', 1e6)).frame))
+  return Promise.all(
+    pictures.map(async (picture) => (await decode(picture, 'The test picture', { maxPixels: 1e6 })).frame),
+  )
 }
