@@ -3,6 +3,7 @@ import { type Opened, openEngine, type Unavailable } from '../backends/registry.
 import { EfficientDetError, isOfOneImage } from '../base/errors.js'
 import { isEngineFile } from '../engines/engine-file.js'
 import { resolveModel } from '../hub/resolve.js'
+import type { Damaged } from '../image/decode.js'
 import { copyOf, isDeviceFrame } from '../image/frame.js'
 import { nameOf, readFrame, readSource, type Source } from '../image/source.js'
 import type { AnchorConfig } from '../models/anchors.js'
@@ -11,7 +12,12 @@ import type { Preprocessing } from '../models/preprocessing.js'
 import type { Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
 import { checkInteger, checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
-import { checkDetectOptions, DETECT_OPTION_NAMES, type DetectOptions } from '../options/detect.js'
+import {
+  checkDamaged,
+  checkDetectOptions,
+  DETECT_OPTION_NAMES,
+  type DetectOptions,
+} from '../options/detect.js'
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
 import type { PostprocessParameters } from '../postprocess/detections.js'
 import { Semaphore } from '../threads/semaphore.js'
@@ -32,6 +38,7 @@ export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extend
 
 interface Call {
   readonly parameters: PostprocessParameters
+  readonly damaged: Damaged
   readonly signal: AbortSignal | undefined
   readonly whenFull: 'wait' | 'reject'
   /** Called when the call has its turn. */
@@ -129,7 +136,12 @@ export class EfficientDet implements AsyncDisposable {
     const parameters = this.#parameters(options)
     const { whenFull } = this.#settings
     // Awaited, so that the caller is in the stack of errors.
-    return await this.#detect(source, { parameters, signal: checkSignal(options.signal), whenFull })
+    return await this.#detect(source, {
+      parameters,
+      damaged: checkDamaged(options.damaged),
+      signal: checkSignal(options.signal),
+      whenFull,
+    })
   }
 
   /**
@@ -145,6 +157,7 @@ export class EfficientDet implements AsyncDisposable {
     options: DetectOptions = {},
   ): Promise<OutcomeOf<I>[]> {
     const parameters = this.#parameters(options)
+    const damaged = checkDamaged(options.damaged)
     const signal = checkSignal(options.signal)
     const outcomes: OutcomeOf<I>[] = []
     const inItsPlace = inOrder(checkItems(items), {
@@ -152,7 +165,7 @@ export class EfficientDet implements AsyncDisposable {
       maxAhead: Number.POSITIVE_INFINITY,
       signal,
       call: (item, signal, onStart) =>
-        this.#outcomeOf(item, 'yield', { parameters, signal, whenFull: 'wait', onStart }),
+        this.#outcomeOf(item, 'yield', { parameters, damaged, signal, whenFull: 'wait', onStart }),
     })
     for await (const outcome of inItsPlace) outcomes.push(outcome)
     return outcomes
@@ -177,12 +190,13 @@ export class EfficientDet implements AsyncDisposable {
     const policy = checkOneOf('onError', onError ?? 'throw', ERROR_POLICIES)
     const limit = checkInteger('maxInFlight', maxInFlight ?? 4, 1, 1000)
     const parameters = this.#parameters(detectOptions)
+    const damaged = checkDamaged(options.damaged)
     yield* inOrder(checkItems(items), {
       maxRunning: limit,
       maxAhead: limit,
       signal: checkSignal(options.signal),
       call: (item, signal, onStart) =>
-        this.#outcomeOf(item, policy, { parameters, signal, whenFull: 'wait', onStart }),
+        this.#outcomeOf(item, policy, { parameters, damaged, signal, whenFull: 'wait', onStart }),
     }) as ReturnType<typeof this.stream<I, OnError>>
   }
 
@@ -222,7 +236,10 @@ export class EfficientDet implements AsyncDisposable {
     }
   }
 
-  async #detect(source: Source, { parameters, signal, whenFull, onStart }: Call): Promise<DetectionResult> {
+  async #detect(
+    source: Source,
+    { parameters, damaged, signal, whenFull, onStart }: Call,
+  ): Promise<DetectionResult> {
     const start = performance.now()
     this.#throwIfDisposed()
     signal?.throwIfAborted()
@@ -237,7 +254,8 @@ export class EfficientDet implements AsyncDisposable {
     try {
       onStart?.()
       const begun = performance.now()
-      const { frame, name, pages } = read ?? (await readSource(source, { maxPixels }))
+      const options = { maxPixels, damaged, signal }
+      const { frame, name, pages, warnings } = read ?? (await readSource(source, options))
       const decode = performance.now() - begun
       const { detections, timings } = await this.#engine.detect(frame, parameters, signal)
       const total = performance.now() - start
@@ -250,7 +268,7 @@ export class EfficientDet implements AsyncDisposable {
         pages,
         detections: detectionsOf(detections, this.model.labels),
         capped: detections.capped,
-        warnings: [],
+        warnings,
         timings: { decode, queue, preprocess, network, postprocess, total },
         backend: this.backend.name,
       }

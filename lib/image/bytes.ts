@@ -10,7 +10,7 @@ import { checkBytes, imageError, reasonOf } from './refusals.js'
 export interface BytesOptions {
   /** Bounds the encoded bytes too (see `checkBytes`). */
   readonly maxPixels: number
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */

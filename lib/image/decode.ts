@@ -16,7 +16,7 @@ export interface DecodeOptions {
   readonly maxPixels: number
   /** Defaults to `refuse`. */
   readonly damaged?: Damaged
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Decoded {

@@ -1,4 +1,5 @@
 import { closest } from '../base/closest.js'
+import { DAMAGED, type Damaged } from '../image/decode.js'
 import { labelOf } from '../models/labels.js'
 import type { ModelSpec } from '../models/spec.js'
 import type { PostprocessParameters } from '../postprocess/detections.js'
@@ -21,6 +22,11 @@ export interface DetectOptions {
   readonly preNmsTopK?: number
   /** Whether boxes compete within their class (`class`, the default) or all with all (`agnostic`). */
   readonly nms?: NmsKind
+  /**
+   * Whether a file of which pixels are missing or damaged is refused (`refuse`, the default) or taken as far as it can
+   * be decoded, with a warning (`accept`).
+   */
+  readonly damaged?: Damaged
   readonly signal?: AbortSignal
 }
 
@@ -32,6 +38,7 @@ export const DETECT_OPTION_NAMES = [
   'maxDetections',
   'preNmsTopK',
   'nms',
+  'damaged',
   'signal',
 ] as const
 
@@ -45,6 +52,11 @@ export function checkDetectOptions(options: DetectOptions, spec: ModelSpec): Pos
     preNmsTopK: checkInteger('preNmsTopK', options.preNmsTopK ?? 5000, 1, 1_000_000),
     nms: checkOneOf('nms', options.nms ?? 'class', NMS_KINDS),
   }
+}
+
+/** @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkDamaged(damaged: unknown): Damaged {
+  return checkOneOf('damaged', damaged ?? 'refuse', DAMAGED)
 }
 
 /** A threshold that no score is above. */

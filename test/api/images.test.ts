@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -13,6 +14,7 @@ import {
   type Source,
 } from '#lib/index.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
+import { refusal } from '../helpers/refusal.js'
 import { hasShared, shared } from '../helpers/shared.js'
 import { withoutSegment } from '../image/jpeg.js'
 import { storedAs } from '../image/orientation.js'
@@ -207,6 +209,59 @@ describe('transparency', () => {
     for (const frame of [{ data, width, height }, { data, format: 'rgba', width, height } as const]) {
       expect((await detector.detect(frame)).detections).toEqual(person.detections)
     }
+  })
+})
+
+describe('flawed JPEGs', () => {
+  it('are taken with a warning where all pixels are there, and give the same detections', async () => {
+    const jpeg = await readFile(PERSON)
+    expect(person.warnings).toEqual([])
+    const flawed = Buffer.from(jpeg)
+    flawed[flawed.lastIndexOf(Buffer.of(0xff, 0xda)) + 12] = 0
+    for (const file of [flawed, jpeg.subarray(0, -2)]) {
+      const result = await detector.detect(file)
+      expect(result.detections).toEqual(person.detections)
+      expect(result.warnings).toHaveLength(1)
+    }
+  })
+
+  it('are refused where pixels are missing, and taken on request', async () => {
+    const jpeg = (await readFile(PERSON)).subarray(0, 100_000)
+    await expect(detector.detect(jpeg)).rejects.toThrow(refusal('ERR_IMAGE', /damaged: 'accept'/))
+    const [one] = await detector.detectBatch([jpeg], { damaged: 'accept' })
+    expect(one).toMatchObject({ warnings: [expect.stringMatching(/pixels are missing/)] })
+    for await (const { warnings } of detector.stream([jpeg], { damaged: 'accept' })) {
+      expect(warnings).toHaveLength(1)
+    }
+    const wrong = { damaged: 'yes' } as object
+    await expect(detector.detect(jpeg, wrong)).rejects.toThrow(
+      refusal('ERR_INVALID_OPTION', /^damaged is "yes"/),
+    )
+  })
+})
+
+describe('a call that is aborted', () => {
+  it('gives its place back, whatever its source is doing', async () => {
+    const endless = () => new PassThrough().pipe(sharp())
+    for (const source of [endless, () => new PassThrough(), () => new ReadableStream()]) {
+      const controller = new AbortController()
+      const calls = Array.from({ length: 20 }, () => detector.detect(source(), { signal: controller.signal }))
+      setImmediate(() => controller.abort(new Error('enough')))
+      for (const result of await Promise.allSettled(calls)) {
+        expect(result).toMatchObject({ status: 'rejected', reason: { message: 'enough' } })
+      }
+      expectThePerson(await detector.detect(PERSON), 0.99)
+    }
+  })
+
+  it('keeps no detector from being disposed', async () => {
+    const other = await EfficientDet.load('person', { threads: 1, maxPending: 2 })
+    const controller = new AbortController()
+    const { signal } = controller
+    const calls = [1, 2, 3].map(() => other.detect(new PassThrough().pipe(sharp()), { signal }))
+    controller.abort(new Error('enough'))
+    await Promise.allSettled(calls)
+    await other.dispose()
   })
 })
 
