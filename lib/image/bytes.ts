@@ -134,7 +134,10 @@ export async function readStream(
     let length = 0
     for await (const chunk of stream) {
       if (!ArrayBuffer.isView(chunk)) {
-        throw imageError(name, `gives a ${typeof chunk}; expected the bytes of a file, without an encoding.`)
+        throw imageError(
+          name,
+          `gives values of type ${typeof chunk}; expected the bytes of a file, without an encoding.`,
+        )
       }
       length += chunk.byteLength
       checkBytes(name, length, maxPixels)

@@ -2,7 +2,7 @@ import { EfficientDetError } from '../base/errors.js'
 
 /** Says of a picture why it cannot be used. */
 export function imageError(name: string, why: string, cause?: unknown): EfficientDetError {
-  const separator = /^(is|are|has|cannot|was|gives) /.test(why) ? ' ' : ': '
+  const separator = /^(is|are|has|cannot|was|gives|broke) /.test(why) ? ' ' : ': '
   return new EfficientDetError('ERR_IMAGE', `${abridge(name)}${separator}${why}`, { cause })
 }
 
