@@ -2,6 +2,7 @@ import { buildNative, nativeGraph } from '../backends/tensorrt/build.js'
 import { nativeError } from '../backends/tensorrt/native-error.js'
 import { machineOf } from '../backends/tensorrt/open.js'
 import { findTensorrt, knownFamily } from '../backends/tensorrt/tensorrt.js'
+import { checkOutput } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { checkCompatibility } from '../engines/compatibility.js'
 import { readEngine, writeEngine } from '../engines/engine-file.js'
@@ -42,6 +43,7 @@ export async function buildEngine(
   const { backendLibrary, libraryPath, output, ...settings } = checkBuildOptions(options)
   const request = { ...settings, path }
   const { family } = request.engine
+  if (output !== null) await checkOutput(output, path)
   request.signal?.throwIfAborted()
   const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
   const graph = await nativeGraph({ ...request, onStage: () => {} })

@@ -111,7 +111,7 @@ describe.skipIf(!hasNative)('build', () => {
     [['--precision', 'int8'], /Allowed choices are fp32, tf32, fp16, bf16/],
     [['--family', '10'], /Allowed choices are tensorrt10, tensorrt11, tensorrt-rtx/],
     [['--max-batch-size', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
-    [['--optimisation', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
+    [['--optimisation-level', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
     [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
     [['--library-path', ''], /libraryPath is ""; expected a path/],

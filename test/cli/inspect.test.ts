@@ -18,7 +18,7 @@ const FAKE_HEADER = {
   ...HEADER,
   target: {
     ...HEADER.target,
-    backend: 'fake',
+    family: 'fake',
     libraryVersion: '1.0',
     gpu: 'Fake GPU',
     platform: `${process.platform}-${process.arch}`,
