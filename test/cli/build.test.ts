@@ -25,12 +25,12 @@ describe.skipIf(!hasNative)('build', () => {
     ])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
-      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's answers, which it has\.\n$/,
+      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's detections, which it has\.\n$/,
     )
     expect(await readdir(folder)).toEqual(['person.engine'])
     const inspected = await efficientdet(['inspect', engine, ...FAKE])
     expect(inspected.stdout).toContain('batch up to 4')
-    expect(inspected.stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
+    expect(inspected.stdout).toMatch(/self-test +compared with the CPU backend's detections, which it has\n/)
   })
 
   it('keeps the engine where loading finds it, and says when it was there', async () => {
@@ -39,7 +39,7 @@ describe.skipIf(!hasNative)('build', () => {
     const second = await efficientdet(BUILD)
     expect(first.stdout).toContain(join(cache, 'engines'))
     expect(second.stdout).toBe(first.stdout.replace('MB;', 'MB (built before);'))
-    expect(first.stdout).toMatch(/self-test: compared with itself alone, for it has no answers of the CPU/)
+    expect(first.stdout).toMatch(/self-test: compared with itself alone, for it has no reference detections/)
     expect((await kept(cache)).engines).toHaveLength(1)
   })
 
