@@ -1,10 +1,11 @@
 import type { BackendName, Engine, GpuReport, LoadStage } from '../backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from '../backends/registry.js'
 import { EfficientDetError, isOfOneImage } from '../base/errors.js'
+import { isEngineFile } from '../engines/engine-file.js'
 import { resolveModel } from '../hub/resolve.js'
 import type { Damaged } from '../image/decode.js'
 import { copyOf, isDeviceFrame } from '../image/frame.js'
-import { nameOf, readFrame, readSource, type Source } from '../image/source.js'
+import { isFed, nameOf, type ReadSource, readFrame, readSource, type Source } from '../image/source.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { Preprocessing } from '../models/preprocessing.js'
@@ -19,8 +20,9 @@ import {
 } from '../options/detect.js'
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
 import type { PostprocessParameters } from '../postprocess/detections.js'
-import { Semaphore } from '../threads/semaphore.js'
+import { untilAborted } from '../threads/abort.js'
 import { inOrder } from './in-order.js'
+import { Intake, type Ticket } from './intake.js'
 import { checkItems, type Item, type Items, type OutcomeOf, partsOf, type ResultOf } from './item.js'
 import { type DetectionResult, detectionsOf } from './result.js'
 
@@ -83,7 +85,8 @@ export class EfficientDet implements AsyncDisposable {
   readonly model: ModelInfo
   readonly #engine: Engine
   readonly #settings: LoadSettings
-  readonly #permits: Semaphore
+  readonly #intake: Intake
+  readonly #disposing = new AbortController()
   #disposal: Promise<void> | null = null
 
   private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
@@ -101,7 +104,7 @@ export class EfficientDet implements AsyncDisposable {
     }
     this.#engine = engine
     this.#settings = settings
-    this.#permits = new Semaphore(settings.maxPending)
+    this.#intake = new Intake({ calls: settings.maxPending, bytes: settings.maxPendingBytes })
   }
 
   /**
@@ -120,7 +123,9 @@ export class EfficientDet implements AsyncDisposable {
     const { backend, onProgress, ...request } = settings
     const path = await resolveModel(model)
     const onStage = (stage: LoadStage, fraction: number) => onProgress({ stage, fraction })
-    return new EfficientDet(await openEngine(backend, { ...request, path, onStage }), settings)
+    // Nothing else runs engine files.
+    const choice = backend === 'auto' && (await isEngineFile(path)) ? 'tensorrt' : backend
+    return new EfficientDet(await openEngine(choice, { ...request, path, onStage }), settings)
   }
 
   /**
@@ -197,9 +202,15 @@ export class EfficientDet implements AsyncDisposable {
     }) as ReturnType<typeof this.stream<I, OnError>>
   }
 
-  /** Takes no more calls, waits for those in flight, and frees the network. May be called again. */
+  /**
+   * Takes no more calls, waits for those in flight, and frees the network. Images that a stream of the caller's feeds
+   * are not waited for: their calls reject with ERR_DISPOSED. May be called again.
+   */
   dispose(): Promise<void> {
-    this.#disposal ??= this.#permits.close().then(() => this.#engine.close())
+    if (this.#disposal === null) {
+      this.#disposing.abort(disposed())
+      this.#disposal = this.#intake.close().then(() => this.#engine.close())
+    }
     return this.#disposal
   }
 
@@ -214,8 +225,7 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   #throwIfDisposed(): void {
-    if (this.#disposal === null) return
-    throw new EfficientDetError('ERR_DISPOSED', 'The detector was disposed. Load the model again.')
+    if (this.#disposal !== null) throw disposed()
   }
 
   async #outcomeOf<I extends Source | Item>(
@@ -242,17 +252,19 @@ export class EfficientDet implements AsyncDisposable {
     signal?.throwIfAborted()
     const { maxPixels } = this.#settings
     let read = readFrame(source, { maxPixels })
-    if (!this.#permits.tryAcquire()) {
+    const bytes = read === null || isDeviceFrame(read.frame) ? 0 : read.frame.data.byteLength
+    let ticket = this.#intake.tryEnter(bytes)
+    if (ticket === null) {
       if (whenFull === 'reject') throw this.#full()
       // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
       if (read !== null && !isDeviceFrame(read.frame)) read = { ...read, frame: copyOf(read.frame) }
-      await this.#permits.acquire(1, signal)
+      ticket = await this.#intake.enter(bytes, signal)
     }
     try {
       onStart?.()
       const begun = performance.now()
-      const options = { maxPixels, damaged, signal }
-      const { frame, name, pages, warnings } = read ?? (await readSource(source, options))
+      read ??= await this.#read(source, ticket, damaged, signal)
+      const { frame, name, pages, warnings } = read
       const decode = performance.now() - begun
       const { detections, timings } = await this.#engine.detect(frame, parameters, signal)
       const total = performance.now() - start
@@ -274,14 +286,44 @@ export class EfficientDet implements AsyncDisposable {
       signal?.throwIfAborted()
       throw error
     } finally {
-      this.#permits.release()
+      ticket.giveBack()
+    }
+  }
+
+  /**
+   * Reads a source until the signal aborts or, where the caller feeds it and it might never end, the detector is
+   * disposed. What libvips has begun goes on in the background.
+   */
+  async #read(
+    source: Source,
+    ticket: Ticket,
+    damaged: Damaged,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadSource> {
+    const controller = new AbortController()
+    const reading = readSource(source, {
+      maxPixels: this.#settings.maxPixels,
+      damaged,
+      signal: controller.signal,
+      reserve: (bytes) => ticket.reserve(bytes, controller.signal),
+    })
+    try {
+      return await untilAborted(reading, signal, isFed(source) ? this.#disposing.signal : undefined)
+    } catch (error) {
+      controller.abort(error)
+      throw error
     }
   }
 
   #full(): EfficientDetError {
+    const { maxPending, maxPendingBytes } = this.#settings
     return new EfficientDetError(
       'ERR_QUEUE_FULL',
-      `${this.#settings.maxPending} calls are pending already. Wait for one, raise maxPending, or load with whenFull: 'wait'.`,
+      `${maxPending} calls are pending already, or their images have ${maxPendingBytes} bytes. Wait for one, raise maxPending or maxPendingBytes, or load with whenFull: 'wait'.`,
     )
   }
+}
+
+function disposed(): EfficientDetError {
+  return new EfficientDetError('ERR_DISPOSED', 'The detector was disposed. Load the model again.')
 }

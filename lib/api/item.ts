@@ -48,7 +48,9 @@ function isItem(item: Source | Item): item is Item {
 
 /** @throws EfficientDetError ERR_INVALID_OPTION for what is one image, or nothing that can be iterated over */
 export function checkItems<I>(items: Items<I>): Items<I> {
-  const isOne = typeof items === 'string' || ArrayBuffer.isView(items) || 'metadata' in Object(items)
+  // A stream that is not of objects, such as a file's or sharp, gives an image's bytes bit by bit.
+  const isBytes = ArrayBuffer.isView(items) || Object(items).readableObjectMode === false
+  const isOne = typeof items === 'string' || isBytes
   if (!isOne && (Symbol.iterator in Object(items) || Symbol.asyncIterator in Object(items))) return items
   const expected = 'an iterable or async iterable of images, such as a list; detect() takes a single one'
   throw invalidOption('sources', items, expected)

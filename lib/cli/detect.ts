@@ -122,7 +122,7 @@ export async function detectAll(
 }
 
 function described(result: DetectionResult, annotated: string | null): string {
-  const { source, width, height, pages, detections, timings, capped, warnings } = result
+  const { source, width, height, pages, detections, timings, capped } = result
   const count = `${detections.length} detection${detections.length === 1 ? '' : 's'}`
   const rows = detections.map(({ label, score, box }) => [
     label,
@@ -136,7 +136,6 @@ function described(result: DetectionResult, annotated: string | null): string {
     ...(capped.maxDetections ? ['  (more were found than --max allows)'] : []),
     ...(capped.preNmsTopK ? ['  (more class scores passed than entered non-maximum suppression)'] : []),
     ...(pages > 1 ? [`  (the first of ${pages} pictures in this file)`] : []),
-    ...warnings.map((warning) => `  (${warning})`),
     ...(annotated === null ? [] : [`  → ${annotated}`]),
   ].join('\n')
 }

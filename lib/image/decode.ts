@@ -7,37 +7,39 @@ import { checkPixels, imageError, reasonOf } from './refusals.js'
 import { loadSharp } from './sharp.js'
 import { onClose } from './stream-close.js'
 
-/** Whether an image of which pixels are missing or damaged is refused, or taken as far as it can be decoded. */
+/** Whether a picture of which pixels are missing or damaged is refused, or taken as far as it can be decoded. */
 export const DAMAGED = ['refuse', 'accept'] as const
 export type Damaged = (typeof DAMAGED)[number]
 
 export interface DecodeOptions {
-  /** Refuse images of more pixels. */
+  /** Refuse pictures of more pixels. */
   readonly maxPixels: number
   /** Defaults to `refuse`. */
   readonly damaged?: Damaged
   readonly signal?: AbortSignal | undefined
+  /** Called when it is known how many bytes an image takes, and waited for before it is decoded. */
+  readonly reserve?: (bytes: number) => Promise<void>
 }
 
 export interface Decoded {
   readonly frame: Frame
-  /** Images in the file; the first one was taken. */
+  /** Pictures in the file; the first one was taken. */
   readonly pages: number
   /** What was wrong with the file and could be passed over. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Decodes a compressed image, its first page if there are several, into RGB.
+ * Decodes a compressed picture, its first page if there are several, into RGB.
  *
- * Colour profiles of RGB images are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
+ * Colour profiles of RGB pictures are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
  * CMYK of a JPEG counts as inverted, as Adobe's programs write it, with their marker or without.
  * What is transparent is laid on mid-grey, so that colours which nobody sees find nothing, and light and dark things
  * show alike. 16-bit samples are divided by 257; samples of other depths are refused.
  * A file with a flaw but all pixels is taken with a warning. One of which pixels are missing is refused, unless
- * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes, and converts colour profiles.
+ * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes.
  *
- * @param name how messages call the image
+ * @param name how messages call the picture
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE; the signal's reason
  */
 export async function decode(
@@ -55,7 +57,7 @@ export async function decode(
   }
 }
 
-/** libvips has one list of reasons for all threads, and another image may have emptied it. */
+/** libvips has one list of reasons for all threads, and another picture may have emptied it. */
 function decodingReason(error: unknown): string {
   const reason = reasonOf(error)
   return reason === 'Unknown error' ? 'it is damaged or ends early' : reason
@@ -64,12 +66,13 @@ function decodingReason(error: unknown): string {
 async function decodeFile(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, damaged, signal }: DecodeOptions,
+  { maxPixels, damaged, signal, reserve }: DecodeOptions,
 ): Promise<Decoded> {
   const sharp = await loadSharp()
   const probe = sharp(bytes, { failOn: 'none', limitInputPixels: false })
   const metadata = await onThread(signal, () => probe.metadata())
   check(metadata, name, maxPixels)
+  await reserve?.(decodedBytes(metadata))
   const pages = metadata.pages ?? 1
   const read = (file: Uint8Array, failOn: 'warning' | 'none') => {
     const ignoreIcc = metadata.space !== 'cmyk'
@@ -100,12 +103,15 @@ async function decodeFile(
 async function decodePipeline(
   pipeline: Sharp,
   name: string,
-  { maxPixels, signal }: DecodeOptions,
+  { maxPixels, signal, reserve }: DecodeOptions,
 ): Promise<Decoded> {
   const sharp = await loadSharp()
   // What sharp joins or makes of several files has none; its own limit of pixels holds then.
   const metadata = await pipeline.metadata().catch(() => null)
-  if (metadata !== null) check(metadata, name, maxPixels)
+  if (metadata !== null) {
+    check(metadata, name, maxPixels)
+    await reserve?.(decodedBytes(metadata))
+  }
   const deep = metadata !== null && isDeep(metadata)
   const upright = pipeline.clone().autoOrient()
   const output = deep
@@ -168,6 +174,10 @@ function check({ width, height, pageHeight, depth }: Metadata, name: string, max
     name,
     `has ${kind} samples, of which nothing says which are black and white. Scale them to 8 or 16 bits, unsigned.`,
   )
+}
+
+function decodedBytes({ width, height, pageHeight }: Metadata): number {
+  return 3 * width * (pageHeight ?? height)
 }
 
 const DEPTHS: Readonly<Record<string, string>> = {

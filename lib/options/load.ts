@@ -1,5 +1,7 @@
+import { totalmem } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
 import { availableProcessors } from '../base/available-processors.js'
+import { groupLimits } from '../base/control-groups.js'
 import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
@@ -44,7 +46,13 @@ export interface LoadOptions extends WeightsOptions {
   readonly contexts?: number
   /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
-  /** What `detect` does when `maxPending` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
+  /**
+   * Bytes of the images of these calls, decoded: an image waits until those before it leave room for it; one that is
+   * larger runs alone. Compressed files and the copies of what is worked on come on top. Defaults to 512 MiB, or an
+   * eighth of what the machine has or the container leaves, where that is less.
+   */
+  readonly maxPendingBytes?: number
+  /** What `detect` does when `maxPending` or `maxPendingBytes` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
   readonly whenFull?: 'wait' | 'reject'
   /** Pictures of more pixels are refused. Defaults to 268402689, which is 16383². */
   readonly maxPixels?: number
@@ -69,6 +77,7 @@ export interface LoadSettings {
   readonly devices: readonly number[]
   readonly contexts: number
   readonly maxPending: number
+  readonly maxPendingBytes: number
   readonly whenFull: 'wait' | 'reject'
   readonly maxPixels: number
   readonly signal: AbortSignal | undefined
@@ -89,6 +98,7 @@ const NAMES = [
   'device',
   'contexts',
   'maxPending',
+  'maxPendingBytes',
   'whenFull',
   'maxPixels',
   'signal',
@@ -114,6 +124,12 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     devices: checkDevices(options.device ?? 0),
     contexts: checkInteger('contexts', options.contexts ?? 2, 1, 8),
     maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
+    maxPendingBytes: checkInteger(
+      'maxPendingBytes',
+      options.maxPendingBytes ?? defaultPendingBytes(),
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
     maxPixels: checkInteger('maxPixels', options.maxPixels ?? 16383 ** 2, 1, Number.MAX_SAFE_INTEGER),
     signal: checkSignal(options.signal),
@@ -127,4 +143,9 @@ function checkDevices(device: unknown): number[] {
     throw invalidOption('device', device, 'the number of a GPU or a list of different ones')
   }
   return device.map((one) => checkDevice('a number in device', one))
+}
+
+function defaultPendingBytes(): number {
+  const memory = Math.min(totalmem(), groupLimits().memory)
+  return Math.max(1, Math.min(2 ** 29, Math.floor(memory / 8)))
 }

@@ -5,7 +5,7 @@ import { PERSON, ROOT, type Run, run } from './cli.js'
 const INDEX = JSON.stringify(pathToFileURL(join(ROOT, 'dist', 'index.js')).href)
 
 /** What every program begins with. */
-const PROLOGUE = `
+export const PROLOGUE = `
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EfficientDet } from ${INDEX}
 const INDEX = ${INDEX}

@@ -43,6 +43,7 @@ describe('load options', () => {
       maxBatchDelay: 2,
       inferenceDeadline: 60_000,
       maxPending: 16,
+      maxPendingBytes: expect.any(Number),
       whenFull: 'wait',
       maxPixels: 268_402_689,
       signal: undefined,

@@ -1,9 +1,8 @@
 import { packageFile } from '../../base/package-file.js'
-import { isEngineFile } from '../../engines/engine-file.js'
 import { runJob } from '../../threads/job.js'
-import type { Backend, Opening, Probe } from '../backend.js'
+import type { Backend, Engine } from '../backend.js'
+import { probeOf } from '../unavailable.js'
 import { CpuEngine, type CpuRequest } from './engine.js'
-import { REINSTALL } from './onnxruntime.js'
 
 /** onnxruntime on the CPU, with pre- and post-processing in TypeScript, in one thread per model. */
 export const cpu = {
@@ -12,17 +11,13 @@ export const cpu = {
     disableTelemetry()
     try {
       const url = packageFile('./probe-worker.js', import.meta.url)
-      return await runJob<Probe>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
+      const description = await runJob<string>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
+      return { usable: true, description, details: [] }
     } catch (error) {
-      // A native module may end the thread that loads it.
-      const reason = `onnxruntime-node cannot be tried (${(error as Error).message})`
-      return { usable: false, reason, remedy: REINSTALL, faults: [], details: [] }
+      return probeOf(error)
     }
   },
-  async takes(path) {
-    return !(await isEngineFile(path))
-  },
-  open(request: CpuRequest): Promise<Opening> {
+  open(request: CpuRequest): Promise<Engine> {
     disableTelemetry()
     return CpuEngine.open(request)
   },

@@ -1,11 +1,8 @@
 import { createRequire } from 'node:module'
 import { isNonGlibcLinuxSync } from 'detect-libc'
-import type { Unavailability } from '../backend.js'
+import { unavailable } from '../unavailable.js'
 
 export type OnnxRuntime = typeof import('onnxruntime-node')
-
-/** What mends an installation of another version or platform. */
-export const REINSTALL = 'npm install --ignore-scripts onnxruntime-node@latest'
 
 /** What the package says of itself; its entry does not. */
 export function onnxruntimeVersion(): string {
@@ -15,30 +12,32 @@ export function onnxruntimeVersion(): string {
 
 /**
  * Loads onnxruntime, which is an optional peer of this package: 290 MB that a machine with TensorRT need not have.
+ *
+ * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE
  */
-export async function loadOnnxruntime(): Promise<
-  { readonly runtime: OnnxRuntime } | { readonly unavailable: Unavailability }
-> {
+export async function loadOnnxruntime(): Promise<OnnxRuntime> {
   try {
-    return { runtime: await import('onnxruntime-node') }
+    return await import('onnxruntime-node')
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ERR_MODULE_NOT_FOUND' && message.includes('onnxruntime-node')) {
-      return unavailable(
+      throw unavailable(
+        'cpu',
         'the package onnxruntime-node is not installed',
         'npm install --ignore-scripts onnxruntime-node',
       )
     }
     const line = message.split('\n', 1)[0]
-    return isNonGlibcLinuxSync()
+    throw isNonGlibcLinuxSync()
       ? unavailable(
+          'cpu',
           `this is musl, for which onnxruntime-node has no build (${line})`,
           'use an image with glibc, such as node:22-slim',
         )
-      : unavailable(`onnxruntime-node cannot be loaded (${line})`, REINSTALL)
+      : unavailable(
+          'cpu',
+          `onnxruntime-node cannot be loaded (${line})`,
+          'npm install --ignore-scripts onnxruntime-node@latest',
+        )
   }
-}
-
-function unavailable(reason: string, remedy: string): { readonly unavailable: Unavailability } {
-  return { unavailable: { reason, remedy, faults: [] } }
 }
