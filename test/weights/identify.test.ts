@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-
 import { EfficientDetError } from '#lib/base/errors.js'
 import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.js'
 import { identify } from '#lib/weights/identify.js'
 import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
 import { zylo } from '#lib/weights/naming/zylo.js'
 import type { StoredTensor, Tensors } from '#lib/weights/tensor.js'
+import { cpuTime } from '../helpers/cpu-time.js'
 import { prefixed, stored, tensorsOf } from '../helpers/weights.js'
 
 const ZYLO = ['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd7x'] as const
@@ -282,11 +282,11 @@ describe('many networks', () => {
     const stem = stored([32, 3, 3, 3])
     const names = Array.from({ length: 100_000 }, (_, i) => `n${i}.backbone.conv_stem.weight`)
     const tensors = new Map([...names, 'fpn.'.repeat(1e6)].map((name) => [name, stem]))
-    const begin = performance.now()
+    const begin = cpuTime()
     expect(refused(tensors).message).toMatch(
       /^n0\.box_net\.predict\.conv_pw\.weight is missing, so this is a backbone/,
     )
-    expect(performance.now() - begin).toBeLessThan(5000)
+    expect(cpuTime() - begin).toBeLessThan(5000)
   })
 })
 
