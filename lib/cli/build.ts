@@ -3,9 +3,9 @@ import { buildEngine } from '../api/engines.js'
 import { capabilityName } from '../engines/key.js'
 import { ENGINE_PRECISIONS, type EnginePrecision, FAMILIES, type Family } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
+import { readLabels } from '../weights/label-file.js'
 import { parseInteger, parseList, parseSize } from './arguments.js'
 import { selfTestOf } from './inspect.js'
-import { readLabels } from './label-file.js'
 import { print, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
@@ -57,7 +57,7 @@ export function addBuildCommand(program: Command, signal: AbortSignal): void {
       '--no-self-test',
       "leave out the CPU's answers, which the engine is compared with when it is loaded",
     )
-    .option('--labels <file>', 'one class name per line')
+    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
     .option('--library-path <folder>', "the folder of TensorRT's libraries")
     .option('--backend-library <file>', "the backend's library (default: beside the addon)")
     .option('--out <file>', 'the engine file to write (default: one in the cache folder)')

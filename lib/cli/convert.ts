@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { convertWeights } from '../api/models.js'
 import { PRECISIONS, type Precision } from '../options/export.js'
-import { readLabels } from './label-file.js'
+import { readLabels } from '../weights/label-file.js'
 import { print, printNotes } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
@@ -16,7 +16,7 @@ export function addConvertCommand(program: Command, signal: AbortSignal): void {
     .description('rewrite weights as safetensors, with all that was given or found out about them')
     .argument('<input>', 'a weights file of effdet or zylo (.pth, .safetensors), or a pulled name such as d0')
     .argument('<output>', 'the safetensors file to write')
-    .option('--labels <file>', 'one class name per line')
+    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
     .addOption(
       new Option('--precision <type>', 'how convolution weights are stored; fp16 is half the size')
         .choices(PRECISIONS)

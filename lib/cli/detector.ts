@@ -3,8 +3,8 @@ import { EfficientDet } from '../api/detector.js'
 import { BACKEND_NAMES, type BackendName } from '../backends/backend.js'
 import type { Size } from '../models/levels.js'
 import type { LoadOptions } from '../options/load.js'
+import { readLabels } from '../weights/label-file.js'
 import { parseInteger, parseIntegers, parseSize } from './arguments.js'
-import { readLabels } from './label-file.js'
 import { printError, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
@@ -30,7 +30,7 @@ export function addDetectorOptions(command: Command): Command {
         .choices(['auto', ...BACKEND_NAMES])
         .default('auto'),
     )
-    .option('--labels <file>', 'one class name per line')
+    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
     .option(
       '--input-size <HxW>',
       "height and width of the network's input (default: the model's own)",

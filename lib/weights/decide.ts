@@ -1,4 +1,5 @@
 import { EfficientDetError } from '../base/errors.js'
+import { abridged } from '../base/listing.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import { anchorsPerCell, DEFAULT_RATIOS, DEFAULT_SCALES } from '../models/anchors.js'
 import { COCO_LABELS } from '../models/labels.js'
@@ -20,7 +21,7 @@ export interface WeightsOptions {
   readonly preprocessing?: Normalization
   readonly padding?: Partial<Padding>
   readonly anchors?: Partial<AnchorConfig>
-  /** One name per class. */
+  /** One name per class, empty for classes without; `readLabels` reads them from a file. */
   readonly labels?: readonly string[]
 }
 
@@ -250,16 +251,24 @@ function decideLabels(
 }
 
 /**
- * Accepts a list of labels only if it names every class.
+ * Accepts a list of labels only if it names every class, without control characters.
  *
- * @throws EfficientDetError ERR_LABELS with both numbers
+ * @throws EfficientDetError ERR_LABELS with both numbers, or the label
  */
 export function checkLabels(labels: readonly string[], classes: number): readonly string[] {
+  const wrong = labels.findIndex((label) => /\p{Cc}/u.test(label))
+  if (wrong >= 0) {
+    throw new EfficientDetError(
+      'ERR_LABELS',
+      `The label of class ${wrong} has a control character (${JSON.stringify(abridged(labels[wrong]!))}). ` +
+        'Give names of one line without them.',
+    )
+  }
   if (labels.length === classes) return labels
   const coco = classes === 90 && labels.length === 80
   throw new EfficientDetError(
     'ERR_LABELS',
-    `There are ${labels.length} labels, and the model has ${classes} class${classes === 1 ? '' : 'es'}. ` +
+    `There ${labels.length === 1 ? 'is 1 label' : `are ${labels.length} labels`}, and the model has ${classes} class${classes === 1 ? '' : 'es'}. ` +
       (coco
         ? "COCO's 80 names leave out ten unused ids among 90: use the 90 lines with gaps, " +
           "or no labels for COCO's own."

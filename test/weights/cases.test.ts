@@ -157,7 +157,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
       const { spec, origin } = await readModelFile(shared(GOLDEN))
       const metadata = toMetadata(spec, origin, 'best.pth')
       const path = await savedState(state, 'out.safetensors', { ...metadata, labels: '["one"]' })
-      await expect(inspectModelFile(path)).rejects.toThrow(refusal('ERR_LABELS', /There are 1 labels/))
+      await expect(inspectModelFile(path)).rejects.toThrow(refusal('ERR_LABELS', /There is 1 label,/))
     })
   })
 

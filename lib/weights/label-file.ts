@@ -1,0 +1,192 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+// YAML, and JSON as a part of it: indentation, anchors and quotes are more than a few lines can read rightly.
+import { parseDocument, visit } from 'yaml'
+import { EfficientDetError } from '../base/errors.js'
+import { abridged, listing } from '../base/listing.js'
+import { byIndex, LabelProblem, labelsFromLines } from './label-lines.js'
+import { labelsFromPbtxt } from './label-map.js'
+
+/** Far more than names take: 10,000 of them need a tenth. */
+const MAX_BYTES = 1 << 20
+
+/** Characters of YAML, which takes a second to read them all. */
+const MAX_YAML = 1 << 16
+
+/** Keys under which trainers keep class names: YOLO, zylo, and others. */
+const KEYS = ['names', 'obj_list', 'classes', 'labels', 'id2label']
+
+const KINDS =
+  'one name a line; a JSON or YAML list; a JSON or YAML object of names and class ids from 0; a YOLO data file ' +
+  "(names); a project file of zylo's (obj_list); a TensorFlow label map (item { id: 1 name: … })"
+
+/**
+ * Reads class names from a file, in the order of class ids, whatever of these it is:
+ *
+ * - One name a line; an empty line is a class without a name. Where every line has a number before or after its name
+ *   (`0: person`, `0 person`, `person,0`), the numbers are class ids.
+ * - JSON or YAML: a list, an object of ids and names either way round, or either under `names` (YOLO), `obj_list`
+ *   (zylo), `classes`, `labels` or `id2label`.
+ * - TensorFlow's label map (pbtxt), whose ids count from 1: class id = id − 1, and ids that are left out are classes
+ *   without a name. `display_name` wins over `name`.
+ *
+ * Class ids must be complete and different, and count from 0, or all from 1. The text is UTF-8, or UTF-16 with a byte
+ * order mark, of 1 MiB at most, or 64 kB of JSON or YAML.
+ *
+ * @returns one name per class, empty for classes without
+ * @throws EfficientDetError ERR_LABELS
+ */
+export async function readLabels(path: string): Promise<string[]> {
+  try {
+    const labels = labelsOf(decoded(await bytesOf(path)))
+    if (labels.every((label) => label === '')) throw new LabelProblem('holds no names')
+    const wrong = labels.findIndex((label) => /\p{Cc}/u.test(label))
+    if (wrong >= 0) {
+      throw new LabelProblem(
+        `has a control character in the name of class ${wrong} (${shown(labels[wrong]!)})`,
+      )
+    }
+    return labels
+  } catch (cause) {
+    if (!(cause instanceof LabelProblem)) throw cause
+    throw new EfficientDetError('ERR_LABELS', `${path} ${cause.message}. Expected ${KINDS}.`, { cause })
+  }
+}
+
+/** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */
+const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    await using handle = await open(path, READ_WITHOUT_WAITING)
+    const stats = await handle.stat()
+    if (!stats.isFile()) throw new LabelProblem('is no file, but a folder, device or pipe')
+    if (stats.size > MAX_BYTES)
+      throw new LabelProblem(`has ${stats.size} bytes, and ${MAX_BYTES} are the most`)
+    return await handle.readFile()
+  } catch (cause) {
+    if (cause instanceof LabelProblem) throw cause
+    throw new LabelProblem(`cannot be read (${(cause as Error).message})`)
+  }
+}
+
+function decoded(bytes: Uint8Array): string {
+  const [first, second] = bytes
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
+  try {
+    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
+    if (!text.includes('\0')) return text
+  } catch {
+    if (encoding === 'utf-8') throw new LabelProblem(notUtf8(bytes))
+  }
+  throw new LabelProblem(
+    'is text in UTF-16 or UTF-32 that is damaged or has no byte order mark. Save it as UTF-8',
+  )
+}
+
+function notUtf8(bytes: Uint8Array): string {
+  // Invalid bytes become U+FFFD, so the texts agree up to the first.
+  const text = new TextDecoder().decode(bytes)
+  const before = text.slice(0, text.indexOf('\uFFFD'))
+  const position = Buffer.byteLength(before)
+  const line = before.split('\n').length
+  return (
+    `is not UTF-8: byte 0x${bytes[position]!.toString(16)} in line ${line}, as Latin-1 and Windows code pages have. ` +
+    'Save it as UTF-8 (iconv -f windows-1252 -t utf-8)'
+  )
+}
+
+function labelsOf(text: string): string[] {
+  const content = text.trim()
+  if (/^(?:#[^\n]*\n\s*)*item\s*:?\s*\{/.test(content)) return labelsFromPbtxt(content)
+  const isStructured =
+    /^[[{]/.test(content) ||
+    new RegExp(`^(?:${KEYS.join('|')})\\s*:`, 'm').test(content) ||
+    content.split(/\r?\n/).every((line) => /^\s*(?:-\s|$)/.test(line))
+  return isStructured && content !== '' ? labelsFromValue(parsed(content)) : labelsFromLines(text)
+}
+
+/** Texts, lists, maps and null, with every scalar as it is written. */
+function parsed(text: string): unknown {
+  const problem = (reason: string) => new LabelProblem(`looks like JSON or YAML, but is not (${reason})`)
+  if (text.length > MAX_YAML) {
+    throw new LabelProblem(`has ${text.length} characters of JSON or YAML, and ${MAX_YAML} are the most`)
+  }
+  if (isDeep(text)) throw new LabelProblem('nests deeper than names do')
+  try {
+    const document = parseDocument(text, {
+      schema: 'failsafe',
+      customTags: ['null'],
+      prettyErrors: false,
+      // It compares all with all.
+      uniqueKeys: false,
+    })
+    const [error] = document.errors
+    if (error !== undefined) throw problem(error.message)
+    const value: unknown = document.toJS({ mapAsMap: true, maxAliasCount: 100 })
+    visit(document, {
+      Map(_, { items }) {
+        const keys = new Set(items.map(({ key }) => String(key)))
+        if (keys.size < items.length) throw new LabelProblem('has an object with the same key twice')
+      },
+    })
+    return value
+  } catch (cause) {
+    throw cause instanceof LabelProblem ? cause : problem((cause as Error).message)
+  }
+}
+
+/** Levels of brackets, and columns of indentation and dashes. */
+const MAX_DEPTH = 100
+
+/** The parser recurses, and a regular expression that V8 first compiles when the stack is full ends the process. */
+function isDeep(text: string): boolean {
+  let depth = 0
+  for (const sign of text) {
+    if (sign === '[' || sign === '{') depth++
+    else if (sign === ']' || sign === '}') depth = Math.max(depth - 1, 0)
+    if (depth > MAX_DEPTH) return true
+  }
+  return new RegExp(`^[ ?-]{${MAX_DEPTH}}`, 'm').test(text)
+}
+
+function labelsFromValue(value: unknown): string[] {
+  if (Array.isArray(value)) return value.map(nameOf)
+  if (!(value instanceof Map)) throw new LabelProblem('has neither a list nor an object')
+  const key = KEYS.find((it) => value.has(it) && typeof value.get(it) === 'object')
+  if (key !== undefined) {
+    const labels = labelsFromValue(value.get(key))
+    const count = value.get('nc')
+    if (typeof count === 'string' && /^\d+$/.test(count) && Number(count) !== labels.length) {
+      throw new LabelProblem(`has ${labels.length} ${key}, but nc is ${count}`)
+    }
+    return labels
+  }
+  const entries = [...value]
+  const areIds = (texts: unknown[]) =>
+    texts.every((text) => typeof text === 'string' && /^\d{1,9}$/.test(text))
+  const keysAreIds = areIds(entries.map(([name]) => name))
+  const valuesAreIds = areIds(entries.map(([, name]) => name))
+  if (keysAreIds && valuesAreIds && entries.length > 0) {
+    throw new LabelProblem('maps numbers to numbers, of which either could be class ids')
+  }
+  if (keysAreIds) return byIndex(entries.map(([id, name]) => [Number(id), nameOf(name)]))
+  if (valuesAreIds) return byIndex(entries.map(([name, id]) => [Number(id), nameOf(name)]))
+  throw new LabelProblem(
+    `has an object whose keys are no class ids (${listing(
+      entries.map(([it]) => String(it)),
+      5,
+    )})`,
+  )
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return ''
+  if (typeof value === 'string') return value.trim()
+  throw new LabelProblem(`has a ${Array.isArray(value) ? 'list' : 'map'} where a class name should be`)
+}
+
+function shown(text: string): string {
+  return JSON.stringify(abridged(text))
+}
