@@ -1,3 +1,4 @@
+import type { File } from 'node:buffer'
 import { realpath } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import type { SharpConstructor } from 'sharp'
@@ -69,16 +70,18 @@ export class Annotator {
    * @throws EfficientDetError ERR_OUTPUT; the signal's reason
    */
   async write(
-    source: string,
+    source: string | File,
     { width, height, detections }: DetectionResult,
     signal?: AbortSignal,
   ): Promise<string> {
-    const format = /^\.png$/i.test(extname(source)) ? 'png' : 'jpeg'
-    const path = await this.#pathFor(source, format === 'png' ? '.png' : '.jpg')
+    const name = typeof source === 'string' ? basename(source) : fileName(source)
+    const format = /^\.png$/i.test(extname(name)) ? 'png' : 'jpeg'
+    const path = await this.#pathFor(basename(name, extname(name)), format === 'png' ? '.png' : '.jpg')
     let bytes: Buffer
     try {
       // What was detected in can be drawn into: it was read already, with stricter limits.
-      bytes = await this.#sharp(source, { failOn: 'none', limitInputPixels: false })
+      const input = typeof source === 'string' ? source : await source.arrayBuffer()
+      bytes = await this.#sharp(input, { failOn: 'none', limitInputPixels: false })
         .autoOrient()
         .toColourspace('srgb')
         .composite([{ input: overlay(width, height, detections, this.#withText) }])
@@ -93,8 +96,7 @@ export class Annotator {
     return path
   }
 
-  async #pathFor(source: string, extension: string): Promise<string> {
-    const stem = basename(source, extname(source))
+  async #pathFor(stem: string, extension: string): Promise<string> {
     for (let i = 1; ; i++) {
       const path = join(this.#folder, `${stem}.detected${i === 1 ? '' : `-${i}`}${extension}`)
       const real = await realPath(path)
@@ -103,6 +105,12 @@ export class Annotator {
       return path
     }
   }
+}
+
+/** Names what is no file: standard input, or a URL, whose end is a name unless it is all data. */
+function fileName({ name }: File): string {
+  if (name === '-') return 'stdin'
+  return name.startsWith('data:') ? 'data' : basename(name)
 }
 
 /** A path as it is compared: without links where there is a file. */

@@ -1,8 +1,12 @@
+import { File } from 'node:buffer'
+import { stat } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import type { EfficientDet } from '../api/detector.js'
 import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
+import { nameOf, readBytes } from '../image/source.js'
 import type { DetectOptions } from '../options/detect.js'
+import { DEFAULT_MAX_PIXELS } from '../options/load.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
 import { Annotator } from './annotate.js'
 import { parseInteger, parseList, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
@@ -13,7 +17,7 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
-import { listImages } from './image-files.js'
+import { listImages, STDIN } from './image-files.js'
 import { print, printError, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
@@ -33,7 +37,7 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('detect')
     .description('find objects in pictures')
-    .argument('<picture...>', 'files, folders or glob patterns')
+    .argument('<picture...>', 'files, folders or glob patterns; - is standard input')
     .addOption(
       new Option(
         '--score <number>',
@@ -101,14 +105,18 @@ export async function detectAll(
     step()
   }
   try {
-    for await (const result of detector.stream(images, { ...options, onError: 'yield' })) {
-      const image = result.source!
+    const held = annotator === null ? new Map<string, File>() : await holdNonFiles(images, options.signal)
+    const items = images.map((image) => ({ source: held.get(image) ?? image, context: image }))
+    for await (const { context: image, ...result } of detector.stream(items, {
+      ...options,
+      onError: 'yield',
+    })) {
       if ('error' in result) {
         fail(result.error, image)
         continue
       }
       try {
-        const annotated = (await annotator?.write(image, result, options.signal)) ?? null
+        const annotated = (await annotator?.write(held.get(image) ?? image, result, options.signal)) ?? null
         bar.above(() => print(json ? JSON.stringify({ ...result, annotated }) : described(result, annotated)))
         step()
       } catch (error) {
@@ -119,6 +127,31 @@ export async function detectAll(
   } finally {
     bar.end()
   }
+}
+
+/**
+ * Reads what is no file, such as standard input: it is needed twice, to be looked at and to be drawn into. What cannot
+ * be read is left for the detector to report.
+ */
+async function holdNonFiles(
+  images: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, File>> {
+  const held = new Map<string, File>()
+  for (const image of images) {
+    const isFile = image !== STDIN && (await stat(image).catch(() => null)) !== null
+    if (isFile) continue
+    const name = nameOf(image) ?? image
+    try {
+      const bytes = await readBytes(image, name, { maxPixels: DEFAULT_MAX_PIXELS, signal })
+      held.set(image, new File([Buffer.from(bytes)], name))
+    } catch (error) {
+      signal?.throwIfAborted()
+      // Standard input has no second try.
+      if (image === STDIN) throw error
+    }
+  }
+  return held
 }
 
 function described(result: DetectionResult, annotated: string | null): string {

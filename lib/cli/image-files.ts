@@ -8,7 +8,7 @@ import { EfficientDetError } from '../base/errors.js'
 const IMAGE_NAME = /\.(jpe?g|jpe|jfif|jif|mpo|png|apng|webp|avif|gif|tiff?)$/i
 
 /** The source that is standard input. */
-const STDIN = '-'
+export const STDIN = '-'
 
 export interface ImageFiles {
   readonly images: readonly string[]

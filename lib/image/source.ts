@@ -102,8 +102,13 @@ export function nameOf(source: Source): string | null {
   return isBlob(source) && 'name' in source && typeof source.name === 'string' ? source.name : null
 }
 
-/** @param title how messages call the source */
-async function readBytes(source: Source, title: string, options: BytesOptions): Promise<Uint8Array> {
+/**
+ * The bytes of a file, from wherever they come.
+ *
+ * @param title how messages call the source
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION for pixels and objects of other kinds
+ */
+export async function readBytes(source: Source, title: string, options: BytesOptions): Promise<Uint8Array> {
   if (typeof source === 'string') return readText(source, title, options)
   if (source instanceof URL) return readText(source.href, title, options)
   if (ArrayBuffer.isView(source) || isAnyArrayBuffer(source)) return bytesOf(source)

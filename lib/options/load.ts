@@ -62,6 +62,8 @@ export interface LoadOptions extends WeightsOptions {
   readonly onProgress?: (progress: { readonly stage: LoadStage; readonly fraction: number }) => void
 }
 
+export const DEFAULT_MAX_PIXELS = 16383 ** 2
+
 export interface LoadSettings {
   readonly backend: BackendName | 'auto'
   readonly weights: WeightsOptions
@@ -131,7 +133,7 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
       Number.MAX_SAFE_INTEGER,
     ),
     whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
-    maxPixels: checkInteger('maxPixels', options.maxPixels ?? 16383 ** 2, 1, Number.MAX_SAFE_INTEGER),
+    maxPixels: checkInteger('maxPixels', options.maxPixels ?? DEFAULT_MAX_PIXELS, 1, Number.MAX_SAFE_INTEGER),
     signal: checkSignal(options.signal),
     onProgress,
   }

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DetectionResult } from '#lib/index.js'
@@ -85,6 +86,35 @@ describe('detect', () => {
     const matched = await detect('*.{jpg,heic}', '?.bmp', 'e.jpg').then(({ stderr }) => stderr)
     expect(matched).toBe('error: ?.bmp: no picture matches this pattern, only 1 file (.bmp 1). [ERR_IMAGE]\n')
     expect((await detect('*.{jpg,heic}')).stderr).toBe('note: *.{jpg,heic}: skipped 1 file (.heic 1).\n')
+  })
+
+  it('reads standard input, and draws into it too', async () => {
+    const out = await temporaryFolder()
+    const detect = (args: readonly string[], input: Buffer) =>
+      spawnSync(process.execPath, [MAIN, 'detect', '-', '--json', ...args], { input, encoding: 'utf8' })
+    const [plain, drawn] = [detect([], person), detect(['--out', out], person)]
+    for (const { status, stdout } of [plain, drawn]) {
+      expect(status).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({ source: '-', width: 640, detections: [{ label: 'person' }] })
+    }
+    expect(JSON.parse(drawn.stdout).annotated).toBe(join(out, 'stdin.detected.jpg'))
+    expect(await sharp(join(out, 'stdin.detected.jpg')).metadata()).toMatchObject({ width: 640, height: 424 })
+    for (const { status, stdout } of [detect([], Buffer.of()), detect([PERSON], Buffer.from('no picture'))]) {
+      expect(status).toBe(1)
+      expect(JSON.parse(stdout.split('\n')[0]).error.message).toMatch(/^Standard input /)
+    }
+  })
+
+  it('draws into pictures that are given as URLs', async () => {
+    const out = await temporaryFolder()
+    const small = await sharp(person).resize(64).jpeg().toBuffer()
+    const urls = [pathToFileURL(PERSON).href, `data:image/jpeg;base64,${small.toString('base64')}`]
+    const run = await efficientdet(['detect', ...urls, '--out', out, '--json'])
+    expect(run.code).toBe(0)
+    expect(jsonLines<Line>(run).map(({ annotated }) => basename(annotated!))).toEqual([
+      'person.detected.jpg',
+      'data.detected.jpg',
+    ])
   })
 
   it('says that a folder or pattern holds no pictures', async () => {

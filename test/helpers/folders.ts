@@ -1,27 +1,20 @@
 import { spawnSync } from 'node:child_process'
 import { watch } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 
-/** Settles with the first file of a folder, which must be there, that has bytes and a name of this kind. */
-export async function fileAppears(folder: string, name: RegExp): Promise<string> {
-  const controller = new AbortController()
-  const changed = new EventTarget()
-  const watcher = watch(folder, { signal: controller.signal }, () =>
-    changed.dispatchEvent(new Event('change')),
-  )
-  watcher.on('error', () => {})
+/**
+ * Settles with the first file of a folder with a name of this kind into which something is written; also where it is
+ * gone by then, for the system keeps what happened.
+ */
+export async function fileIsWritten(folder: string, name: RegExp): Promise<string> {
+  const watcher = watch(folder)
   try {
-    for (;;) {
-      const next = new Promise((resolve) => changed.addEventListener('change', resolve, { once: true }))
-      for (const found of (await readdir(folder)).filter((entry) => name.test(entry))) {
-        const { size } = await stat(join(folder, found)).catch(() => ({ size: 0 }))
-        if (size > 0) return found
-      }
-      await next
-    }
+    return await new Promise<string>((resolve) => {
+      watcher.on('change', (event, found) => {
+        if (event === 'change' && name.test(String(found))) resolve(String(found))
+      })
+    })
   } finally {
-    controller.abort()
+    watcher.close()
   }
 }
 
