@@ -399,6 +399,48 @@ describe.skipIf(!hasNative)('a native backend', () => {
     })
   })
 
+  describe('many images', () => {
+    /** 200 frames, and how many of them were taken. */
+    function source() {
+      const frames = {
+        taken: 0,
+        *[Symbol.iterator]() {
+          for (; frames.taken < 200; frames.taken++) yield frame(1 + frames.taken)
+        },
+      }
+      return frames
+    }
+
+    it.each([
+      ['fail=device', 'ERR_DEVICE_LOST'],
+      ['hang=1', 'ERR_ENGINE_LOST'],
+    ])('end with their engine: %s, %s', async (behaviour, code) => {
+      const detector = await load(behaviour, { inferenceDeadline: 100 })
+      const [streamed, batched] = [source(), source()]
+      const stream = detector.stream(streamed, { onError: 'yield' })
+      await expect(stream.next()).rejects.toThrow(refusal(code, /./))
+      await expect(detector.detectBatch(batched)).rejects.toThrow(refusal(code, /./))
+      expect(streamed.taken).toBeLessThan(20)
+      expect(batched.taken).toBeLessThan(20)
+      await detector.dispose()
+    })
+
+    it.each([
+      ['all fail', 'fail=infer', {}],
+      ['one GPU of two is lost', 'devices=2 fail=device', { device: [0, 1] }],
+    ])('go on though %s', async (_, behaviour, options) => {
+      const detector = await load(behaviour, options)
+      let count = 0
+      for await (const _ of detector.stream(source(), { onError: 'yield' })) count++
+      expect(count).toBe(200)
+      const codes = (await detector.detectBatch(source())).map((outcome) =>
+        'error' in outcome ? outcome.error.code : 'found',
+      )
+      expect([...new Set(codes)]).toEqual([behaviour === 'fail=infer' ? 'ERR_INFERENCE' : 'found'])
+      await detector.dispose()
+    })
+  })
+
   describe('disposing', () => {
     it('waits for what is in flight, and may be repeated', async () => {
       const detector = await load('delay=30000 batch=1')
