@@ -57,7 +57,7 @@ export async function stageFile<T>(path: string, write: (staged: StagedFile) => 
     })
     return result
   } catch (error) {
-    // Where even this fails, as below a regular file, the first failure is the one to tell.
+    // The first failure is the one to tell where even this fails, as below a regular file.
     await rm(staged.partial, { force: true }).catch(() => {})
     throw error
   }

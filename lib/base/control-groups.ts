@@ -93,7 +93,7 @@ function left(limit: number, used: number): number {
   return Math.max(0, limit - used)
 }
 
-/** From here on version 1 means that there is no limit: it writes 2⁶³ less a page. */
+/** Bound of what counts as a limit: version 1 writes 2⁶³ less a page for none. */
 const UNLIMITED = 2 ** 60
 
 function bytesIn(text: string): number {

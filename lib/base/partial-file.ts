@@ -13,7 +13,7 @@ export function partialName(path: string, pid: number = process.pid): string {
   return join(dirname(path), `${name}.partial-${NAMESPACE}-${pid}-${randomBytes(6).toString('hex')}`)
 }
 
-/** Where process ids count: this machine or, within it, this container. */
+/** Tells apart where process ids count: this machine or, within it, this container. */
 const NAMESPACE = createHash('sha256').update(`${hostname()} ${pidNamespace()}`).digest('hex').slice(0, 8)
 
 function pidNamespace(): string {

@@ -144,7 +144,7 @@ function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`)
 }
 
-/** Where there is no font, every letter is drawn as the same empty rectangle. */
+/** Draws two letters: without a font, both are the same empty rectangle. */
 async function hasFonts(sharp: SharpConstructor): Promise<boolean> {
   const [narrow, wide] = await Promise.all(
     ['l', 'W'].map((letter) => {

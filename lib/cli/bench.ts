@@ -129,7 +129,7 @@ interface Quantiles {
   readonly p99: number
 }
 
-/** Each is a value that was measured: the least that so many of all are not above. */
+/** Picks values that were measured: the least that so many of all are not above. */
 function quantiles(values: readonly number[]): Quantiles {
   const ascending = [...values].sort((a, b) => a - b)
   const at = (part: number) => ascending[Math.ceil(part * ascending.length) - 1]

@@ -84,7 +84,7 @@ async function detect(args: readonly string[], flags: DetectFlags, signal: Abort
   await detectAll(detector, images, options, annotator, flags.json)
 }
 
-/** Detects in one picture after another; reports bad ones and goes on. */
+/** Detects in one image after another; reports bad ones and goes on. */
 export async function detectAll(
   detector: EfficientDet,
   images: readonly string[],

@@ -62,7 +62,7 @@ interface Description {
   readonly levels: readonly ({ readonly level: string } & Size)[]
   readonly anchors: number
   readonly parameters: number
-  /** For one image. */
+  /** Counted for one image. */
   readonly multiplyAdds: number
 }
 

@@ -59,7 +59,7 @@ export function weightsOptionsOf(flags: WeightsFlags): WeightsOptions {
   })
 }
 
-/** Without the entries that are undefined. */
+/** Leaves out the entries that are undefined. */
 export function defined<T extends object>(entries: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as never
 }

@@ -2,11 +2,11 @@ import type { VariantName } from '../models/variants.js'
 
 /** COCO weights that effdet's author published (Apache-2.0; TensorFlow's originals by Google). */
 export interface OfficialModel {
-  /** What the caller says, such as `d0` or `d0_ap`. */
+  /** Name that the caller gives, such as `d0` or `d0_ap`. */
   readonly name: string
   readonly variant: VariantName
   readonly file: string
-  /** In bytes, where known. */
+  /** Length of the file, where known. */
   readonly bytes: number | null
   /** Hexadecimal SHA-256, whole or its first digits as the file's name has them. */
   readonly sha256: string
@@ -51,7 +51,7 @@ export function officialModel(name: string): OfficialModel | undefined {
   return OFFICIAL_MODELS.find((model) => model.name === name)
 }
 
-/** Where a file is downloaded from: the release, or a mirror that has it under the same name. */
+/** URL of a file: in the release, or on a mirror that has it under the same name. */
 export function downloadUrl(model: OfficialModel, mirror: string = RELEASE): string {
   return `${mirror.replace(/\/+$/, '')}/${model.file}`
 }
