@@ -26,7 +26,7 @@ import { Intake, type Ticket } from './intake.js'
 import { checkItems, type Item, type Items, type OutcomeOf, partsOf, type ResultOf } from './item.js'
 import { type DetectionResult, detectionsOf } from './result.js'
 
-/** What a stream does with an image that fails: throw its error, or yield it in the image's place. */
+/** Ways of a stream with an image that fails: throw its error, or yield it in the image's place. */
 export const ERROR_POLICIES = ['throw', 'yield'] as const
 export type ErrorPolicy = (typeof ERROR_POLICIES)[number]
 
@@ -46,7 +46,7 @@ interface Call {
   readonly onStart?: () => void
 }
 
-/** What runs the network, and why nothing else does. */
+/** Backend that runs the network, and why no faster one does. */
 export interface BackendReport {
   readonly name: BackendName
   /** Such as `onnxruntime 1.30.0, 2 threads`. */
@@ -61,14 +61,14 @@ export interface BackendReport {
 export interface ModelInfo {
   readonly variant: VariantName
   readonly classes: number
-  /** One name per class, or null where nobody told them. */
+  /** One name per class, or null where nobody gave them. */
   readonly labels: readonly string[] | null
   /** Network input, in pixels. */
   readonly inputSize: Size
   readonly preprocessing: Preprocessing
   readonly padding: Padding
   readonly anchors: AnchorConfig
-  /** What was assumed about the weights, and why. */
+  /** Assumptions about the weights, and why they were made. */
   readonly notes: readonly string[]
 }
 
@@ -108,7 +108,7 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Loads a model, in a thread of its own. Size, class count and all else come from the weights; options tell
+   * Loads a model, in a thread of its own. Size, class count and all else come from the weights; options say
    * what tensors cannot.
    *
    * @param model a bundled name (`person`), an official one after `efficientdet pull` (`d0`), or the path of a

@@ -17,10 +17,10 @@ export interface BuiltEngine {
   readonly path: string
   /** Whether its plan was in the cache folder already. */
   readonly cached: boolean
-  /** Of the plan. */
+  /** Size of the plan. */
   readonly bytes: number
   readonly header: EngineHeader
-  /** What was assumed about the weights, and what is to be known about this build. */
+  /** Assumptions about the weights, and facts about this build. */
   readonly notes: readonly string[]
 }
 
@@ -31,7 +31,7 @@ export interface BuiltEngine {
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
  *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_OUTPUT; ERR_IMAGE or
- *   ERR_PACKAGE_FILE where the self-test's pictures cannot be read; ERR_ENGINE, with what TensorRT said as
+ *   ERR_PACKAGE_FILE where the self-test's images cannot be read; ERR_ENGINE, with what TensorRT said as
  *   `details.log`; the signal's reason
  */
 export async function buildEngine(
@@ -66,14 +66,14 @@ export interface EngineInspection {
   readonly header: EngineHeader
   /** Bytes of the plan. */
   readonly bytes: number
-  /** What the engine consists of, or null where it cannot be run. */
+  /** Layers of the engine, or null where it cannot be run. */
   readonly layers: readonly EngineLayer[] | null
   /** Why there are no layers, or null. */
   readonly reason: string | null
 }
 
 /**
- * Tells what an engine file is, after checking all of it; where its GPU is, with the layers and the precision that
+ * Describes an engine file, after checking all of it; where its GPU is, with the layers and the precision that
  * TensorRT gave each.
  *
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_ENGINE; the signal's reason

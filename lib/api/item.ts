@@ -12,20 +12,20 @@ export interface Item<Context = unknown> {
 /** The `context` of an item; nothing of a source alone. */
 export type ContextOf<I> = I extends Item<infer Context> ? { readonly context: Context } : unknown
 
-/** What was found in an item's image. */
+/** Result of an item, with its context. */
 export type ResultOf<I> = I extends unknown ? DetectionResult & ContextOf<I> : never
 
-/** Why nothing could be found in one image. */
+/** Error in the place of the image that it kept from being answered. */
 export interface DetectionFailure {
   /** The path or URL that was given, or null for an image in memory. */
   readonly source: string | null
   readonly error: EfficientDetError
 }
 
-/** What was found in an item's image, or why nothing could be: `'error' in outcome` tells which. */
+/** Result of an item, or the error in its place: `'error' in outcome` says which. */
 export type OutcomeOf<I> = I extends unknown ? ResultOf<I> | (DetectionFailure & ContextOf<I>) : never
 
-/** Many images, or items with one each. */
+/** Images, or items with one each; neither a text nor the bytes of one image. */
 export type Items<I> = object & (Iterable<I> | AsyncIterable<I>)
 
 /** The parts of an item or source. @throws EfficientDetError ERR_INVALID_OPTION */

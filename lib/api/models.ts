@@ -57,7 +57,7 @@ export async function convertWeights(
 }
 
 /**
- * Tells what a weights file is, from its header alone: naming, variant, classes, what is assumed, what is open.
+ * Describes a weights file, from its header alone: naming, variant, classes, what is assumed, what is open.
  *
  * @throws EfficientDetError as `exportOnnx` does
  */

@@ -21,11 +21,11 @@ export interface Timings extends EngineTimings {
   readonly total: number
 }
 
-/** What was found in one image. Plain data: it can be cloned, posted to a worker, spread and written as JSON. */
+/** Objects found in one image. Plain data: it can be cloned, posted to a worker, spread and written as JSON. */
 export interface DetectionResult {
   /** The path or URL that was given, or null for an image in memory. */
   readonly source: string | null
-  /** Of the image as a viewer shows it, in pixels. */
+  /** Size of the image as a viewer shows it, in pixels. */
   readonly width: number
   readonly height: number
   /** Images in the file, of which the first was taken. */
@@ -34,10 +34,10 @@ export interface DetectionResult {
   readonly detections: readonly Detection[]
   /** Which of these options left something out. */
   readonly capped: { readonly preNmsTopK: boolean; readonly maxDetections: boolean }
-  /** What was wrong with the image and did not keep it from being read. */
+  /** Flaws of the file that did not keep it from being read. */
   readonly warnings: readonly string[]
   readonly timings: Timings
-  /** What ran the network. */
+  /** Backend that ran the network. */
   readonly backend: BackendName
 }
 

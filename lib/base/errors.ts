@@ -5,9 +5,9 @@
 export type ErrorCode =
   /** An option has the wrong type, range or name. */
   | 'ERR_INVALID_OPTION'
-  /** A picture cannot be read: missing, truncated, of an unknown kind, of impossible size. */
+  /** An image cannot be read: missing, truncated, of an unknown kind, of impossible size. */
   | 'ERR_IMAGE'
-  /** A picture has more pixels than `maxPixels` allows. */
+  /** An image has more pixels than `maxPixels` allows. */
   | 'ERR_IMAGE_TOO_LARGE'
   /** No bundled model, pulled model or file answers to that name. */
   | 'ERR_MODEL_NOT_FOUND'
@@ -39,7 +39,7 @@ export type ErrorCode =
   | 'ERR_DOWNLOAD'
   /** A folder or file of ours cannot be written. */
   | 'ERR_OUTPUT'
-  /** A file of this package is not where the package is, as happens in bundles. */
+  /** A file of this package, or a package that it needs, is not where it should be, as happens in bundles. */
   | 'ERR_PACKAGE_FILE'
 
 /** Codes that say nothing about other images: where one is found, a stream or batch can go on with the next. */

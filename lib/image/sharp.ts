@@ -7,8 +7,8 @@ export async function loadSharp(): Promise<SharpConstructor> {
     return (await import('sharp')).default
   } catch (cause) {
     throw new EfficientDetError(
-      'ERR_IMAGE',
-      'Compressed pictures need the package sharp, which cannot be loaded here. Install it (npm install sharp) or give raw frames.',
+      'ERR_PACKAGE_FILE',
+      'Compressed images need the package sharp, which cannot be loaded here. Install it (npm install sharp) or give raw frames.',
       { cause },
     )
   }

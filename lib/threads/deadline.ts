@@ -1,11 +1,11 @@
 /**
- * Tells of calls that are not answered in time. One timer serves them all, and none keeps the process alive: a timer
+ * Notices calls that are not answered in time. One timer serves them all, and none keeps the process alive: a timer
  * for each would cost more than all else that a call takes in JavaScript.
  */
 export class Deadline {
   /** Milliseconds. */
   readonly limit: number
-  /** When each call began, and what to do when it is late; the oldest first. */
+  /** The time at which each call began, and what to do when it is late; the oldest first. */
   readonly #calls = new Map<() => void, number>()
   #timer: NodeJS.Timeout | null = null
 

@@ -15,7 +15,7 @@ export interface Peer extends EventEmitter {
 
 export interface Started {
   readonly peer: Peer
-  /** Those of the peer; none that count where it is a process. */
+  /** Native calls of the peer; none that count where it is a process. */
   readonly calls: NativeCalls
 }
 
