@@ -4,10 +4,10 @@
 //   node bench/cpu-memory.mjs
 import { fork } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { referenceDetections } from '../dist/backends/cpu/reference-detections.js'
+import { detectReference } from '../dist/backends/cpu/reference-detections.js'
 import { estimateCpuMemory } from '../dist/engines/memory.js'
 import { testImages } from '../dist/engines/self-test/images.js'
 import { officialArchitecture } from '../dist/models/spec.js'
@@ -51,11 +51,7 @@ async function one(path, height, width) {
   const before = process.memoryUsage.rss()
   const begun = performance.now()
   const size = { height: Number(height), width: Number(width) }
-  const threads = availableParallelism()
-  await referenceDetections(
-    { path, weights: {}, inputSize: size, threads, signal: undefined, onStage: () => {} },
-    frames,
-  )
+  await detectReference({ path, weights: {}, inputSize: size, signal: undefined }, frames)
   const seconds = (performance.now() - begun) / 1000
   process.send({ peak: process.resourceUsage().maxRSS * 1024 - before, seconds })
   process.disconnect()

@@ -26,7 +26,7 @@ function all(sizes) {
   for (const size of sizes) {
     for (const precision of ['fp16', 'fp32']) {
       for (const maxBatchSize of [1, 8]) {
-        const args = [process.argv[1], '--one', inputSize, precision, maxBatchSize]
+        const args = [process.argv[1], '--one', size, precision, maxBatchSize]
         process.stdout.write(execFileSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8' }))
       }
     }

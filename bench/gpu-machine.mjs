@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { findTensorrt } from '#lib/backends/tensorrt/tensorrt.js'
+import { findTensorrt } from '#lib/backends/tensorrt/find.js'
 import { EfficientDet } from '#lib/index.js'
 
 /**
@@ -8,19 +8,18 @@ import { EfficientDet } from '#lib/index.js'
  * libraries may be named by TENSORRT_PATH.
  */
 export async function gpuMachine() {
-  try {
-    const { probe } = await findTensorrt({
-      family: process.env.TENSORRT_FAMILY ?? null,
-      library: null,
-      libraryPath: process.env.TENSORRT_PATH ?? null,
-    })
-    const { description, libraryVersion, cudaVersion, driverVersion, devices } = probe
-    return { description, tensorrt: libraryVersion, cuda: cudaVersion, driver: driverVersion, devices }
-  } catch (error) {
-    if (error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error
-    console.log(`Skipped: ${error.message}`)
+  const found = await findTensorrt({
+    family: process.env.TENSORRT_FAMILY ?? null,
+    backendLibrary: null,
+    libraryPath: process.env.TENSORRT_PATH ?? null,
+    devices: [0],
+  })
+  if ('unavailable' in found) {
+    console.log(`Skipped: ${found.unavailable.reason}. ${found.unavailable.remedy}.`)
     return null
   }
+  const { description, libraryVersion, cudaVersion, driverVersion, devices } = found.native.probe
+  return { description, tensorrt: libraryVersion, cuda: cudaVersion, driver: driverVersion, devices }
 }
 
 /** Options of `load` for the same libraries, and for an engine of a precision. */

@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { VERSION } from '#lib/base/version.js'
 import { temporaryFolder } from './helpers/checkpoints.js'
 import { jsonLines, PERSON, ROOT, run } from './helpers/cli.js'
@@ -18,8 +19,8 @@ interface Tarball {
 }
 
 /** Packs the build as it is; nothing of a user's npm is touched. */
-async function pack(): Promise<Tarball> {
-  const folder = await temporaryFolder()
+async function pack(folder?: string): Promise<Tarball> {
+  folder ??= await temporaryFolder()
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   const { code, stdout, stderr } = await run('npm', args)
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
@@ -71,11 +72,57 @@ describe('the package', () => {
   })
 })
 
-describe('installed from its tarball (case 32)', async () => {
-  const online = await registryAnswers()
-  if (!online)
-    console.warn('The installation of the tarball is not tested: the npm registry does not answer.')
+describe('the tarball', () => {
+  it.each([
+    ['publint', ['publint', 'run', '--strict']],
+    // CommonJS has import(), and in newer Nodes require() of ES modules.
+    ['attw', ['attw', '--profile', 'esm-only']],
+  ])('has nothing that %s finds fault with', async (_, command) => {
+    const { path } = await pack()
+    const { code, stdout } = await run('npx', ['--no-install', ...command, path])
+    expect({ code, stdout: code === 0 ? '' : stdout }).toEqual({ code: 0, stdout: '' })
+  })
+})
 
+const online = await registryAnswers()
+if (!online) console.warn('The installation of the tarball is not tested: the npm registry does not answer.')
+
+describe('the types, for a project with the TypeScript of two years ago', () => {
+  let folder: string
+  beforeAll(async () => {
+    if (!online) return
+    folder = join(await mkdtemp(join(tmpdir(), 'efficientdet-test-')), 'consumer')
+    await cp(join(ROOT, 'test', 'consumer'), folder, { recursive: true })
+    const { path } = await pack(dirname(folder))
+    const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', path]
+    expect(await run('npm', install, { cwd: folder })).toMatchObject({ code: 0 })
+  })
+  afterAll(() => online && rm(dirname(folder), { recursive: true }))
+
+  it.runIf(online).each([
+    ['node16', 'node16', ['esm.mts', 'cjs.cts']],
+    ['nodenext', 'nodenext', ['esm.mts', 'cjs.cts']],
+    ['esnext', 'bundler', ['esm.mts']],
+    ['preserve', 'bundler', ['esm.mts', 'cjs.cts']],
+  ])('are sound with module %s and moduleResolution %s', async (module, moduleResolution, files) => {
+    const compilerOptions = {
+      ...{ module, moduleResolution, target: 'es2022', lib: ['es2022', 'esnext.disposable'] },
+      ...{
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        types: ['node'],
+      },
+    }
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    const { stdout } = await run('npx', ['--no-install', 'tsc', '--project', folder], { cwd: folder })
+    // sharp's own types need TypeScript 5.7.
+    expect(stdout.split('\n').filter((line) => !line.startsWith('node_modules/sharp/'))).toEqual([''])
+  })
+})
+
+describe('installed from its tarball (case 32)', () => {
   let folder: string
   beforeEach(async () => {
     folder = join(await temporaryFolder(), 'project')

@@ -1,7 +1,6 @@
 import type { BackendName, Engine, GpuReport, LoadStage } from '../backends/backend.js'
 import { type Opened, openEngine, type Unavailable } from '../backends/registry.js'
 import { EfficientDetError, isOfOneImage } from '../base/errors.js'
-import { isEngineFile } from '../engines/engine-file.js'
 import { resolveModel } from '../hub/resolve.js'
 import type { Damaged } from '../image/decode.js'
 import { copyOf, isDeviceFrame } from '../image/frame.js'
@@ -123,9 +122,7 @@ export class EfficientDet implements AsyncDisposable {
     const { backend, onProgress, ...request } = settings
     const path = await resolveModel(model)
     const onStage = (stage: LoadStage, fraction: number) => onProgress({ stage, fraction })
-    // Nothing else runs engine files.
-    const choice = backend === 'auto' && (await isEngineFile(path)) ? 'tensorrt' : backend
-    return new EfficientDet(await openEngine(choice, { ...request, path, onStage }), settings)
+    return new EfficientDet(await openEngine(backend, { ...request, path, onStage }), settings)
   }
 
   /**

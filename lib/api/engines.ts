@@ -1,7 +1,11 @@
-import { buildNative, nativeGraph } from '../backends/tensorrt/build.js'
+import { detectReference } from '../backends/cpu/reference-detections.js'
+import { buildOrFind } from '../backends/tensorrt/build.js'
+import { engineGraph } from '../backends/tensorrt/build-graph.js'
+import { findTensorrt, knownFamily } from '../backends/tensorrt/find.js'
 import { nativeError } from '../backends/tensorrt/native-error.js'
-import { machineOf } from '../backends/tensorrt/open.js'
-import { findTensorrt, knownFamily } from '../backends/tensorrt/tensorrt.js'
+import { machineOf } from '../backends/tensorrt/target.js'
+import { unavailableError } from '../backends/unavailable.js'
+import { checkOutput } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { checkCompatibility } from '../engines/compatibility.js'
 import { readEngine, writeEngine } from '../engines/engine-file.js'
@@ -39,13 +43,19 @@ export async function buildEngine(
   options: BuildOptions & Cancellable = {},
 ): Promise<BuiltEngine> {
   const path = await resolveModel(checkPath('model', model))
-  const { backendLibrary, libraryPath, output, ...settings } = checkBuildOptions(options)
-  const request = { ...settings, path }
-  const { family } = request.engine
-  request.signal?.throwIfAborted()
-  const native = await findTensorrt({ family, library: backendLibrary, libraryPath, purpose: 'build' })
-  const graph = await nativeGraph({ ...request, onStage: () => {} })
-  const built = await buildNative(native, graph, request)
+  const { output, ...settings } = checkBuildOptions(options)
+  const { engine, device, targets, signal } = settings
+  if (output !== null) await checkOutput(output, path)
+  signal?.throwIfAborted()
+  const found = await findTensorrt({
+    ...settings,
+    family: engine.family,
+    devices: targets.length > 0 ? [] : [device],
+    purpose: 'build',
+  })
+  if ('unavailable' in found) throw unavailableError('tensorrt', found.unavailable)
+  const request = { ...settings, path, detectReference }
+  const built = await buildOrFind(found.native, await engineGraph(request), request)
   const { header, plan, cached, notKept } = built
   if (output !== null) await writeEngine(output, { header, plan }, request.signal)
   else if (notKept !== null) throw notKept
@@ -85,17 +95,25 @@ export async function inspectEngine(
   checkPath('path', path)
   checkNames('the inspect options', options, ['device', 'libraryPath', 'backendLibrary', 'signal'])
   const { libraryPath, backendLibrary } = options
+  const search = {
+    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
+    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
+  }
   const device = checkDevice('device', options.device ?? 0)
   const signal = checkSignal(options.signal)
   signal?.throwIfAborted()
   const { header, plan } = await readEngine(path, () => {}, signal)
   const facts = { header, bytes: plan.length }
+  const found = await findTensorrt({
+    ...search,
+    family: knownFamily(header.target.family),
+    devices: [device],
+  })
+  if ('unavailable' in found) {
+    return { ...facts, layers: null, reason: unavailableError('tensorrt', found.unavailable).message }
+  }
+  const { native } = found
   try {
-    const native = await findTensorrt({
-      family: knownFamily(header.target.family),
-      library: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
-      libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
-    })
     checkCompatibility(path, header, machineOf(native, device))
     const json = await native.addon.inspect(native.library, plan, device).catch((error: unknown) => {
       throw nativeError(error, 'The engine cannot be inspected')

@@ -1,4 +1,4 @@
-import { stageFile } from '../base/atomic-write.js'
+import { checkOutput, stageFile } from '../base/atomic-write.js'
 import { resolveModel } from '../hub/resolve.js'
 import { checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
 import { checkExportOptions, type ExportOptions, PRECISIONS } from '../options/export.js'
@@ -30,9 +30,8 @@ export async function exportOnnx(
   const { weights, settings } = checkExportOptions(options)
   const signal = checkSignal(options.signal)
   const path = await resolveModel(checkPath('model', model))
-  return stageFile(checkPath('output', output), (staged) =>
-    runTask('export', [path, staged, weights, settings], signal),
-  )
+  await checkOutput(checkPath('output', output), path)
+  return stageFile(output, (staged) => runTask('export', [path, staged, weights, settings], signal))
 }
 
 /**

@@ -3,26 +3,36 @@ import type { EngineChoices, EnginePrecision } from '../engines/settings.js'
 import type { DeviceFrame, Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
-import type { PackedDetections, PostprocessParameters } from '../postprocess/detections.js'
+import type { DetectionArrays, PackedDetections, PostprocessParameters } from '../postprocess/detections.js'
 import type { WeightsOptions } from '../weights/decide.js'
-import type { Fault } from './tensorrt/addon.js'
 
 export const BACKEND_NAMES = ['tensorrt', 'cpu'] as const
 export type BackendName = (typeof BACKEND_NAMES)[number]
 
-/** Whether a backend can run here. */
-export type Probe =
-  | { readonly usable: true; readonly description: string; readonly details: readonly string[] }
-  /** What was looked for and found, and the command or step that mends it. */
-  | {
-      readonly usable: false
-      readonly reason: string
-      readonly remedy: string
-      /** What each library of the backend lacks, for programs. */
-      readonly faults: readonly Fault[]
-      /** What else was found, for people. */
-      readonly details: readonly string[]
-    }
+/** What a library of a backend lacks, as native/addon/status.h names it. */
+export type LibraryFault =
+  | 'no-driver'
+  | 'old-driver'
+  | 'no-library'
+  | 'not-a-library'
+  | 'wrong-version'
+  | 'no-parser'
+
+/** Why a backend cannot run here. */
+export interface Unavailability {
+  /** What was looked for and found. */
+  readonly reason: string
+  /** The command or step that mends it. */
+  readonly remedy: string
+  /** What each library of the backend lacks, for programs. */
+  readonly faults: readonly LibraryFault[]
+}
+
+/** Whether a backend can run here; `details` are what else was found, for people. */
+export type Probe = { readonly details: readonly string[] } & (
+  | { readonly usable: true; readonly description: string }
+  | ({ readonly usable: false } & Unavailability)
+)
 
 /** Where GPU libraries are looked for; null for where they are by default. */
 export interface ProbeSearch {
@@ -58,22 +68,38 @@ export interface OpenRequest {
   readonly devices: readonly number[]
   /** Batches that each works on at the same time. */
   readonly contexts: number
+  /** What engines that are built are compared with later. */
+  readonly detectReference: ReferenceDetector
   readonly signal: AbortSignal | undefined
-  /** Told when a stage begins, and as far as it is known how much of it is done, 0…1. */
+  /** Called when a stage begins, and as far as it is known with how much of it is done, 0…1. */
   readonly onStage: (stage: LoadStage, fraction: number) => void
 }
+
+/**
+ * Finds what a model detects in images by another backend than the one that is to be tested.
+ *
+ * @throws EfficientDetError where that cannot run; the signal's reason, at once
+ */
+export type ReferenceDetector = (
+  model: Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'signal'>,
+  images: readonly Frame[],
+) => Promise<DetectionArrays[]>
+
+/** A model that is ready to run, or why the backend cannot run here. */
+export type Opening = { readonly engine: Engine } | { readonly unavailable: Unavailability }
 
 /** What runs networks. */
 export interface Backend {
   readonly name: BackendName
   probe(search: ProbeSearch): Promise<Probe>
+  /** Whether it is for files of this kind, wherever it runs. */
+  takes(path: string): Promise<boolean>
   /**
    * Reads a model and makes it ready to run.
    *
-   * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE with `details.reason` and `details.remedy` where it cannot
-   *   run here; otherwise what is wrong with the model; the signal's reason
+   * @throws EfficientDetError that tells what is wrong with the model; the signal's reason
    */
-  open(request: OpenRequest): Promise<Engine>
+  open(request: OpenRequest): Promise<Opening>
 }
 
 /** A model that is ready to run. */

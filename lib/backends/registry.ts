@@ -1,17 +1,24 @@
 import { EfficientDetError } from '../base/errors.js'
-import type { Backend, BackendName, Engine, OpenRequest, Probe, ProbeSearch } from './backend.js'
+import type {
+  Backend,
+  BackendName,
+  Engine,
+  OpenRequest,
+  Probe,
+  ProbeSearch,
+  Unavailability,
+} from './backend.js'
 import { cpu } from './cpu/cpu.js'
+import { detectReference } from './cpu/reference-detections.js'
 import { tensorrt } from './tensorrt/tensorrt.js'
-import { probeOf } from './unavailable.js'
 
 /** Fastest first: `auto` takes the first that can run. */
 const BACKENDS: readonly Backend[] = [tensorrt, cpu]
 
 /** A backend that was tried and cannot run, with the reason and what would mend it. */
-export type Unavailable = { readonly name: BackendName } & Pick<
-  Extract<Probe, { usable: false }>,
-  'reason' | 'remedy' | 'faults'
->
+export interface Unavailable extends Unavailability {
+  readonly name: BackendName
+}
 
 export interface Opened {
   readonly name: BackendName
@@ -20,22 +27,24 @@ export interface Opened {
 }
 
 /** @throws EfficientDetError ERR_BACKEND_UNAVAILABLE that tells of every backend tried; the model's faults */
-export async function openEngine(choice: BackendName | 'auto', request: OpenRequest): Promise<Opened> {
+export async function openEngine(
+  choice: BackendName | 'auto',
+  request: Omit<OpenRequest, 'detectReference'>,
+): Promise<Opened> {
   const unavailable: Unavailable[] = []
-  for (const backend of BACKENDS.filter(({ name }) => choice === 'auto' || choice === name)) {
+  for (const backend of BACKENDS) {
     const { name } = backend
-    try {
-      return { name, engine: await backend.open(request), unavailable }
-    } catch (error) {
-      const { reason, remedy, faults } = probeOf(error)
-      unavailable.push({ name, reason, remedy, faults })
-    }
+    const isChosen = choice === 'auto' ? await backend.takes(request.path) : choice === name
+    if (!isChosen) continue
+    const opening = await backend.open({ ...request, detectReference })
+    if ('engine' in opening) return { name, engine: opening.engine, unavailable }
+    unavailable.push({ name, ...opening.unavailable })
   }
   const reasons = unavailable.map(({ name, reason, remedy }) => `${name}: ${reason}; remedy: ${remedy}.`)
   throw new EfficientDetError(
     'ERR_BACKEND_UNAVAILABLE',
     choice === 'auto'
-      ? `No backend can run here. ${reasons.join(' ')}`
+      ? `No backend can run this model here. ${reasons.join(' ')}`
       : `The backend that was asked for cannot run here. ${reasons.join(' ')}`,
     { details: { unavailable } },
   )

@@ -63,6 +63,13 @@ export async function stageFile<T>(path: string, write: (staged: StagedFile) => 
   }
 }
 
+/** @throws EfficientDetError ERR_OUTPUT where two paths name one file, which would be lost */
+export async function checkOutput(output: string, input: string): Promise<void> {
+  const [written, read] = await Promise.all([output, input].map((path) => stat(path).catch(() => null)))
+  if (written === null || read === null || written.ino !== read.ino || written.dev !== read.dev) return
+  throw new EfficientDetError('ERR_OUTPUT', `${output} is the file that is read. Name another one to write.`)
+}
+
 /** The file that a link names, so that the link stays. @throws EfficientDetError ERR_OUTPUT for what is no file */
 async function targetOf(path: string): Promise<string> {
   const stats = await stat(path).catch(() => null)

@@ -155,7 +155,7 @@ async function holdNonFiles(
 }
 
 function described(result: DetectionResult, annotated: string | null): string {
-  const { source, width, height, pages, detections, timings, capped } = result
+  const { source, width, height, pages, detections, timings, capped, warnings } = result
   const count = `${detections.length} detection${detections.length === 1 ? '' : 's'}`
   const rows = detections.map(({ label, score, box }) => [
     label,
@@ -169,6 +169,7 @@ function described(result: DetectionResult, annotated: string | null): string {
     ...(capped.maxDetections ? ['  (more were found than --max allows)'] : []),
     ...(capped.preNmsTopK ? ['  (more class scores passed than entered non-maximum suppression)'] : []),
     ...(pages > 1 ? [`  (the first of ${pages} pictures in this file)`] : []),
+    ...warnings.map((warning) => `  (${warning})`),
     ...(annotated === null ? [] : [`  → ${annotated}`]),
   ].join('\n')
 }

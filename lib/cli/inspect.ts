@@ -71,8 +71,8 @@ function printEngine(file: string, { header, bytes, layers, reason }: EngineInsp
 /** What an engine is compared with when it is loaded. */
 export function selfTestOf({ referenceDetections }: EngineHeader): string {
   return referenceDetections === null
-    ? 'compared with itself alone, for it has no answers of the CPU backend'
-    : "compared with the CPU backend's answers, which it has"
+    ? 'compared with itself alone, for it has no reference detections'
+    : "compared with the CPU backend's detections, which it has"
 }
 
 function compatibility({ versionCompatible, hardwareCompatible }: EngineInspection['header']['settings']) {

@@ -38,7 +38,7 @@ export function buildGraph(
   architecture: Architecture,
   weights: Weights,
   { inputSize, batch, precision, input, detections }: GraphSettings,
-): Uint8Array<ArrayBuffer> {
+): Uint8Array {
   const builder = new GraphBuilder(precision)
   const body = ELEMENT_TYPE_OF[precision]
   const images =

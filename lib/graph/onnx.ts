@@ -109,7 +109,7 @@ function opsets({ nodes }: Graph): [domain: string, version: number][] {
 }
 
 /** A ModelProto as a file's bytes. */
-export function serializeModel(graph: Graph, producerVersion: string): Uint8Array<ArrayBuffer> {
+export function serializeModel(graph: Graph, producerVersion: string): Uint8Array {
   const graphProto = message(
     ...graph.nodes.map((item) => nested(1, node(item))),
     string(2, graph.name),

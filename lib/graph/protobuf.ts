@@ -61,7 +61,7 @@ export function nested(field: number, value: Message): Message {
 }
 
 /** Puts a message together. */
-export function serialize(root: Message): Uint8Array<ArrayBuffer> {
+export function serialize(root: Message): Uint8Array {
   const out = new Uint8Array(root.length)
   let at = 0
   for (const chunk of root.chunks) {

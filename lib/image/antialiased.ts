@@ -19,21 +19,21 @@ interface Taps {
 /**
  * Pillow's bilinear resize, bit for bit: a triangle filter that widens when shrinking, rows first and then
  * columns, with 8-bit samples in between (Pillow, `Resample.c`; effdet resizes with it). Pillow 13 begins with
- * the columns of tall pictures, which changes samples by one level; the versions that people trained with do not.
+ * the columns of tall images, which changes samples by one level; the versions that people trained with do not.
  */
-export function resizeAntialiased(picture: RgbImage, size: Size): RgbImage {
-  if (picture.width === size.width && picture.height === size.height) return picture
-  return resizeColumns(resizeRows(picture, size.width), size.height)
+export function resizeAntialiased(image: RgbImage, size: Size): RgbImage {
+  if (image.width === size.width && image.height === size.height) return image
+  return resizeColumns(resizeRows(image, size.width), size.height)
 }
 
-function resizeRows(picture: RgbImage, width: number): RgbImage {
-  if (picture.width === width) return picture
-  const { first, count, weights, stride } = tapsOf(picture.width, width)
-  const { data: source, height } = picture
+function resizeRows(image: RgbImage, width: number): RgbImage {
+  if (image.width === width) return image
+  const { first, count, weights, stride } = tapsOf(image.width, width)
+  const { data: source, height } = image
   const data = new Uint8Array(width * height * 3)
   let at = 0
   for (let y = 0; y < height; y++) {
-    const row = y * picture.width * 3
+    const row = y * image.width * 3
     for (let x = 0; x < width; x++) {
       let from = row + first[x] * 3
       const end = x * stride + count[x]
@@ -56,10 +56,10 @@ function resizeRows(picture: RgbImage, width: number): RgbImage {
   return { data, width, height }
 }
 
-function resizeColumns(picture: RgbImage, height: number): RgbImage {
-  if (picture.height === height) return picture
-  const { first, count, weights, stride } = tapsOf(picture.height, height)
-  const { data: source, width } = picture
+function resizeColumns(image: RgbImage, height: number): RgbImage {
+  if (image.height === height) return image
+  const { first, count, weights, stride } = tapsOf(image.height, height)
+  const { data: source, width } = image
   const rowBytes = width * 3
   const data = new Uint8Array(rowBytes * height)
   const sums = new Int32Array(rowBytes)

@@ -14,9 +14,9 @@ interface Neighbours {
  *
  * @returns height × width × 3 values 0…255
  */
-export function resizeBilinear(picture: RgbImage, size: Size): Float32Array {
-  const { data, width } = picture
-  const rows = neighboursOf(picture.height, size.height)
+export function resizeBilinear(image: RgbImage, size: Size): Float32Array {
+  const { data, width } = image
+  const rows = neighboursOf(image.height, size.height)
   const columns = neighboursOf(width, size.width)
   const result = new Float32Array(size.height * size.width * 3)
   let at = 0

@@ -7,12 +7,12 @@ import { checkPixels, imageError, reasonOf } from './refusals.js'
 import { loadSharp } from './sharp.js'
 import { onClose } from './stream-close.js'
 
-/** Whether a picture of which pixels are missing or damaged is refused, or taken as far as it can be decoded. */
+/** Whether an image of which pixels are missing or damaged is refused, or taken as far as it can be decoded. */
 export const DAMAGED = ['refuse', 'accept'] as const
 export type Damaged = (typeof DAMAGED)[number]
 
 export interface DecodeOptions {
-  /** Refuse pictures of more pixels. */
+  /** Refuse images of more pixels. */
   readonly maxPixels: number
   /** Defaults to `refuse`. */
   readonly damaged?: Damaged
@@ -23,23 +23,23 @@ export interface DecodeOptions {
 
 export interface Decoded {
   readonly frame: Frame
-  /** Pictures in the file; the first one was taken. */
+  /** Images in the file; the first one was taken. */
   readonly pages: number
   /** What was wrong with the file and could be passed over. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Decodes a compressed picture, its first page if there are several, into RGB.
+ * Decodes a compressed image, its first page if there are several, into RGB.
  *
- * Colour profiles of RGB pictures are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
+ * Colour profiles of RGB images are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
  * CMYK of a JPEG counts as inverted, as Adobe's programs write it, with their marker or without.
  * What is transparent is laid on mid-grey, so that colours which nobody sees find nothing, and light and dark things
  * show alike. 16-bit samples are divided by 257; samples of other depths are refused.
  * A file with a flaw but all pixels is taken with a warning. One of which pixels are missing is refused, unless
- * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes.
+ * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes, and converts colour profiles.
  *
- * @param name how messages call the picture
+ * @param name how messages call the image
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE; the signal's reason
  */
 export async function decode(
@@ -57,7 +57,7 @@ export async function decode(
   }
 }
 
-/** libvips has one list of reasons for all threads, and another picture may have emptied it. */
+/** libvips has one list of reasons for all threads, and another image may have emptied it. */
 function decodingReason(error: unknown): string {
   const reason = reasonOf(error)
   return reason === 'Unknown error' ? 'it is damaged or ends early' : reason

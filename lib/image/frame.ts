@@ -7,7 +7,7 @@ export const PIXEL_FORMATS = ['rgb', 'rgba', 'bgr', 'bgra', 'grey', 'nv12', 'i42
 export type PixelFormat = (typeof PIXEL_FORMATS)[number]
 
 /**
- * How the pixels of an uncompressed picture lie in memory.
+ * How the pixels of an uncompressed image lie in memory.
  *
  * `rgba` and `bgra`: alpha is ignored, as the trainers of these networks do. `nv12` and `i420`: a plane of
  * luma followed by chroma at half the width and height (rounded up), whose colours `matrix` and `range` tell.
@@ -35,13 +35,13 @@ export interface FrameLayout {
   readonly range?: YuvRange
 }
 
-/** An uncompressed picture in memory. */
+/** An uncompressed image in memory. */
 export interface Frame extends FrameLayout {
   readonly data: Uint8Array | Uint8ClampedArray
 }
 
 /**
- * An uncompressed picture in a GPU's memory, where a decoder left it, say. It is read where it is: it must be complete
+ * An uncompressed image in a GPU's memory, where a decoder left it, say. It is read where it is: it must be complete
  * when the call is made, and stay as it is until the call settles.
  */
 export interface DeviceFrame extends FrameLayout {

@@ -12,13 +12,13 @@ export interface NetworkInput {
 }
 
 /**
- * Turns a picture into network input the way the weights' trainer did: scale into the input, fill the rest,
+ * Turns an image into network input the way the weights' trainer did: scale into the input, fill the rest,
  * normalise. This is the oracle of the CUDA kernel.
  */
-export function preprocess(picture: RgbImage, input: Size, how: Preprocessing): NetworkInput {
-  const fitted = letterbox(picture, input)
+export function preprocess(image: RgbImage, input: Size, how: Preprocessing): NetworkInput {
+  const fitted = letterbox(image, input)
   const resized =
-    how.resize === 'antialiased' ? resizeAntialiased(picture, fitted).data : resizeBilinear(picture, fitted)
+    how.resize === 'antialiased' ? resizeAntialiased(image, fitted).data : resizeBilinear(image, fitted)
   const plane = input.height * input.width
   const tensor = new Float32Array(3 * plane)
   for (let channel = 0; channel < 3; channel++) {

@@ -1,6 +1,6 @@
 import { EfficientDetError } from '../base/errors.js'
 
-/** Says of a picture why it cannot be used. */
+/** Says of an image why it cannot be used. */
 export function imageError(name: string, why: string, cause?: unknown): EfficientDetError {
   const separator = /^(is|are|has|cannot|was|gives|broke) /.test(why) ? ' ' : ': '
   return new EfficientDetError('ERR_IMAGE', `${abridge(name)}${separator}${why}`, { cause })
@@ -20,7 +20,7 @@ export function checkPixels(name: string, width: number, height: number, maxPixe
 /** 16-bit RGBA without compression, and room for profiles, previews and other metadata. */
 const maxBytesOf = (maxPixels: number) => 8 * maxPixels + 2 ** 24
 
-/** @throws EfficientDetError ERR_IMAGE_TOO_LARGE for more encoded bytes than a picture of `maxPixels` has uncompressed */
+/** @throws EfficientDetError ERR_IMAGE_TOO_LARGE for more encoded bytes than an image of `maxPixels` has uncompressed */
 export function checkBytes(name: string, bytes: number, maxPixels: number): void {
   const maxBytes = maxBytesOf(maxPixels)
   if (bytes <= maxBytes) return

@@ -1,7 +1,7 @@
 import { colourOf, type Frame, isYuv, planesOf } from './frame.js'
 import { writeYuv, yuvCoefficients } from './yuv.js'
 
-/** A picture as the rest of this folder works on it: RGB, 8 bits, rows without a gap. */
+/** An image as the rest of this folder works on it: RGB, 8 bits, rows without a gap. */
 export interface RgbImage {
   /** height × width × 3 bytes. */
   readonly data: Uint8Array | Uint8ClampedArray

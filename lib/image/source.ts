@@ -29,7 +29,7 @@ export interface ImageDataLike {
 }
 
 /**
- * Anything that holds a picture: the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard
+ * Anything that holds an image: the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard
  * input; the bytes of a file in memory, a Blob or File, or in what gives them (a Response, a web or Node stream, which
  * are used up); a sharp pipeline; or uncompressed pixels, in memory or on a GPU.
  */
@@ -48,12 +48,12 @@ export type Source =
   | Frame
   | DeviceFrame
 
-/** A picture in memory. */
+/** An image in memory. */
 export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame> {
   readonly frame: F
   /** How the caller can recognise it: the path, URL or name of a file, or null for anything without one. */
   readonly name: string | null
-  /** Pictures in the file; the first one was taken. */
+  /** Images in the file; the first one was taken. */
   readonly pages: number
   /** What was wrong with the file and could be passed over. */
   readonly warnings: readonly string[]
@@ -63,7 +63,7 @@ export type ReadOptions = DecodeOptions
 
 /**
  * Reads any source. Decoding runs on libuv's threads; EXIF orientation is applied, so that width, height and
- * boxes are those of the picture as a viewer shows it. Whatever is awaited, an abort of the signal rejects at once.
+ * boxes are those of the image as a viewer shows it. Whatever is awaited, an abort of the signal rejects at once.
  *
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind);
  *   the signal's reason

@@ -58,7 +58,7 @@ function graphOf(
   weights: Weights,
   inputSize: Size,
   { detections: capacity, batch, precision, input }: ExportSettings,
-): Uint8Array<ArrayBuffer> {
+): Uint8Array {
   const settings = { inputSize, batch, precision, input }
   if (capacity === undefined) return buildGraph(architecture, weights, settings)
   const anchors = anchorBoxes(inputSize, architecture.variant.maxLevel, spec!.anchors)

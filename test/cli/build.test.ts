@@ -25,12 +25,12 @@ describe.skipIf(!hasNative)('build', () => {
     ])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(
-      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's answers, which it has\.\n$/,
+      /person\.engine: EfficientDet-lite0, 64 high × 64 wide, batch up to 4, fp16, fake 1\.0, Fake GPU, 8\.9, \d+\.\d MB; self-test: compared with the CPU backend's detections, which it has\.\n$/,
     )
     expect(await readdir(folder)).toEqual(['person.engine'])
     const inspected = await efficientdet(['inspect', engine, ...FAKE])
     expect(inspected.stdout).toContain('batch up to 4')
-    expect(inspected.stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
+    expect(inspected.stdout).toMatch(/self-test +compared with the CPU backend's detections, which it has\n/)
   })
 
   it('keeps the engine where loading finds it, and says when it was there', async () => {
@@ -39,7 +39,7 @@ describe.skipIf(!hasNative)('build', () => {
     const second = await efficientdet(BUILD)
     expect(first.stdout).toContain(join(cache, 'engines'))
     expect(second.stdout).toBe(first.stdout.replace('MB;', 'MB (built before);'))
-    expect(first.stdout).toMatch(/self-test: compared with itself alone, for it has no answers of the CPU/)
+    expect(first.stdout).toMatch(/self-test: compared with itself alone, for it has no reference detections/)
     expect((await kept(cache)).engines).toHaveLength(1)
   })
 
@@ -111,7 +111,7 @@ describe.skipIf(!hasNative)('build', () => {
     [['--precision', 'int8'], /Allowed choices are fp32, tf32, fp16, bf16/],
     [['--family', '10'], /Allowed choices are tensorrt10, tensorrt11, tensorrt-rtx/],
     [['--max-batch-size', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
-    [['--optimisation', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
+    [['--optimisation-level', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
     [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
     [['--library-path', ''], /libraryPath is ""; expected a path/],

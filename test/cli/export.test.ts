@@ -1,10 +1,10 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, PERSON } from '../helpers/cli.js'
+import { efficientdet, PERSON, ROOT } from '../helpers/cli.js'
 
 /** Cells of P3 to P7, nine anchors each. */
 function anchorsOf(height: number, width: number): number {
@@ -90,6 +90,22 @@ describe('export', () => {
     expect((await stat(output)).size).toBeLessThan(0.55 * (await stat(full)).size)
     // The batch is what was asked for, so the file refuses another.
     await expect(shapesOf(full, [1, 3, 128, 256])).rejects.toThrow(/images/)
+  })
+
+  it('does not write over the weights that it reads, by whatever name', async () => {
+    const folder = await temporaryFolder()
+    const [weights, link] = [join(folder, 'person.safetensors'), join(folder, 'link.onnx')]
+    await copyFile(join(ROOT, 'models/person/person.safetensors'), weights)
+    await symlink(weights, link)
+    const before = await readFile(weights)
+    for (const output of [weights, link]) {
+      const { code, stderr } = await efficientdet(['export', weights, output, '--input-size', '64'])
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        `error: ${output} is the file that is read. Name another one to write. [ERR_OUTPUT]\n`,
+      )
+    }
+    expect((await readFile(weights)).equals(before)).toBe(true)
   })
 
   it('leaves nothing behind where it cannot write', async () => {

@@ -18,7 +18,7 @@ const FAKE_HEADER = {
   ...HEADER,
   target: {
     ...HEADER.target,
-    backend: 'fake',
+    family: 'fake',
     libraryVersion: '1.0',
     gpu: 'Fake GPU',
     platform: `${process.platform}-${process.arch}`,
@@ -33,7 +33,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/input +384 high × 640 wide, batch up to 8\n/)
     expect(stdout).toMatch(/built by +tensorrt10 10\.15\.1, CUDA 13\.0, efficientdet-trt 0\.1\.0\n/)
     expect(stdout).toMatch(/built for +NVIDIA GeForce RTX 4090 8\.9, linux-x64\n/)
-    expect(stdout).toMatch(/self-test +compared with the CPU backend's answers, which it has\n/)
+    expect(stdout).toMatch(/self-test +compared with the CPU backend's detections, which it has\n/)
     expect(stdout).toMatch(/note: The padding was assumed\./)
     expect(stdout).not.toMatch(/^ +layers/m)
     expect(stderr).toMatch(/No layers are shown: The tensorrt backend cannot run/)
@@ -42,9 +42,7 @@ describe('inspect', () => {
   it('tells that an engine has nothing to be compared with', async () => {
     const path = await engineFile({ ...HEADER, referenceDetections: null })
     const { stdout } = await efficientdet(['inspect', path])
-    expect(stdout).toMatch(
-      /self-test +compared with itself alone, for it has no answers of the CPU backend\n/,
-    )
+    expect(stdout).toMatch(/self-test +compared with itself alone, for it has no reference detections\n/)
     const json = await efficientdet(['inspect', path, '--json'])
     expect(JSON.parse(json.stdout)).toMatchObject({ selfTest: 'itself' })
   })

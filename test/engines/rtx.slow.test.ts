@@ -46,7 +46,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     const { code, stdout } = await efficientdet(['inspect', built.path])
     expect(code).toBe(0)
     expect(stdout).toMatch(/built for +compute capability 8\.9, linux-/)
-    expect(stdout).toMatch(/self-test +compared with the CPU backend's answers/)
+    expect(stdout).toMatch(/self-test +compared with the CPU backend's detections/)
   }, 240_000)
 
   it('half precision has about half the bytes of weights', async () => {

@@ -96,12 +96,13 @@ export async function engineThatKnows(
   }
   await session.release()
 
-  const { addon, library, probe } = await findLibrary('tensorrt', {
+  const found = await findLibrary({
     files: [EMULATED.backendLibrary],
     libraryPath: EMULATED.libraryPath,
     purpose: 'run',
-    remedy: 'build it',
   })
+  if (!('native' in found)) throw new Error(found.reason)
+  const { addon, library, probe } = found.native
   const [{ name, computeCapability }] = probe.devices
   const header = {
     packageVersion: '0.1.0',

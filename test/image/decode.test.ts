@@ -7,7 +7,7 @@ import { readSource, type Source } from '#lib/image/source.js'
 import { refusal } from '../helpers/refusal.js'
 import { withoutSegment } from './jpeg.js'
 import { storedAs } from './orientation.js'
-import { bytesOf, largestDifference, picture } from './reference.js'
+import { bytesOf, largestDifference, picture, references } from './reference.js'
 
 /** Decoded as RGB, whatever the frame's format. */
 async function decoded(
@@ -149,6 +149,88 @@ describe('decode, without loss', () => {
     const png = await red.withIccProfile('p3').png().toBuffer()
     expect((await sharp(png).metadata()).hasProfile).toBe(true)
     expect(largestDifference((await decoded(png)).data.slice(0, 3), [234, 51, 35])).toBeLessThanOrEqual(1)
+  })
+})
+
+interface Reference {
+  readonly name: string
+  readonly file: string
+  readonly width: number
+  readonly height: number
+  /** None where nothing says which samples are black and white. */
+  readonly pixels: string | null
+}
+
+describe('decode, compared with Pillow', () => {
+  it.each(references<Reference>('decoded.json'))('$name', async ({ file, width, height, pixels }) => {
+    const bytes = bytesOf(file)
+    for (const source of [bytes, sharp(bytes), sharp(bytes).ensureAlpha()]) {
+      if (pixels === null) {
+        await expect(decoded(source)).rejects.toThrow(
+          refusal('ERR_IMAGE', /has .+ samples, of which nothing says which are black and white/),
+        )
+        continue
+      }
+      const read = await decoded(source)
+      expect([read.width, read.height]).toEqual([width, height])
+      // What is transparent in part is rounded in another way.
+      expect(largestDifference(read.data, bytesOf(pixels))).toBeLessThanOrEqual(1)
+    }
+  })
+})
+
+describe('decode, of sharp pipelines', () => {
+  const files: [string, () => Promise<Buffer>][] = [
+    ['grey', () => raw(GREY, 1).toColourspace('b-w').png().toBuffer()],
+    ['grey and alpha', () => raw(withAlpha(GREY, 1), 2).toColourspace('b-w').png().toBuffer()],
+    ['RGB', () => raw(RGB, 3).png().toBuffer()],
+    ['RGB and alpha', () => raw(withAlpha(RGB, 3), 4).png().toBuffer()],
+    ['CMYK', () => raw(RGB, 3).toColourspace('cmyk').tiff({ compression: 'lzw' }).toBuffer()],
+    [
+      'RGB of 16 bits',
+      () =>
+        raw(
+          Uint16Array.from(RGB, (sample) => 255 * sample),
+          3,
+        )
+          .toColourspace('rgb16')
+          .png()
+          .toBuffer(),
+    ],
+  ]
+
+  it.each(files)('gives what the file gives: %s', async (_, encode) => {
+    const file = await encode()
+    const expected = await decoded(file)
+    for (const source of [sharp(file), sharp(file).ensureAlpha()]) {
+      const { data } = await decoded(source)
+      expect(largestDifference(data, expected.data)).toBe(0)
+    }
+  })
+
+  it('takes what a pipeline makes of several files or of none', async () => {
+    const [file, other] = await Promise.all(
+      [RGB, Uint8Array.from([...RGB].reverse())].map((data) => raw(data, 3).png().toBuffer()),
+    )
+    const joined = await decoded(sharp([file, other], { join: { across: 2 } }))
+    expect([joined.width, joined.height]).toEqual([32, 8])
+    expect(joined.data.slice(0, 48)).toEqual([...RGB.subarray(0, 48)])
+    const made = sharp({ create: { width: 2, height: 1, channels: 4, background: '#ff0000' } })
+    expect((await decoded(made)).data).toEqual([255, 0, 0, 255, 0, 0])
+    expect((await decoded(sharp(file).extractChannel(1))).data.slice(0, 3)).toEqual(thrice([RGB[1]]))
+    expect(
+      (await decoded(sharp(file).joinChannel(await raw(ALPHA, 1).toColourspace('b-w').png().toBuffer())))
+        .data,
+    ).toEqual((await decoded(raw(withAlpha(RGB, 3), 4))).data)
+  })
+
+  it('holds maxPixels for what several files are joined to', async () => {
+    const file = await raw(RGB, 3).png().toBuffer()
+    const joined = () => sharp([file, file], { join: { across: 2 } })
+    await expect(readSource(joined(), { maxPixels: 255 })).rejects.toThrow(
+      refusal('ERR_IMAGE_TOO_LARGE', /32×8/),
+    )
+    await expect(readSource(joined(), { maxPixels: 256 })).resolves.toMatchObject({ frame: { width: 32 } })
   })
 })
 

@@ -3,7 +3,6 @@ import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { cpu } from '#lib/backends/cpu/cpu.js'
-import { unavailable } from '#lib/backends/unavailable.js'
 import { enginesFolder } from '#lib/engines/cache.js'
 import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
 import { COMPARED_DETECTIONS, compareDetections } from '#lib/engines/self-test/comparison.js'
@@ -194,9 +193,9 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
   })
 
   it('compares an engine with itself where there is no onnxruntime', async () => {
-    vi.spyOn(cpu, 'open').mockRejectedValue(
-      unavailable('cpu', 'onnxruntime-node is not installed', 'install it'),
-    )
+    vi.spyOn(cpu, 'open').mockResolvedValue({
+      unavailable: { reason: 'onnxruntime-node is not installed', remedy: 'install it', faults: [] },
+    })
     await emptyCache()
     await behave('wrong=score')
     expect(await tested()).toMatchObject({ against: 'itself', compared: COMPARED, scoreDifference: 0 })
@@ -321,7 +320,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
     const heard: { fraction: number; phase: string }[] = []
     const { header, notes, path } = await build({ onProgress: (progress) => heard.push(progress) })
     expect(heard.slice(-2)).toEqual([
-      { fraction: 1, phase: "the CPU backend's answers for the self-test" },
+      { fraction: 1, phase: 'reference detections for the self-test' },
       { fraction: 1, phase: 'built' },
     ])
     expect(notes).toEqual([])
@@ -352,9 +351,9 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
   })
 
   it('are missing where there is no onnxruntime, which a note says', async () => {
-    vi.spyOn(cpu, 'open').mockRejectedValue(
-      unavailable('cpu', 'onnxruntime-node is not installed', 'install it'),
-    )
+    vi.spyOn(cpu, 'open').mockResolvedValue({
+      unavailable: { reason: 'onnxruntime-node is not installed', remedy: 'install it', faults: [] },
+    })
     await emptyCache()
     const { header, notes } = await build()
     expect(header.referenceDetections).toBeNull()
@@ -430,7 +429,7 @@ describe.skipIf(!hasNative)('the answers of the CPU backend in an engine', () =>
       inputSize: 1024,
       signal: controller.signal,
       onProgress: ({ phase }) => {
-        if (phase.startsWith('the CPU')) setImmediate(() => controller.abort(new Error('enough')))
+        if (phase.startsWith('reference')) setImmediate(() => controller.abort(new Error('enough')))
       },
     })
     await expect(building).rejects.toThrow('enough')

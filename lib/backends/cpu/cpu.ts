@@ -1,8 +1,9 @@
 import { packageFile } from '../../base/package-file.js'
+import { isEngineFile } from '../../engines/engine-file.js'
 import { runJob } from '../../threads/job.js'
-import type { Backend, Engine } from '../backend.js'
-import { probeOf } from '../unavailable.js'
+import type { Backend, Opening, Probe } from '../backend.js'
 import { CpuEngine, type CpuRequest } from './engine.js'
+import { REINSTALL } from './onnxruntime.js'
 
 /** onnxruntime on the CPU, with pre- and post-processing in TypeScript, in one thread per model. */
 export const cpu = {
@@ -11,13 +12,17 @@ export const cpu = {
     disableTelemetry()
     try {
       const url = packageFile('./probe-worker.js', import.meta.url)
-      const description = await runJob<string>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
-      return { usable: true, description, details: [] }
+      return await runJob<Probe>(url, null, { fallback: 'ERR_BACKEND_UNAVAILABLE' })
     } catch (error) {
-      return probeOf(error)
+      // A native module may end the thread that loads it.
+      const reason = `onnxruntime-node cannot be tried (${(error as Error).message})`
+      return { usable: false, reason, remedy: REINSTALL, faults: [], details: [] }
     }
   },
-  open(request: CpuRequest): Promise<Engine> {
+  async takes(path) {
+    return !(await isEngineFile(path))
+  },
+  open(request: CpuRequest): Promise<Opening> {
     disableTelemetry()
     return CpuEngine.open(request)
   },

@@ -7,7 +7,7 @@ import { endThread } from '../../threads/native-calls.js'
 import { type Peer, startPeer } from '../../threads/peer.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { Engine, EngineResult, OpenRequest } from '../backend.js'
+import type { Engine, EngineResult, Opening, OpenRequest, Unavailability } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
 /** What opening on the CPU takes. */
@@ -59,15 +59,16 @@ export class CpuEngine implements Engine {
     worker.unref()
   }
 
-  static async open({ path, weights, inputSize, threads, signal, onStage }: CpuRequest): Promise<CpuEngine> {
+  static async open({ path, weights, inputSize, threads, signal, onStage }: CpuRequest): Promise<Opening> {
     signal?.throwIfAborted()
     const url = packageFile('./network-worker.js', import.meta.url)
     const data: Omit<ThreadData, 'calls'> = { path, weights, inputSize, threads }
     const { peer: worker, calls } = startPeer(url, data)
-    const { promise, resolve, reject } = withResolvers<Ready>()
+    const { promise, resolve, reject } = withResolvers<Ready | { readonly unavailable: Unavailability }>()
     const onMessage = (reply: Reply) => {
       if ('stage' in reply) onStage(reply.stage, 0)
       else if ('ready' in reply) resolve(reply.ready)
+      else if ('unavailable' in reply) resolve(reply)
       else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
     }
     const onError = (cause: Error) => reject(lost(`failed: ${cause.message}`, cause))
@@ -75,7 +76,10 @@ export class CpuEngine implements Engine {
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     const stopListening = onAbort(signal, () => reject(signal!.reason))
     try {
-      return new CpuEngine(worker, await promise)
+      const ready = await promise
+      if (!('unavailable' in ready)) return { engine: new CpuEngine(worker, ready) }
+      await endThread(worker, calls)
+      return ready
     } catch (error) {
       const ended = endThread(worker, calls)
       if (!signal?.aborted) await ended

@@ -7,6 +7,10 @@ import type { Reply, Request, ThreadData } from './protocol.js'
 
 async function serve({ data, onMessage, close }: Host, reply: (message: Reply) => void): Promise<void> {
   const network = await CpuNetwork.open(data as ThreadData, (stage) => reply({ stage }))
+  if ('unavailable' in network) {
+    reply(network)
+    return
+  }
   reply({ ready: network.ready })
   onMessage(async (message) => {
     const request = message as Request

@@ -9,7 +9,7 @@ import type { ModelSpec } from '../../models/spec.js'
 import { type PostprocessParameters, selectDetections } from '../../postprocess/detections.js'
 import { graphOfModelFile } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
-import type { EngineResult, LoadStage } from '../backend.js'
+import type { EngineResult, LoadStage, Unavailability } from '../backend.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
 import type { Ready, ThreadData } from './protocol.js'
 
@@ -46,8 +46,10 @@ export class CpuNetwork {
   static async open(
     { path, weights: options, inputSize: wanted, threads, calls }: ThreadData,
     onStage: (stage: LoadStage) => void,
-  ): Promise<CpuNetwork> {
-    const runtime = await nativeCall(calls, loadOnnxruntime)
+  ): Promise<CpuNetwork | { readonly unavailable: Unavailability }> {
+    const loaded = await nativeCall(calls, loadOnnxruntime)
+    if ('unavailable' in loaded) return loaded
+    const { runtime } = loaded
     onStage('weights')
     const settings = { inputSize: wanted, batch: 1, precision: 'fp32', input: 'fp32' } as const
     const onRead = () => onStage('graph')

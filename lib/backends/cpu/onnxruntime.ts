@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module'
 import { isNonGlibcLinuxSync } from 'detect-libc'
-import { unavailable } from '../unavailable.js'
+import type { Unavailability } from '../backend.js'
 
 export type OnnxRuntime = typeof import('onnxruntime-node')
+
+/** What mends an installation of another version or platform. */
+export const REINSTALL = 'npm install --ignore-scripts onnxruntime-node@latest'
 
 /** What the package says of itself; its entry does not. */
 export function onnxruntimeVersion(): string {
@@ -12,32 +15,30 @@ export function onnxruntimeVersion(): string {
 
 /**
  * Loads onnxruntime, which is an optional peer of this package: 290 MB that a machine with TensorRT need not have.
- *
- * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE
  */
-export async function loadOnnxruntime(): Promise<OnnxRuntime> {
+export async function loadOnnxruntime(): Promise<
+  { readonly runtime: OnnxRuntime } | { readonly unavailable: Unavailability }
+> {
   try {
-    return await import('onnxruntime-node')
+    return { runtime: await import('onnxruntime-node') }
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ERR_MODULE_NOT_FOUND' && message.includes('onnxruntime-node')) {
-      throw unavailable(
-        'cpu',
+      return unavailable(
         'the package onnxruntime-node is not installed',
         'npm install --ignore-scripts onnxruntime-node',
       )
     }
     const line = message.split('\n', 1)[0]
-    throw isNonGlibcLinuxSync()
+    return isNonGlibcLinuxSync()
       ? unavailable(
-          'cpu',
           `this is musl, for which onnxruntime-node has no build (${line})`,
           'use an image with glibc, such as node:22-slim',
         )
-      : unavailable(
-          'cpu',
-          `onnxruntime-node cannot be loaded (${line})`,
-          'npm install --ignore-scripts onnxruntime-node@latest',
-        )
+      : unavailable(`onnxruntime-node cannot be loaded (${line})`, REINSTALL)
   }
+}
+
+function unavailable(reason: string, remedy: string): { readonly unavailable: Unavailability } {
+  return { unavailable: { reason, remedy, faults: [] } }
 }

@@ -4,7 +4,7 @@ import type { ModelSpec } from '../../models/spec.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
 import type { NativeCalls } from '../../threads/native-calls.js'
 import type { WireError } from '../../threads/wire-error.js'
-import type { EngineResult, LoadStage, OpenRequest } from '../backend.js'
+import type { EngineResult, LoadStage, OpenRequest, Unavailability } from '../backend.js'
 
 /** What the engine's thread is started with. */
 export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'threads'> & {
@@ -21,9 +21,10 @@ export interface Ready {
   readonly description: string
 }
 
-/** From the thread: stages and `ready` or `failed` while it loads, then one `result` or `failed` per frame. */
+/** From the thread: stages and `ready`, `unavailable` or `failed` while it loads, then one `result` or `failed` per frame. */
 export type Reply =
   | { readonly stage: LoadStage }
   | { readonly ready: Ready }
+  | { readonly unavailable: Unavailability }
   | { readonly result: EngineResult }
   | { readonly failed: WireError }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { LibraryFault } from '../backend.js'
 
 /**
  * The whole native surface. What is passed is checked in TypeScript; the addon trusts it. Failures are Errors with a
@@ -47,20 +48,11 @@ export interface Library {
   readonly [library]: true
 }
 
-/** What a backend lacks, as native/addon/status.h names it. */
-export type Fault =
-  | 'no-driver'
-  | 'old-driver'
-  | 'no-library'
-  | 'not-a-library'
-  | 'wrong-version'
-  | 'no-parser'
-
 export interface NativeProbe {
   /** Why it cannot run here; null if it can. */
   readonly reason: string | null
   /** The same for programs, where it has a name. */
-  readonly fault: Fault | null
+  readonly fault: LibraryFault | null
   readonly description: string
   /** Such as 10.15.1; empty where no library was found. */
   readonly libraryVersion: string
@@ -69,18 +61,20 @@ export interface NativeProbe {
   /** The newest CUDA that the driver can run; empty without a driver. */
   readonly driverVersion: string
   readonly canBuild: boolean
-  readonly devices: readonly {
-    /** Empty, as all else, where the device does not tell it. */
-    readonly name: string
-    readonly computeCapability: string
-    readonly memoryBytes: number
-    /** 0 if it cannot be used now. */
-    readonly freeBytes: number
-    /** Whether it shares the host's memory, as Jetsons do. */
-    readonly integrated: boolean
-    /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
-    readonly uuid: string
-  }[]
+  readonly devices: readonly NativeDevice[]
+}
+
+export interface NativeDevice {
+  /** Empty, as all else, where the device does not tell it. */
+  readonly name: string
+  readonly computeCapability: string
+  readonly memoryBytes: number
+  /** 0 if it cannot be used now. */
+  readonly freeBytes: number
+  /** Whether it shares the host's memory, as Jetsons do. */
+  readonly integrated: boolean
+  /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
+  readonly uuid: string
 }
 
 /** As ed_build_options in native/include/efficientdet_backend.h says. */
@@ -152,7 +146,7 @@ export type NativePostprocess = readonly [
 /** An engine with threads of its own, which keeps the process alive only while a job is pending. */
 export interface NativeEngine {
   /**
-   * Copies the frame and queues it; undefined if the queue is full.
+   * Copies the frame and queues it. The caller keeps to `maxPending`, and asks for nothing after `close`.
    *
    * @param data the frame's bytes, or its address in memory of the engine's device, which must then stay as it is
    *   until the call is answered
@@ -171,10 +165,10 @@ export interface NativeEngine {
     width: number,
     height: number,
     ...parameters: NativePostprocess
-  ): Promise<NativeResult> | undefined
+  ): Promise<NativeResult>
   /**
    * Queues frames of RGB, rows without a gap, that run together in a context of the caller's choice, before all else that
-   * is queued: for tests of the engine. Jobs have ids from `id` on. Undefined if the engine is closed.
+   * is queued: for tests of the engine. Jobs have ids from `id` on.
    */
   submitTo(
     context: number,
@@ -183,7 +177,7 @@ export interface NativeEngine {
     width: number,
     height: number,
     ...parameters: NativePostprocess
-  ): Promise<NativeResult>[] | undefined
+  ): Promise<NativeResult>[]
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */

@@ -79,12 +79,6 @@ export class NativeBackendEngine implements Engine {
     }
     const id = this.#nextId++
     const submitted = this.#submit(id, frame, parameters)
-    if (submitted === undefined) {
-      throw new EfficientDetError(
-        'ERR_QUEUE_FULL',
-        'The engine takes no more calls now. Wait for one to settle.',
-      )
-    }
     const { promise, resolve, reject } = withResolvers<NativeResult>()
     let interrupted = false
     const interrupt = (reason: unknown) => {
@@ -128,11 +122,7 @@ export class NativeBackendEngine implements Engine {
     return this.#dead
   }
 
-  #submit(
-    id: number,
-    frame: Frame | DeviceFrame,
-    parameters: PostprocessParameters,
-  ): Promise<NativeResult> | undefined {
+  #submit(id: number, frame: Frame | DeviceFrame, parameters: PostprocessParameters): Promise<NativeResult> {
     const planes = planesOf(frame)
     const { matrix, range } = colourOf(frame)
     for (let i = 0; i < MAX_PLANES; i++) {

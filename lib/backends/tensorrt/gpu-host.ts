@@ -1,6 +1,6 @@
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Fault } from './addon.js'
+import type { LibraryFault } from '../backend.js'
 
 /** What the system tells of an NVIDIA GPU's driver without any library of NVIDIA's. */
 export interface GpuHost {
@@ -36,7 +36,11 @@ export async function findGpuHost(root = '/'): Promise<GpuHost> {
 }
 
 /** What to do where no library of TensorRT will do, by what each lacks. */
-export function remedyOn({ kind }: GpuHost, faults: readonly Fault[], purpose: 'run' | 'build'): string {
+export function remedyOn(
+  { kind }: GpuHost,
+  faults: readonly LibraryFault[],
+  purpose: 'run' | 'build',
+): string {
   const folder = 'name the folder of its libraries (libraryPath, --library-path)'
   if (kind === 'none') {
     const rtx = 'without a GPU, TensorRT-RTX alone builds engines: install it, or '

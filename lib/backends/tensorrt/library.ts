@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import type { BackendName } from '../backend.js'
-import { unavailable } from '../unavailable.js'
-import { type Addon, addonFolder, type Fault, type Library, loadAddon, type NativeProbe } from './addon.js'
+import type { LibraryFault, Unavailability } from '../backend.js'
+import { type Addon, addonFolder, type Library, loadAddon, type NativeProbe } from './addon.js'
 
 /** A backend library that was opened, and what it found. */
 export interface NativeLibrary {
@@ -19,42 +18,42 @@ export interface LibrarySearch {
   readonly libraryPath: string | null
   /** Whether it shall run engines, or only build them, which some can without a GPU. */
   readonly purpose: 'run' | 'build'
-  readonly remedy: string
 }
 
-/** @throws EfficientDetError ERR_BACKEND_UNAVAILABLE that tells of every file what was found */
-export async function findLibrary(
-  name: BackendName,
-  { files, libraryPath, purpose, remedy }: LibrarySearch,
-): Promise<NativeLibrary> {
+/** The first library that will do, or what was found of every file. */
+export async function findLibrary({
+  files,
+  libraryPath,
+  purpose,
+}: LibrarySearch): Promise<{ readonly native: NativeLibrary } | Omit<Unavailability, 'remedy'>> {
+  const addon = openAddon()
+  if (typeof addon === 'string') return { reason: addon, faults: [] }
   const reasons: string[] = []
-  const faults: Fault[] = []
+  const faults: LibraryFault[] = []
   for (const file of files) {
-    const library = await openLibrary(name, file, { libraryPath, remedy })
+    const library = await openLibrary(addon, file, libraryPath)
     if (typeof library === 'string') {
       reasons.push(library)
       continue
     }
     const { reason, fault, canBuild } = library.probe
-    if (reason === null || (purpose === 'build' && canBuild)) return library
+    if (reason === null || (purpose === 'build' && canBuild)) return { native: library }
     reasons.push(reason)
     if (fault !== null) faults.push(fault)
   }
-  throw unavailable(name, sentences(reasons), remedy, faults)
+  return { reason: sentences(reasons), faults }
 }
 
 /**
  * Opens a backend library and lets it look around.
  *
  * @returns why it cannot be opened, where it cannot
- * @throws EfficientDetError ERR_BACKEND_UNAVAILABLE where no library can be opened, because the addon cannot
  */
 export async function openLibrary(
-  name: BackendName,
+  { addon, folder }: OpenedAddon,
   file: string,
-  { libraryPath, remedy }: Pick<LibrarySearch, 'libraryPath' | 'remedy'>,
+  libraryPath: string | null,
 ): Promise<NativeLibrary | string> {
-  const { addon, folder } = openAddon(name, remedy)
   const path = isAbsolute(file) ? file : join(folder, file)
   if (!existsSync(path)) return `There is no ${path}.`
   try {
@@ -65,16 +64,18 @@ export async function openLibrary(
   }
 }
 
-function openAddon(name: BackendName, remedy: string): { addon: Addon; folder: string } {
+export interface OpenedAddon {
+  readonly addon: Addon
+  readonly folder: string
+}
+
+/** The addon, or why it cannot be loaded. */
+export function openAddon(): OpenedAddon | string {
   try {
     return { addon: loadAddon(), folder: addonFolder() }
   } catch (error) {
     const { message } = error as Error
-    throw unavailable(
-      name,
-      `the addon cannot be loaded (${message.trim().replace(/\s*\n\s*/g, '; ')})`,
-      remedy,
-    )
+    return `the addon cannot be loaded (${message.trim().replace(/\s*\n\s*/g, '; ')})`
   }
 }
 

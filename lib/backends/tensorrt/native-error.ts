@@ -1,5 +1,4 @@
 import { EfficientDetError, type ErrorCode } from '../../base/errors.js'
-import type { Fault } from './addon.js'
 
 /** Codes that the addon gives (native/addon/status.h). */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -20,22 +19,4 @@ export function nativeError(error: unknown, what: string): EfficientDetError {
 export function makingError(error: unknown, what: string): EfficientDetError {
   const { code, message, cause } = nativeError(error, what)
   return new EfficientDetError(code === 'ERR_INFERENCE' ? 'ERR_ENGINE' : code, message, { cause })
-}
-
-/**
- * An error of a build, with what TensorRT said as `details.log`, and what is missing as `details.fault`.
- *
- * @param advice what to do about it, by its code and message
- */
-export function buildError(
-  error: unknown,
-  advice: (code: ErrorCode, message: string) => string | null,
-): EfficientDetError {
-  const { code, message, cause } = makingError(error, 'The engine cannot be built')
-  const { log = '', fault } = error as { log?: string; fault?: Fault }
-  const advised = [message.replace(/(?<![.!?])$/, '.'), advice(code, message)].filter((text) => text !== null)
-  return new EfficientDetError(code, advised.join(' '), {
-    cause,
-    details: { log, ...(fault !== undefined && { fault }) },
-  })
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { EfficientDetError } from '../../base/errors.js'
 import { discardEngine } from '../../engines/cache.js'
-import { checkCompatibility, type Machine } from '../../engines/compatibility.js'
+import { checkCompatibility } from '../../engines/compatibility.js'
 import { engineFault } from '../../engines/engine-error.js'
 import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { profileBatchSizesUpTo } from '../../engines/profile-batch-sizes.js'
@@ -9,24 +9,25 @@ import { findTestRecord, keepTestRecord } from '../../engines/self-test/record.j
 import { anchorBoxes } from '../../models/anchors.js'
 import type { Engine, GpuReport, OpenRequest, SelfTestReport } from '../backend.js'
 import type { NativeEngine } from './addon.js'
-import { buildNative, capabilityOf, deviceOf, nativeGraph, PLATFORM } from './build.js'
+import { buildOrFind } from './build.js'
+import { engineGraph } from './build-graph.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
 import { makingError } from './native-error.js'
 import { EnginePool } from './pool.js'
 import { NoResponse, selfTest } from './self-test.js'
+import { deviceOf, machineOf } from './target.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
-export async function openNative(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { maxBatchSize, engine } = request
-  const graph = await nativeGraph({ ...request, maxBatchSize })
+export async function openWeightsFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  request.onStage('weights', 0)
+  const graph = await engineGraph(request)
+  request.onStage('graph', 1)
   request.onStage('engine', 0)
   return onEachDevice(request, async (device, onStage) => {
-    const built = await buildNative(native, graph, {
+    const built = await buildOrFind(native, graph, {
       ...request,
-      maxBatchSize,
       device,
-      engine,
       targets: [],
       onProgress: ({ fraction }) => onStage('engine', fraction),
     })
@@ -40,7 +41,7 @@ export async function openNative(native: NativeLibrary, request: OpenRequest): P
   })
 }
 
-/** Makes an engine file ready to run, after it was checked whole and found to fit this machine's GPUs. */
+/** Makes an engine file ready to run, after it was checked whole and found to match this machine's GPUs. */
 export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
   const { path, weights, inputSize, devices, signal } = request
   const given = [...Object.keys(weights), ...(inputSize === null ? [] : ['inputSize'])]
@@ -76,17 +77,6 @@ async function onEachDevice(
     throw error
   }
   return engines.length === 1 ? engines[0] : new EnginePool(engines)
-}
-
-/** What an engine would run on here. @throws EfficientDetError ERR_INVALID_OPTION for a GPU that is not there */
-export function machineOf({ addon, library, probe }: NativeLibrary, number: number): Machine {
-  const device = deviceOf(probe, number)
-  return {
-    family: addon.nameOf(library),
-    libraryVersion: probe.libraryVersion,
-    platform: PLATFORM,
-    device: { name: device.name, computeCapability: capabilityOf(device) },
-  }
 }
 
 /** An engine that was read or built. */

@@ -67,7 +67,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
     try {
       const data = batch.map((picture) => frames[picture].data as Uint8Array)
       const promises = engine.submitTo(context, id, data, width, height, ...parameters)
-      const outcomes = await untilAborted(Promise.allSettled(promises!), interruption.signal)
+      const outcomes = await untilAborted(Promise.allSettled(promises), interruption.signal)
       return outcomes.map(answerOf)
     } finally {
       deadline.end(onLate)

@@ -1,0 +1,67 @@
+import { resolve } from 'node:path'
+import type { LibraryFault, Probe, ProbeSearch } from '../backend.js'
+import type { NativeDevice } from './addon.js'
+import { LIBRARIES, OTHERWISE } from './find.js'
+import { findGpuHost, remedyOn } from './gpu-host.js'
+import { type NativeLibrary, openAddon, openLibrary } from './library.js'
+
+/** What each library finds, and which GPUs the first that runs would have. */
+export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearch): Promise<Probe> {
+  const addon = openAddon()
+  if (typeof addon === 'string') {
+    return { usable: false, reason: addon, remedy: OTHERWISE.weights, faults: [], details: [] }
+  }
+  const host = await findGpuHost()
+  const files = backendLibrary === null ? LIBRARIES.map(({ file }) => file) : [resolve(backendLibrary)]
+  const details: string[] = []
+  const faults: LibraryFault[] = []
+  let first: NativeLibrary | null = null
+  for (const file of files) {
+    const found = await openLibrary(addon, file, libraryPath)
+    if (typeof found === 'string') {
+      details.push(found)
+      continue
+    }
+    if (found.probe.fault !== null) faults.push(found.probe.fault)
+    if (first === null && found.probe.reason === null) first = found
+    else details.push(aside(found))
+  }
+  if (first !== null) {
+    const { probe, path } = first
+    return {
+      usable: true,
+      description: `${probe.description}; ${path}`,
+      details: [...probe.devices.map(gpu), ...details],
+    }
+  }
+  return {
+    usable: false,
+    reason: host.kind === 'none' ? host.text : `${host.text}, but no TensorRT that runs with it`,
+    remedy: remedyOn(host, faults, 'run'),
+    faults,
+    details,
+  }
+}
+
+/** The text about a library that is not the one to be used. */
+function aside({ path, probe: { description, reason, canBuild } }: NativeLibrary): string {
+  if (reason === null) return `${description}: runs here too, with ${path}`
+  if (description === '') return reason
+  return canBuild
+    ? `${description}: builds engines here, but runs none. ${reason}`
+    : `${description}: ${reason}`
+}
+
+/** Such as `GPU 0: NVIDIA GeForce RTX 4090, compute capability 8.9, 25.4 GB, 24.9 GB free`. */
+function gpu(
+  { name, computeCapability, memoryBytes, freeBytes, integrated }: NativeDevice,
+  i: number,
+): string {
+  if (name === '') return `GPU ${i}: does not answer; see what nvidia-smi says`
+  const [memory, left] = [memoryBytes, freeBytes].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`)
+  const free =
+    freeBytes > 0
+      ? `${left} free`
+      : 'which cannot be used now: its memory is full, another process keeps it for itself, or it failed'
+  return `GPU ${i}: ${name}, compute capability ${computeCapability}, ${memory}${integrated ? ' shared with the host' : ''}, ${free}`
+}
