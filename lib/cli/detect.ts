@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import type { EfficientDet } from '../api/detector.js'
 import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
+import { DAMAGED, type Damaged } from '../image/decode.js'
 import { nameOf, readBytes } from '../image/source.js'
 import type { DetectOptions } from '../options/detect.js'
 import { DEFAULT_MAX_PIXELS } from '../options/load.js'
@@ -28,6 +29,7 @@ interface DetectFlags extends DetectorFlags {
   readonly iou: number
   readonly max: number
   readonly nms: NmsKind
+  readonly damaged: Damaged
   readonly classes?: string[]
   readonly json: boolean
   readonly out?: string
@@ -58,6 +60,14 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
         .choices(NMS_KINDS)
         .default('class'),
     )
+    .addOption(
+      new Option(
+        '--damaged <what>',
+        'files of which pixels are missing: refuse, or accept what can be decoded',
+      )
+        .choices(DAMAGED)
+        .default('refuse'),
+    )
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there')
   addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
@@ -78,6 +88,7 @@ async function detect(args: readonly string[], flags: DetectFlags, signal: Abort
     iouThreshold: flags.iou,
     maxDetections: flags.max,
     nms: flags.nms,
+    damaged: flags.damaged,
     ...defined({ classes: flags.classes }),
     signal,
   }

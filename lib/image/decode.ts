@@ -94,7 +94,7 @@ async function decodeFile(
     }
     throw imageError(
       name,
-      `cannot be decoded (${reason}). To take what can be, give damaged: 'accept'.`,
+      `cannot be decoded (${reason}). To take what can be, give damaged: 'accept' (--damaged accept).`,
       error,
     )
   }

@@ -6,7 +6,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DetectionResult } from '#lib/index.js'
 import { interruptBuild, kept } from '../helpers/builds.js'
-import { temporaryFolder } from '../helpers/checkpoints.js'
+import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, jsonLines, MAIN, PERSON, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
@@ -195,6 +195,17 @@ describe('detect', () => {
     expect(sized.stderr).toMatch(/1 thread, input 256 high × 384 wide/)
     expect(misnamed).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "person"\?/) })
     expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
+  })
+
+  it('takes what can be decoded of a damaged file when asked to, and says what was wrong', async () => {
+    const cut = await temporaryFile((await readFile(PERSON)).subarray(0, 100_000), 'cut.jpg')
+    const [refused, accepted] = await Promise.all([
+      efficientdet(['detect', cut]),
+      efficientdet(['detect', cut, '--damaged', 'accept']),
+    ])
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('(--damaged accept)') })
+    expect(accepted.code).toBe(0)
+    expect(accepted.stdout).toMatch(/\(The file is damaged .*pixels are missing or wrong\.\)/)
   })
 
   /** A folder of many pictures, which take longer than any test waits. */

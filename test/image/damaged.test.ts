@@ -82,7 +82,10 @@ describe('A JPEG without some of its pixels', () => {
   it.each(DAMAGED)('is refused where it %s, and told how to take it', async (_, file) => {
     for (const options of [LIMIT, { ...LIMIT, damaged: 'refuse' } as const]) {
       await expect(readSource(file(), options)).rejects.toThrow(
-        refusal('ERR_IMAGE', /^The picture cannot be decoded \(.+\)\. .+ damaged: 'accept'\.$/),
+        refusal(
+          'ERR_IMAGE',
+          /^The picture cannot be decoded \(.+\)\. .+ damaged: 'accept' \(--damaged accept\)\.$/,
+        ),
       )
     }
   })

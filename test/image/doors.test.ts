@@ -84,6 +84,16 @@ describe('readSource', () => {
     expect(read.warnings).toEqual([])
   })
 
+  it('copies memory that other threads may write to', async () => {
+    const buffer = shared()
+    for (const source of [buffer, new Uint8Array(buffer)]) {
+      const reading = readSource(source, LIMIT)
+      new Uint8Array(buffer).fill(0)
+      await expect(reading).resolves.toMatchObject({ frame: { width: 3 } })
+      new Uint8Array(buffer).set(png)
+    }
+  })
+
   it('takes pixels of the shape of ImageData as RGBA, and checks their size', async () => {
     const data = new Uint8ClampedArray(24)
     const { frame } = await readSource({ data, width: 3, height: 2, colorSpace: 'srgb' } as Source, LIMIT)
