@@ -122,7 +122,7 @@ describe('the types, for a project with the TypeScript of two years ago', () => 
   })
 })
 
-describe('installed from its tarball (case 32)', () => {
+describe('installed from its tarball', () => {
   let folder: string
   beforeEach(async () => {
     folder = join(await temporaryFolder(), 'project')

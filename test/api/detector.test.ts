@@ -95,7 +95,7 @@ describe('detect', () => {
     const [{ label, classId, score, box }] = result.detections
     expect([label, classId]).toEqual(['person', 0])
     expect(score).toBeCloseTo(0.647, 2)
-    // As effdet's own pipeline finds it: ../shared/data/person-lite0/expected.json.
+    // As effdet's own pipeline finds it, with the float32 weights.
     const expected = [179.8, 94.2, 270.6, 370.9]
     box.forEach((side, i) => {
       expect(Math.abs(side - expected[i])).toBeLessThan(0.5)

@@ -35,7 +35,7 @@ describe('score thresholds', () => {
   })
 })
 
-describe('anchor ratios (case 5)', () => {
+describe('anchor ratios', () => {
   it.each([
     ['1:1,1.4:0.7,0.7:1.4'],
     ['1:1, 1.4:.7, .7:1.4'],
@@ -102,7 +102,7 @@ describe('anchor ratios (case 5)', () => {
   })
 })
 
-describe('anchor scales (case 5)', () => {
+describe('anchor scales', () => {
   it.each([
     ['1,1.26,1.59', [1, 1.26, 1.59]],
     ['[1, 1.26, 1.59]', [1, 1.26, 1.59]],

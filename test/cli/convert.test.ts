@@ -97,7 +97,7 @@ describe('convert', () => {
   })
 })
 
-describe('convert --labels (case 6)', () => {
+describe('convert --labels', () => {
   it('refuses a list of another length with both numbers', async () => {
     const { code, stderr, files } = await convertWith('person', 'background\nperson\n')
     expect(code).toBe(1)
@@ -161,7 +161,7 @@ describe('convert --labels (case 6)', () => {
 })
 
 describe('options about weights', () => {
-  it('refuse anchor lists that are none, with an example (case 5)', async () => {
+  it('refuse anchor lists that are none, with an example', async () => {
     const output = join(await temporaryFolder(), 'x.safetensors')
     const forms = ["__import__('os')", '1:0', '[[1, 1]]', 'one']
     for (const form of forms) {

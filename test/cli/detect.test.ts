@@ -129,7 +129,7 @@ describe('detect', () => {
     expect(pattern.stderr).toMatch(/\*\.jpg: no picture matches this pattern\. \[ERR_IMAGE\]/)
   })
 
-  it('reports every bad picture by name and reason, does the good ones, and exits with 1 (case 23)', async () => {
+  it('reports every bad picture by name and reason, does the good ones, and exits with 1', async () => {
     const folder = await temporaryFolder()
     const file = (name: string) => join(folder, name)
     await Promise.all([

@@ -35,7 +35,7 @@ afterEach(() => {
   delete process.env.FAKE_BACKEND
 })
 
-describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
+describe.skipIf(!hasNative)('the key of a cached engine', () => {
   it('is of the content: a copy, a moved and a rewritten file find the engine', async () => {
     await emptyCache()
     const { cached, path } = await build()
@@ -77,7 +77,7 @@ describe.skipIf(!hasNative)('case 35: the key of a cached engine', () => {
   })
 })
 
-describe.skipIf(!hasNative)('case 36: half files, dead builders, two at once', () => {
+describe.skipIf(!hasNative)('builds of engines', () => {
   it('eight processes that want the same engine cause one build', async () => {
     const cache = await emptyCache()
     const runs = await Promise.all(
@@ -258,7 +258,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
     ['family', { family: 'tensorrt-rtx' }, /built for tensorrt-rtx, but what runs here is fake/],
     ['version', { libraryVersion: '10.15.1' }, /TensorRT 10\.15\.1, but TensorRT 1\.0 is here/],
     ['capability', { computeCapabilities: [120] }, /capability 12\.0, but Fake GPU has 8\.9/],
-  ])('case 37: of another %s is refused before the runtime sees it', async (_, target, message) => {
+  ])('of another %s is refused before the runtime sees it', async (_, target, message) => {
     const path = await engineFile((header) => ({ ...header, target: { ...header.target, ...target } }))
     // The runtime would refuse everything.
     process.env.FAKE_BACKEND = 'fail=load'
@@ -272,7 +272,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
     expect(header.target).toMatchObject({ gpu: null, computeCapabilities: [89, 120] })
   })
 
-  it('case 37: without a GPU says so', async () => {
+  it('without a GPU says so', async () => {
     const path = await engineFile()
     process.env.FAKE_BACKEND = 'fail=probe'
     await expect(load(path)).rejects.toThrow(
@@ -281,7 +281,7 @@ describe.skipIf(!hasNative)('an engine file', () => {
   })
 })
 
-describe.skipIf(!hasNative)('case 40: memory while building', () => {
+describe.skipIf(!hasNative)('a build that needs much memory', () => {
   it('is refused with both numbers, and the next build works', async () => {
     await emptyCache()
     // The fake GPU has six gibibytes free.

@@ -133,7 +133,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     240_000,
   )
 
-  it('case 37: its engine is nothing without a GPU, and says so', async () => {
+  it('its engine is nothing without a GPU, and says so', async () => {
     const cache = await emptyCache()
     const { path } = await build('person')
     const { targets: _, ...libraries } = RTX
@@ -160,7 +160,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     await expect(build('person', options)).rejects.toThrow(refusal('ERR_ENGINE', message))
   })
 
-  it('case 40: with too little scratch memory says how much it was and what is moved, and the next build works', async () => {
+  it('with too little scratch memory says how much it was and what is moved, and the next build works', async () => {
     await emptyCache()
     const path = await randomModel('d7x')
     await expect(build(path, { engine: { workspace: 16 } })).rejects.toThrow(

@@ -56,7 +56,7 @@ const sought = (file: RegExp) => ({
   ),
 })
 
-describe('an application that esbuild bundled (case 28)', () => {
+describe('an application that esbuild bundled', () => {
   it.each(['esm', 'cjs'] as const)('works as %s where the package stays outside', async (format) => {
     const app = await project()
     await link(join(app.folder, 'node_modules'), 'onnxruntime-node')

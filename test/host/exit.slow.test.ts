@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { program, QUIET } from '../helpers/programs.js'
 
-describe('the end of the process (case 26)', () => {
+describe('the end of the process', () => {
   it('comes by itself and with code 0, though nothing was disposed', async () => {
     for (let i = 0; i < 10; i++) {
       const result = await program(`
@@ -49,7 +49,7 @@ describe('the end of the process (case 26)', () => {
   })
 })
 
-describe('worker threads (case 26)', () => {
+describe('worker threads', () => {
   it('may be ended in mid-run, four at once, without any harm to the process', async () => {
     for (let round = 0; round < 3; round++) {
       const result = await program(`

@@ -12,7 +12,7 @@ beforeEach(async () => {
   app = await project()
 })
 
-describe('from CommonJS (case 34)', () => {
+describe('from CommonJS', () => {
   it('require() works, for the entry waits for nothing', async () => {
     await write(app.folder, {
       'required.cjs': `

@@ -58,7 +58,7 @@ async function expectTheRestToWork() {
   )
 }
 
-describe('without onnxruntime-node (cases 28 and 29)', () => {
+describe('without onnxruntime-node', () => {
   it('detection says how to install it, the same on every call', async () => {
     const errors = await loadThrice()
     expect(errors).toHaveLength(3)
@@ -90,7 +90,7 @@ describe('without onnxruntime-node (cases 28 and 29)', () => {
   })
 })
 
-describe('with an onnxruntime-node that does not load, as on musl (case 29)', () => {
+describe('with an onnxruntime-node that does not load, as on musl', () => {
   beforeEach(breakBinding)
 
   it('detection says why, the same on every call', async () => {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => detector.dispose())
 
-describe('one signal for everything (case 31)', () => {
+describe('one signal for everything', () => {
   it(`keeps no listener after ${CALLS} calls, nor many during them`, async () => {
     const warnings: Error[] = []
     const onWarning = (warning: Error) => warnings.push(warning)

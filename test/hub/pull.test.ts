@@ -227,7 +227,7 @@ import { pullModel } from './dist/hub/pull.js'
   })
 })
 
-describe('the cache folder (case 32)', () => {
+describe('the cache folder', () => {
   it('is named where it cannot be written', async () => {
     const cache = join(PERSON, 'cache')
     const { url } = await mirror()

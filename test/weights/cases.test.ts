@@ -79,7 +79,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
     }
   })
 
-  describe('case 1: prefixes', () => {
+  describe('prefixes', () => {
     it.each(['_orig_mod.module.', 'module._orig_mod.', 'model.model.', 'module.'])(
       '%s in front of every name changes nothing, and is told',
       async (prefix) => {
@@ -91,13 +91,13 @@ describe.skipIf(!hasShared)('the golden D0', () => {
     )
   })
 
-  describe('case 4: same tensors, another model', () => {
+  describe('same tensors, another model', () => {
     it('a D0 of zylo leaves nothing open', async () => {
       expect((await inspect(state)).decided.questions).toEqual([])
     })
   })
 
-  describe('case 5: anchor and class counts', () => {
+  describe('anchor and class counts', () => {
     it('one class needs no option', async () => {
       const { identified, decided, notes } = await inspect(heads(state, 9, 1))
       expect(identified).toMatchObject({ classes: 1, anchorsPerCell: 9 })
@@ -137,7 +137,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
     })
   })
 
-  describe('case 6: labels', () => {
+  describe('labels', () => {
     const names = (count: number) => Array.from({ length: count }, (_, i) => `name ${i}`)
 
     it.each([80, 89, 91])('%i are refused with both numbers, also by convert', async (count) => {
@@ -161,7 +161,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
     })
   })
 
-  describe('case 9: stems', () => {
+  describe('stems', () => {
     it.each([1, 4, 6])('of %i channels are refused with their name and width', async (channels) => {
       const stem: Values = { shape: [32, channels, 3, 3], data: new Float32Array(32 * channels * 9) }
       const path = await savedState(new Map([...state, [STEM, stem]]))
@@ -175,7 +175,7 @@ describe.skipIf(!hasShared)('the golden D0', () => {
   })
 })
 
-describe('case 14: another family', () => {
+describe('another family', () => {
   const family: Readonly<Record<string, readonly string[]>> = {
     toandaominh1997: ['neck.stack_bifpn_convs.0.w1', 'bbox_head.retina_cls.weight'],
     signatrix: ['conv3.weight', 'bifpn.0.conv6_up.conv.0.weight'],

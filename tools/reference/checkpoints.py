@@ -1,11 +1,11 @@
-"""Writes the checkpoint files that tests of ../shared/reference/cases.md, group (a), read.
+"""Writes the checkpoint files that test/weights/reference-checkpoints.slow.test.ts reads: what trainers leave behind.
 
     checkpoints.py [FOLDER]        default .cache/reference/checkpoints of the repository
 
 All is seeded. `index.json`, written last, tells for every name:
 
     file      path in FOLDER
-    case      number in cases.md
+    case      what it is a case of, a number that groups files
     what      one sentence
     outcome   `loads`, `refused` or `ambiguous` (loads once `options` are given)
     tensors   for broken files: the tensors that are missing, extra, mis-shaped or not finite

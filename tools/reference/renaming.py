@@ -1,4 +1,6 @@
-"""effdet's tensor names in zylo's (../shared/reference/efficientdet-facts.md, section 9)."""
+"""effdet's tensor names in zylo's, where every convolution lies in a wrapper (`.conv`), blocks are counted without
+stages, each consumer of a feature map has its own resampling (`p5_down_channel`, `_2` for the way up), and the heads'
+BatchNorms are ordered by level first."""
 
 import re
 
