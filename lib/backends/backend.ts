@@ -81,7 +81,7 @@ export interface OpenRequest {
  * @throws EfficientDetError where that cannot run; the signal's reason, at once
  */
 export type ReferenceDetector = (
-  model: Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'signal'>,
+  model: Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'engine' | 'signal'>,
   images: readonly Frame[],
 ) => Promise<DetectionArrays[]>
 

@@ -99,4 +99,4 @@ export const MAX_FACT_LETTERS = 200
 
 /** Notes on a model, and letters of each. */
 export const MAX_NOTES = 100
-export const MAX_NOTE_LETTERS = 10_000
+export const MAX_NOTE_LETTERS = 3000

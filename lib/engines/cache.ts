@@ -138,13 +138,24 @@ async function buildAndKeep(
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
     })
     const planSha256 = await writeEngine(path, { header, plan }, signal)
-    if (timingCache.length > 0)
-      await writeFileAtomically(timingPath, [sha256(timingCache), timingCache], signal)
+    await keepTimings(timingPath, timingCache, signal)
     return { header, plan, planSha256, cached: false, path, notKept: null }
   } catch (error) {
-    if (!(error instanceof EfficientDetError)) throw error
-    return { header, plan, planSha256: null, cached: false, path, notKept: error }
+    // Whatever fails here, the engine is built.
+    if (signal?.aborted) throw signal.reason
+    return { header, plan, planSha256: null, cached: false, path, notKept: outputError(path, error) }
   }
+}
+
+/** Keeps what was measured, where that is possible: without it the next build takes longer, and no more. */
+async function keepTimings(path: string, cache: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  if (cache.length === 0) return
+  await writeFileAtomically(path, [sha256(cache), cache], signal).catch(() => signal?.throwIfAborted())
+}
+
+function outputError(path: string, cause: unknown): EfficientDetError {
+  if (cause instanceof EfficientDetError) return cause
+  return new EfficientDetError('ERR_OUTPUT', `${path} cannot be written (${String(cause)}).`, { cause })
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { MAX_ENGINE_HEADER } from '../base/limits.js'
 import { engineError } from './engine-error.js'
 import { type EngineHeader, headerFromJson, headerToJson } from './header.js'
 
@@ -19,8 +20,6 @@ const SIGNED_BYTES = 56
 const MAGIC = Buffer.from('\x89EDE\r\n\x1a\n', 'latin1')
 /** Grows with every change that an older version of this package would misread. */
 const VERSION = 2
-/** Far more than any model's labels and notes. */
-const MAX_HEADER = 1 << 24
 
 /** Where the parts of an engine file lie, as its preamble tells. */
 export interface EngineLayout {
@@ -77,7 +76,11 @@ export function decodePreamble(path: string, preamble: Buffer, fileBytes: number
       `is an engine file of version ${version}, from an earlier efficientdet-trt, and this one reads version ${VERSION}. Build the engine again.`,
     )
   }
-  if (version === 0 || headerBytes > MAX_HEADER || planBytes > Number.MAX_SAFE_INTEGER - MAX_HEADER) {
+  if (
+    version === 0 ||
+    headerBytes > MAX_ENGINE_HEADER ||
+    planBytes > Number.MAX_SAFE_INTEGER - MAX_ENGINE_HEADER
+  ) {
     throw engineError(path, 'damaged', `has a header that cannot be. ${AGAIN}`)
   }
   const expected = PREAMBLE_BYTES + headerBytes + planBytes
@@ -109,7 +112,7 @@ export function decodeHeader(
   if (!signatureOf(preamble, json).equals(signature)) {
     throw engineError(path, 'damaged', `has a header that does not match its checksum. ${AGAIN}`)
   }
-  const header = headerFromJson(new TextDecoder().decode(json))
+  const header = headerFromJson(json)
   if (header === null) {
     throw engineError(path, 'damaged', `has a header that this efficientdet-trt cannot read. ${AGAIN}`)
   }

@@ -1,5 +1,27 @@
+import { jsonExtent } from '../base/json.js'
+import {
+  MAX_CAPABILITIES,
+  MAX_CAPABILITY,
+  MAX_CLASSES,
+  MAX_ENGINE_BATCH,
+  MAX_ENGINE_HEADER_VALUES,
+  MAX_FACT_LETTERS,
+  MAX_INPUT_SIDE,
+  MAX_NOTE_LETTERS,
+  MAX_NOTES,
+  MAX_WORKSPACE,
+} from '../base/limits.js'
 import { anchorsPerCell } from '../models/anchors.js'
-import { isAnchors, isLabels, isPadding, isPreprocessing, isRecord, isTexts } from '../models/guards.js'
+import { excessOf } from '../models/budget.js'
+import {
+  isAnchors,
+  isLabels,
+  isPadding,
+  isPreprocessing,
+  isRecord,
+  isText,
+  isTexts,
+} from '../models/guards.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
 import { isVariantName, variant } from '../models/variants.js'
@@ -48,20 +70,27 @@ export interface EngineHeader {
 export type EngineRecipe = Omit<EngineHeader, 'referenceDetections'>
 
 /** The header as JSON: the variant is its name, answers are rounded, all else is as it is. */
-export function headerToJson({ spec, referenceDetections, ...header }: EngineHeader): string {
+export function headerToJson({ spec, notes, referenceDetections, ...header }: EngineHeader): string {
   const { variant, ...architecture } = spec.architecture
   return JSON.stringify({
     ...header,
+    // Names from weights files may be long, and stand in notes.
+    notes: notes.slice(0, MAX_NOTES).map((note) => note.slice(0, MAX_NOTE_LETTERS)),
     spec: { ...spec, architecture: { variant: variant.name, ...architecture } },
     referenceDetections: referenceDetections && referenceDetectionsToJson(referenceDetections),
   })
 }
 
-/** Reads it back; null where anything is not as it must be. */
-export function headerFromJson(json: string): EngineHeader | null {
+/** Objects and lists within each other: header, spec, anchors, ratios, one of them. */
+const MAX_DEPTH = 5
+
+/** Reads it back; null where anything is not as it must be, or beyond what options may ask for. */
+export function headerFromJson(json: Uint8Array): EngineHeader | null {
+  const { values, depth } = jsonExtent(json)
+  if (values > MAX_ENGINE_HEADER_VALUES || depth > MAX_DEPTH) return null
   let value: unknown
   try {
-    value = JSON.parse(json)
+    value = JSON.parse(new TextDecoder().decode(json))
   } catch {
     return null
   }
@@ -69,14 +98,14 @@ export function headerFromJson(json: string): EngineHeader | null {
   const { packageVersion, target, settings, graph, inputSize, notes, referenceDetections } = value
   const spec = specFrom(value.spec)
   const isWhole =
-    typeof packageVersion === 'string' &&
+    isText(packageVersion, MAX_FACT_LETTERS) &&
     isTarget(target) &&
     isSettings(settings) &&
     typeof graph === 'string' &&
     /^[0-9a-f]{64}$/.test(graph) &&
     isSize(inputSize) &&
-    isTexts(notes)
-  if (!isWhole || spec === null) return null
+    isTexts(notes, MAX_NOTES, MAX_NOTE_LETTERS)
+  if (!isWhole || spec === null || excessOf(spec.architecture, inputSize) !== null) return null
   const recipe = { packageVersion, target, settings, graph, spec, inputSize, notes }
   if (referenceDetections === null) return { ...recipe, referenceDetections }
   const isRight = isReferenceDetectionsJson(referenceDetections, spec.architecture.classes)
@@ -90,8 +119,7 @@ function specFrom(value: unknown): ModelSpec | null {
   if (
     typeof name !== 'string' ||
     !isVariantName(name) ||
-    !isCount(classes) ||
-    !isCount(perCell) ||
+    !isCount(classes, MAX_CLASSES) ||
     typeof redundantBias !== 'boolean' ||
     !isPadding(padding) ||
     !isAnchors(anchors) ||
@@ -109,12 +137,13 @@ function specFrom(value: unknown): ModelSpec | null {
 function isTarget(value: unknown): value is EngineTarget {
   return (
     isRecord(value) &&
-    [value.family, value.libraryVersion, value.cudaVersion, value.platform].every(
-      (text) => typeof text === 'string',
+    [value.family, value.libraryVersion, value.cudaVersion, value.platform].every((text) =>
+      isText(text, MAX_FACT_LETTERS),
     ) &&
-    (value.gpu === null || typeof value.gpu === 'string') &&
+    (value.gpu === null || isText(value.gpu, MAX_FACT_LETTERS)) &&
     Array.isArray(value.computeCapabilities) &&
-    value.computeCapabilities.every(isCount)
+    value.computeCapabilities.length <= MAX_CAPABILITIES &&
+    value.computeCapabilities.every((capability) => isCount(capability, MAX_CAPABILITY))
   )
 }
 
@@ -122,18 +151,21 @@ function isSettings(value: unknown): value is EngineSettings {
   return (
     isRecord(value) &&
     (ENGINE_PRECISIONS as readonly unknown[]).includes(value.precision) &&
-    isCount(value.maxBatchSize) &&
-    (value.workspaceBytes === 0 || isCount(value.workspaceBytes)) &&
-    Number.isInteger(value.optimisationLevel) &&
+    isCount(value.maxBatchSize, MAX_ENGINE_BATCH) &&
+    (value.workspaceBytes === 0 || isCount(value.workspaceBytes, MAX_WORKSPACE)) &&
+    (value.optimisationLevel === -1 ||
+      value.optimisationLevel === 0 ||
+      isCount(value.optimisationLevel, 5)) &&
     typeof value.versionCompatible === 'boolean' &&
     typeof value.hardwareCompatible === 'boolean'
   )
 }
 
 function isSize(value: unknown): value is Size {
-  return isRecord(value) && isCount(value.height) && isCount(value.width)
+  return isRecord(value) && isCount(value.height, MAX_INPUT_SIDE) && isCount(value.width, MAX_INPUT_SIDE)
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
+/** A whole number of 1 or more. */
+function isCount(value: unknown, most: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most
 }

@@ -2,9 +2,6 @@
 export const FAMILIES = ['tensorrt10', 'tensorrt11', 'tensorrt-rtx'] as const
 export type Family = (typeof FAMILIES)[number]
 
-/** Frames that run together at most. */
-export const MAX_BATCH = 64
-
 /**
  * How an engine computes. `fp32`, `fp16`, `bf16`: weights and activations are of this type. `tf32`: they are float32,
  * and products may be rounded to TF32's 10 bits.

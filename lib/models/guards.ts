@@ -1,3 +1,10 @@
+import {
+  ANCHOR_FACTORS,
+  MAX_ANCHOR_SHAPES,
+  MAX_CLASSES,
+  MAX_LABEL_LETTERS,
+  MAX_LABELS_LETTERS,
+} from '../base/limits.js'
 import type { AnchorConfig } from './anchors.js'
 import type { Preprocessing } from './preprocessing.js'
 import type { Padding } from './spec.js'
@@ -32,29 +39,42 @@ export function isPadding(value: unknown): value is Padding {
 export function isAnchors(value: unknown): value is AnchorConfig {
   return (
     isRecord(value) &&
-    isPositive(value.anchorScale) &&
-    isNumbers(value.scales) &&
-    value.scales.every(isPositive) &&
-    Array.isArray(value.ratios) &&
-    value.ratios.length > 0 &&
-    value.ratios.every((ratio) => isNumbers(ratio, 2) && ratio.every(isPositive))
+    isAnchorFactor(value.anchorScale) &&
+    isAnchorShapes(value.scales) &&
+    value.scales.every(isAnchorFactor) &&
+    isAnchorShapes(value.ratios) &&
+    value.ratios.every((ratio) => isNumbers(ratio, 2) && ratio.every(isAnchorFactor))
   )
 }
 
 export function isLabels(value: unknown): value is string[] | null {
-  return value === null || isTexts(value)
-}
-
-export function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string')
-}
-
-function isNumbers(value: unknown, length?: number): value is number[] {
   return (
-    Array.isArray(value) &&
-    (length === undefined ? value.length > 0 : value.length === length) &&
-    value.every((item) => Number.isFinite(item))
+    value === null ||
+    (isTexts(value, MAX_CLASSES, MAX_LABEL_LETTERS) &&
+      value.reduce((sum, label) => sum + label.length, 0) <= MAX_LABELS_LETTERS)
   )
+}
+
+/** A list of texts, so many at most, of so many letters each. */
+export function isTexts(value: unknown, most: number, longest: number): value is string[] {
+  // Spread, for `every` passes over the holes of a sparse list.
+  return Array.isArray(value) && value.length <= most && [...value].every((item) => isText(item, longest))
+}
+
+export function isText(value: unknown, longest: number): value is string {
+  return typeof value === 'string' && value.length <= longest
+}
+
+function isAnchorShapes(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= MAX_ANCHOR_SHAPES
+}
+
+function isAnchorFactor(value: unknown): boolean {
+  return typeof value === 'number' && value >= ANCHOR_FACTORS.min && value <= ANCHOR_FACTORS.max
+}
+
+function isNumbers(value: unknown, length: number): value is number[] {
+  return Array.isArray(value) && value.length === length && value.every((item) => Number.isFinite(item))
 }
 
 function isPositive(value: unknown): boolean {

@@ -1,5 +1,6 @@
+import { MAX_CAPABILITIES, MAX_ENGINE_BATCH } from '../base/limits.js'
 import type { BuildProgress } from '../engines/progress.js'
-import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
+import type { EngineChoices } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
@@ -74,7 +75,7 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
   return {
     weights: checkWeightsOptions(options),
     inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
-    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
+    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_ENGINE_BATCH),
     targets: targets === undefined ? [] : checkTargets(targets),
     device: checkDevice('device', options.device ?? 0),
     libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
@@ -86,10 +87,12 @@ export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal
   }
 }
 
-const TARGETS = 'a list of compute capabilities such as sm89 or 8.9'
+const TARGETS = `a list of compute capabilities such as sm89 or 8.9, ${MAX_CAPABILITIES} at most`
 
 function checkTargets(targets: unknown): number[] {
-  if (!Array.isArray(targets) || targets.length === 0) throw invalidOption('targets', targets, TARGETS)
+  if (!Array.isArray(targets) || targets.length === 0 || targets.length > MAX_CAPABILITIES) {
+    throw invalidOption('targets', targets, TARGETS)
+  }
   const numbers = targets.map((target) => {
     const match = /^(?:sm_?)?(\d{1,2})\.?(\d)$/i.exec(String(target))
     if (match === null) throw invalidOption('a target', target, 'a compute capability such as sm89 or 8.9')

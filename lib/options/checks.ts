@@ -1,5 +1,6 @@
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
+import { MAX_INPUT_SIDE } from '../base/limits.js'
 import { refuseUnknownNames } from '../base/names.js'
 import type { Size } from '../models/levels.js'
 
@@ -48,15 +49,12 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   )
 }
 
-/** Largest side of a network input: D7x has 1536, and a graph needs memory in proportion to the area. */
-const MAX_SIDE = 8192
-
 /** Height and width, or one number for both. */
 export type SizeOption = number | Size
 
 export function checkSize(name: string, value: unknown): Size {
   if (typeof value === 'number') {
-    const side = checkInteger(name, value, 1, MAX_SIDE)
+    const side = checkInteger(name, value, 1, MAX_INPUT_SIDE)
     return { height: side, width: side }
   }
   if (typeof value !== 'object' || value === null) {
@@ -64,8 +62,8 @@ export function checkSize(name: string, value: unknown): Size {
   }
   const { height, width } = value as Partial<Size>
   return {
-    height: checkInteger(`${name}.height`, height, 1, MAX_SIDE),
-    width: checkInteger(`${name}.width`, width, 1, MAX_SIDE),
+    height: checkInteger(`${name}.height`, height, 1, MAX_INPUT_SIDE),
+    width: checkInteger(`${name}.width`, width, 1, MAX_INPUT_SIDE),
   }
 }
 

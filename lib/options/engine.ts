@@ -26,8 +26,8 @@ export interface EngineOptions {
   /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
   readonly onMismatch?: MismatchPolicy
   /**
-   * Whether a build is refused that needs more memory than is free, by an estimate, and the self-test's answers are left
-   * out that do. Defaults to true.
+   * Whether a build, or a model on the CPU, is refused that needs more memory than is free, by an estimate, and the
+   * self-test's answers are left out that do. Defaults to true.
    */
   readonly checkMemory?: boolean
   /**

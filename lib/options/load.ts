@@ -2,7 +2,8 @@ import { totalmem } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
 import { availableProcessors } from '../base/available-processors.js'
 import { groupLimits } from '../base/control-groups.js'
-import { type EngineChoices, MAX_BATCH } from '../engines/settings.js'
+import { MAX_ENGINE_BATCH } from '../base/limits.js'
+import type { EngineChoices } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import {
@@ -117,7 +118,7 @@ export function checkLoadOptions(options: LoadOptions): LoadSettings {
     weights: checkWeightsOptions(options),
     inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
     threads: checkInteger('threads', options.threads ?? availableProcessors(), 1, 256),
-    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_BATCH),
+    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_ENGINE_BATCH),
     maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
     inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
     backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),

@@ -1,5 +1,13 @@
 import { EfficientDetError } from '../base/errors.js'
+import {
+  ANCHOR_FACTORS,
+  MAX_ANCHOR_SHAPES,
+  MAX_CLASSES,
+  MAX_LABEL_LETTERS,
+  MAX_LABELS_LETTERS,
+} from '../base/limits.js'
 import type { AnchorConfig } from '../models/anchors.js'
+import { isLabels } from '../models/guards.js'
 import { NORMALIZATIONS } from '../models/preprocessing.js'
 import { VARIANT_NAMES } from '../models/variants.js'
 import type { WeightsOptions } from '../weights/decide.js'
@@ -13,9 +21,6 @@ export const WEIGHTS_OPTION_NAMES = [
   'anchors',
   'labels',
 ] as const
-
-/** More anchors per cell than anyone trains with; keeps nonsense from asking for memory. */
-const MAX_SCALES = 100
 
 /**
  * Checks what a caller says about weights, so that the rest can rely on the types.
@@ -54,12 +59,11 @@ export function checkWeightsOptions(options: WeightsOptions): WeightsOptions {
       }
     }
   }
-  if (
-    labels !== undefined &&
-    // Spread, for `every` passes over the holes of a sparse list.
-    !(Array.isArray(labels) && [...labels].every((label) => typeof label === 'string'))
-  ) {
-    throw new EfficientDetError('ERR_LABELS', 'labels are not a list of texts; give one name per class.')
+  if (labels !== undefined && (labels === null || !isLabels(labels))) {
+    throw new EfficientDetError(
+      'ERR_LABELS',
+      `labels are not a list of texts, of at most ${MAX_LABEL_LETTERS} letters each, ${MAX_LABELS_LETTERS} together and ${MAX_CLASSES} in number; give one name per class.`,
+    )
   }
   return {
     ...(prefix !== undefined && { prefix }),
@@ -80,11 +84,11 @@ function copyAnchors({ anchorScale, scales, ratios }: Partial<AnchorConfig>): Pa
 }
 
 function checkPositive(name: string, value: unknown): void {
-  checkNumber(name, value, 1e-3, 1e3)
+  checkNumber(name, value, ANCHOR_FACTORS.min, ANCHOR_FACTORS.max)
 }
 
 function checkList(name: string, value: unknown, expected: string): void {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_SCALES) {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ANCHOR_SHAPES) {
     throw invalidOption(name, value, expected)
   }
 }

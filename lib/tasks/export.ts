@@ -1,8 +1,10 @@
 import { type StagedFile, writeFileAtomically } from '../base/atomic-write.js'
+import { EfficientDetError } from '../base/errors.js'
 import { buildGraph } from '../graph/build.js'
 import type { GraphPrecision } from '../graph/onnx.js'
 import type { Weights } from '../graph/onnx-layers.js'
 import { anchorBoxes } from '../models/anchors.js'
+import { excessOf } from '../models/budget.js'
 import type { Size } from '../models/levels.js'
 import type { Architecture, ModelSpec } from '../models/spec.js'
 import { nativeInput, type VariantName } from '../models/variants.js'
@@ -38,18 +40,29 @@ export interface ModelGraph {
 /**
  * Reads weights and makes the ONNX file of their network.
  *
- * @param onRead called in between
+ * @param onRead called in between, and awaited: what it throws ends it
  */
 export async function graphOfModelFile(
   input: string,
   weightsOptions: WeightsOptions,
   settings: ExportSettings,
-  onRead: () => void = () => {},
+  onRead: (model: Pick<ModelGraph, 'spec' | 'inputSize'>) => void | Promise<void> = () => {},
 ): Promise<ModelGraph> {
   const { spec, weights, notes } = await readModelFile(input, weightsOptions)
-  onRead()
-  const inputSize = settings.inputSize ?? nativeInput(spec.architecture.variant)
+  const inputSize = inputSizeOf(spec.architecture, settings)
+  await onRead({ spec, inputSize })
   return { spec, inputSize, notes, onnx: graphOf(spec.architecture, spec, weights, inputSize, settings) }
+}
+
+/** @throws EfficientDetError ERR_INVALID_OPTION, ERR_WEIGHTS where it is beyond all limits */
+function inputSizeOf(architecture: Architecture, { inputSize: wanted }: ExportSettings): Size {
+  const inputSize = wanted ?? nativeInput(architecture.variant)
+  const excess = excessOf(architecture, inputSize)
+  if (excess === null) return inputSize
+  throw new EfficientDetError(
+    wanted === null ? 'ERR_WEIGHTS' : 'ERR_INVALID_OPTION',
+    `The model would have ${excess}. Give a smaller inputSize, or weights for fewer classes.`,
+  )
 }
 
 function graphOf(
@@ -78,7 +91,7 @@ export async function exportModelFile(
   const asked: Question['option'][] = settings.inputSize === null ? ['variant'] : []
   if (settings.detections !== undefined) asked.push('variant', 'anchors')
   const { architecture, spec, weights, notes } = await readNetwork(input, weightsOptions, asked)
-  const inputSize = settings.inputSize ?? nativeInput(architecture.variant)
+  const inputSize = inputSizeOf(architecture, settings)
   const onnx = graphOf(architecture, spec, weights, inputSize, settings)
   await writeFileAtomically(output, [onnx])
   return { variant: architecture.variant.name, inputSize, bytes: onnx.length, notes }

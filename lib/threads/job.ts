@@ -3,7 +3,7 @@ import { onAbort } from './abort.js'
 import type { Outcome } from './outcome.js'
 import { fromWire } from './wire-error.js'
 import { withResolvers } from './with-resolvers.js'
-import { startWorker } from './worker.js'
+import { heapError, startWorker } from './worker.js'
 
 export interface JobOptions {
   readonly signal?: AbortSignal | undefined
@@ -29,7 +29,9 @@ export async function runJob<Result>(
     if ('error' in outcome) reject(fromWire(outcome.error, fallback))
     else resolve(outcome.result)
   })
-  worker.on('error', (cause) => reject(new EfficientDetError(fallback, cause.message, { cause })))
+  worker.on('error', (cause) =>
+    reject(heapError(cause) ?? new EfficientDetError(fallback, cause.message, { cause })),
+  )
   worker.on('exit', (code) =>
     reject(new EfficientDetError(fallback, `A thread ended early (exit code ${code}).`)),
   )

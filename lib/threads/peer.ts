@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import { type NativeCalls, noNativeCalls, outliveNativeCalls } from './native-calls.js'
-import { startWorker } from './worker.js'
+import { MAX_HEAP, startWorker } from './worker.js'
 
 /** A thread or process that runs a file of ours, with the face of a worker thread. */
 export interface Peer extends EventEmitter {
@@ -33,7 +33,10 @@ export function startPeer(url: URL, data: object): Started {
 }
 
 function startProcess(url: URL, data: object): Peer {
-  const child = fork(fileURLToPath(url), { execArgv: [], serialization: 'advanced' })
+  const child = fork(fileURLToPath(url), {
+    execArgv: [`--max-old-space-size=${MAX_HEAP}`],
+    serialization: 'advanced',
+  })
   const peer = Object.assign(new EventEmitter(), {
     postMessage(message: object) {
       // Whoever waits for the answer hears of a process that has ended by its `exit`.

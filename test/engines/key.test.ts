@@ -39,7 +39,7 @@ const OTHERS: readonly (readonly [what: string, header: EngineHeader])[] = [
 
 describe('the key of an engine', () => {
   it('is the same for the same engine, whatever came between', () => {
-    const again = headerFromJson(headerToJson(HEADER))!
+    const again = headerFromJson(Buffer.from(headerToJson(HEADER)))!
     expect(engineKey(again)).toBe(engineKey(HEADER))
     expect(differences(again, HEADER)).toEqual([])
   })

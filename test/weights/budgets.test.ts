@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { temporaryFile } from '../helpers/checkpoints.js'
 import { confined, notConfined, type Outcome } from '../helpers/confined.js'
 
-/** Generous for a busy machine; what is quadratic takes far longer. */
+/** What is quadratic takes far longer. */
 const MAX_MILLISECONDS = 10_000
 const MAX_GROWTH = 700 * 2 ** 20
 
@@ -91,9 +91,9 @@ describe.skipIf(notConfined !== null)('pickles within their budget', () => {
     ],
     ['a shape that thousands of tensors share', sharedShape, /is described in an unknown way/],
   ])('are told of %s in bounded time and memory', async (_, bytes, message) => {
-    const { outcome, message: found, grownBytes, milliseconds } = await opened(bytes())
+    const { outcome, message: found, grownBytes, cpuMilliseconds } = await opened(bytes())
     expect([outcome, found]).toEqual(['ERR_WEIGHTS', expect.stringMatching(message)])
-    expect(milliseconds).toBeLessThan(MAX_MILLISECONDS)
+    expect(cpuMilliseconds).toBeLessThan(MAX_MILLISECONDS)
     expect(grownBytes).toBeLessThan(MAX_GROWTH)
   })
 
@@ -129,16 +129,16 @@ describe.skipIf(notConfined !== null)('safetensors within their budget', () => {
       /more than 50000 tensors/,
     ],
     ['a name of 10 MB', () => `{"${'n'.repeat(10_000_000)}":{}}`, /describes the tensor "n{200}…"/],
-    [
-      'a type that is called as what every object has',
-      () => '{"a":{"dtype":"constructor","shape":[1],"data_offsets":[0,0]}}',
-      /holds no tensors/,
-    ],
   ])('are told of %s in bounded time and memory', async (_, header, message) => {
-    const { outcome, message: found, grownBytes, milliseconds } = await opened(safetensors(header()))
+    const { outcome, message: found, grownBytes, cpuMilliseconds } = await opened(safetensors(header()))
     expect([outcome, found]).toEqual(['ERR_WEIGHTS', expect.stringMatching(message)])
     expect(found.length).toBeLessThan(1000)
-    expect(milliseconds).toBeLessThan(MAX_MILLISECONDS)
+    expect(cpuMilliseconds).toBeLessThan(MAX_MILLISECONDS)
     expect(grownBytes).toBeLessThan(MAX_GROWTH)
+  })
+
+  it('leave out a type that is called as what every object has', async () => {
+    const header = '{"a":{"dtype":"constructor","shape":[1],"data_offsets":[0,0]}}'
+    expect((await opened(safetensors(header))).outcome).toBe('0')
   })
 })

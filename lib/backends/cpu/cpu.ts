@@ -1,7 +1,7 @@
 import { packageFile } from '../../base/package-file.js'
 import { isEngineFile } from '../../engines/engine-file.js'
 import { runJob } from '../../threads/job.js'
-import type { Backend, Opening, Probe } from '../backend.js'
+import type { Backend, Opening, OpenRequest, Probe } from '../backend.js'
 import { CpuEngine, type CpuRequest } from './engine.js'
 import { REINSTALL } from './onnxruntime.js'
 
@@ -22,9 +22,12 @@ export const cpu = {
   async takes(path) {
     return !(await isEngineFile(path))
   },
-  open(request: CpuRequest): Promise<Opening> {
+  open({
+    engine,
+    ...request
+  }: Omit<CpuRequest, 'checkMemory'> & Pick<OpenRequest, 'engine'>): Promise<Opening> {
     disableTelemetry()
-    return CpuEngine.open(request)
+    return CpuEngine.open({ ...request, checkMemory: engine.checkMemory })
   },
 } satisfies Backend
 

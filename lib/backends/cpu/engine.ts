@@ -7,6 +7,7 @@ import { endThread } from '../../threads/native-calls.js'
 import { type Peer, startPeer } from '../../threads/peer.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
+import { heapError } from '../../threads/worker.js'
 import type { Engine, EngineResult, Opening, OpenRequest, Unavailability } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
@@ -14,7 +15,8 @@ import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 export type CpuRequest = Pick<
   OpenRequest,
   'path' | 'weights' | 'inputSize' | 'threads' | 'signal' | 'onStage'
->
+> &
+  Pick<ThreadData, 'checkMemory'>
 
 type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
 
@@ -59,10 +61,11 @@ export class CpuEngine implements Engine {
     worker.unref()
   }
 
-  static async open({ path, weights, inputSize, threads, signal, onStage }: CpuRequest): Promise<Opening> {
+  static async open({ signal, onStage, ...request }: CpuRequest): Promise<Opening> {
     signal?.throwIfAborted()
     const url = packageFile('./network-worker.js', import.meta.url)
-    const data: Omit<ThreadData, 'calls'> = { path, weights, inputSize, threads }
+    const { path, weights, inputSize, threads, checkMemory } = request
+    const data: Omit<ThreadData, 'calls'> = { path, weights, inputSize, threads, checkMemory }
     const { peer: worker, calls } = startPeer(url, data)
     const { promise, resolve, reject } = withResolvers<Ready | { readonly unavailable: Unavailability }>()
     const onMessage = (reply: Reply) => {
@@ -71,7 +74,7 @@ export class CpuEngine implements Engine {
       else if ('unavailable' in reply) resolve(reply)
       else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
     }
-    const onError = (cause: Error) => reject(lost(`failed: ${cause.message}`, cause))
+    const onError = (cause: Error) => reject(heapError(cause) ?? lost(`failed: ${cause.message}`, cause))
     const onExit = () => reject(lost('was ended from outside, perhaps for lack of memory'))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     const stopListening = onAbort(signal, () => reject(signal!.reason))

@@ -1,5 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { EfficientDetError } from '../../base/errors.js'
+import { freeMemory } from '../../engines/free-memory.js'
+import { checkCpuMemory, estimateCpuMemory } from '../../engines/memory.js'
 import type { Frame } from '../../image/frame.js'
 import { preprocess } from '../../image/preprocess.js'
 import { toRgb } from '../../image/rgb.js'
@@ -7,7 +9,7 @@ import { anchorBoxes } from '../../models/anchors.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import { type PostprocessParameters, selectDetections } from '../../postprocess/detections.js'
-import { graphOfModelFile } from '../../tasks/export.js'
+import { graphOfModelFile, type ModelGraph } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import type { EngineResult, LoadStage, Unavailability } from '../backend.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
@@ -44,7 +46,7 @@ export class CpuNetwork {
   }
 
   static async open(
-    { path, weights: options, inputSize: wanted, threads, calls }: ThreadData,
+    { path, weights: options, inputSize: wanted, threads, checkMemory, calls }: ThreadData,
     onStage: (stage: LoadStage) => void,
   ): Promise<CpuNetwork | { readonly unavailable: Unavailability }> {
     const loaded = await nativeCall(calls, loadOnnxruntime)
@@ -52,7 +54,10 @@ export class CpuNetwork {
     const { runtime } = loaded
     onStage('weights')
     const settings = { inputSize: wanted, batch: 1, precision: 'fp32', input: 'fp32' } as const
-    const onRead = () => onStage('graph')
+    const onRead = async ({ spec, inputSize }: Pick<ModelGraph, 'spec' | 'inputSize'>) => {
+      if (checkMemory) checkCpuMemory(estimateCpuMemory(spec.architecture, inputSize), await freeMemory())
+      onStage('graph')
+    }
     const { spec, inputSize, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
     onStage('engine')
     const session = await nativeCall(calls, () =>

@@ -8,6 +8,8 @@ import type { EngineResult, LoadStage, OpenRequest, Unavailability } from '../ba
 
 /** What the engine's thread is started with. */
 export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'threads'> & {
+  /** Whether a model is refused that needs more memory than is free, by an estimate. */
+  readonly checkMemory: boolean
   readonly calls: NativeCalls
 }
 

@@ -1,6 +1,4 @@
 import { EfficientDetError } from '../../base/errors.js'
-import { freeMemory } from '../../engines/free-memory.js'
-import { checkCpuMemory, estimateCpuMemory } from '../../engines/memory.js'
 import type { Frame } from '../../image/frame.js'
 import type { DetectionArrays } from '../../postprocess/detections.js'
 import type { OpenRequest } from '../backend.js'
@@ -30,15 +28,14 @@ export async function referenceDetections(
   { path, weights, inputSize, engine, detectReference, signal }: ReferenceRequest,
 ): Promise<ReferenceDetections> {
   try {
-    if (engine.checkMemory) {
-      checkCpuMemory(estimateCpuMemory(graph.spec.architecture, graph.inputSize), await freeMemory())
-    }
-    const detections = await detectReference({ path, weights, inputSize, signal }, images)
+    const detections = await detectReference({ path, weights, inputSize, engine, signal }, images)
     if ((await stateOf(path)) === graph.file) return { detections, note: null }
     throw new EfficientDetError('ERR_WEIGHTS', `${path} was changed while the engine was built.`)
   } catch (error) {
-    if (signal?.aborted || !(error instanceof EfficientDetError)) throw error
-    const note = `The engine's self-test can only compare it with itself, not with the CPU backend: ${error.message}`
+    // Whatever fails here, the engine is built.
+    if (signal?.aborted) throw signal.reason
+    const reason = error instanceof Error ? error.message : String(error)
+    const note = `The engine's self-test can only compare it with itself, not with the CPU backend: ${reason}`
     return { detections: null, note }
   }
 }
