@@ -80,8 +80,8 @@ describe('orientation', () => {
   })
 })
 
-describe('CMYK', () => {
-  it('finds the person in a JPEG, with Adobe’s marker and without, and in a TIFF', async () => {
+describe('an image in CMYK', () => {
+  it('shows the person: as JPEG, with Adobe’s marker and without, and as TIFF', async () => {
     const cmyk = pixels().toColourspace('cmyk')
     const jpeg = await cmyk.clone().jpeg({ quality: 95 }).toBuffer()
     const unmarked = withoutSegment(jpeg, 0xee)

@@ -27,8 +27,8 @@ const compatible = (
 
 const gpu = (computeCapability: number) => ({ device: { name: 'Some GPU', computeCapability } })
 
-describe('whether an engine fits a machine', () => {
-  it('does on the one that built it, and on another card of its compute capability', () => {
+describe('an engine', () => {
+  it('fits the machine that built it, and another card of its compute capability', () => {
     expect(check(HEADER)).not.toThrow()
     expect(check(HEADER, gpu(89))).not.toThrow()
   })

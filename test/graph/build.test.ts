@@ -49,7 +49,7 @@ describe('shapes', () => {
     { height: 33, width: 500 },
     { height: 511, width: 333 },
     { height: 96, width: 160 },
-  ])('$height×$width', async (inputSize) => {
+  ])('an input of $height×$width gives as many boxes as it has anchors', async (inputSize) => {
     const graph = graphOf(lite, weights, { inputSize })
     const { dims } = await runGraph(graph, randomImages(1, inputSize), [
       1,

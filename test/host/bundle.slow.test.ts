@@ -96,7 +96,7 @@ describe('an application that esbuild bundled', () => {
   })
 })
 
-it('works unpacked beside an Electron archive', async () => {
+it('the package works unpacked beside an Electron archive', async () => {
   const { folder, main, package: copy } = await project('app.asar.unpacked/node_modules')
   await link(join(folder, 'app.asar.unpacked', 'node_modules'), 'onnxruntime-node')
   const { code, stdout } = await run(process.execPath, [main, 'detect', PERSON, '--json'], { cwd: folder })

@@ -5,7 +5,7 @@ import { program } from '../helpers/programs.js'
 const WARM_UP = 10
 const ROUNDS = 30
 
-it('levels off in memory over rounds of loading and disposing', async () => {
+it('memory levels off over rounds of loading and disposing', async () => {
   const { code, stdout, stderr } = await program(
     `
     const sizes = []

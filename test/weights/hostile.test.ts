@@ -172,15 +172,15 @@ describe('pickles that ask for too much', () => {
   })
 })
 
-describe('archives that claim too much', () => {
-  it('of a pickle that is longer than the file', async () => {
+describe('archives that claim too much are refused', () => {
+  it('a pickle that is longer than the file', async () => {
     const bytes = Buffer.from(archive(pickle('}.')))
     const central = bytes.indexOf('PK\x01\x02')
     for (const field of [20, 24]) bytes.writeUInt32LE(0x7fffffff, central + field)
     expect(await outcome(await temporaryFile(bytes))).toBe('ERR_WEIGHTS')
   })
 
-  it('of a directory beyond 2⁵³', async () => {
+  it('a directory beyond 2⁵³', async () => {
     const bytes = Buffer.from(archive(pickle('}.')))
     const end = bytes.indexOf('PK\x05\x06')
     const locator = Buffer.alloc(20)
@@ -192,14 +192,14 @@ describe('archives that claim too much', () => {
     }
   })
 
-  it('of more entries than there are', async () => {
+  it('more entries than there are', async () => {
     const bytes = Buffer.from(archive(pickle('}.')))
     const end = bytes.indexOf('PK\x05\x06')
     for (const field of [8, 10]) bytes.writeUInt16LE(0xfffe, end + field)
     expect(await outcome(await temporaryFile(bytes))).toBe('ERR_WEIGHTS')
   })
 
-  it('of a compressed pickle that would unfold to gigabytes', async () => {
+  it('a compressed pickle that would unfold to gigabytes', async () => {
     const bytes = Buffer.from(archive(pickle('}.')))
     const central = bytes.indexOf('PK\x01\x02')
     bytes.writeUInt16LE(8, central + 10)

@@ -80,8 +80,8 @@ function sampled(values: Float32Array, perAnchor: number, stride: number): numbe
   return rows
 }
 
-describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', () => {
-  it.each(withOutcome('loads'))('case $case, $name: $what', async (entry) => {
+describe.skipIf(!hasReference)('a file that PyTorch wrote', () => {
+  it.each(withOutcome('loads'))('$name loads: $what', async (entry) => {
     const { identified, decided, notes } = await inspectModelFile(entry.path)
     expect(decided.questions).toEqual([])
     if (entry.prefix !== undefined) {
@@ -98,7 +98,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
     }
   })
 
-  it.each(withOutcome('refused'))('case $case, $name: $what', async (entry) => {
+  it.each(withOutcome('refused'))('$name is refused: $what', async (entry) => {
     const unsafe = entry.call !== undefined
     const error: unknown = await readModelFile(entry.path).catch((reason: unknown) => reason)
     expect(error).toMatchObject({
@@ -117,7 +117,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
     if (unsafe) expect(message).toContain('os.system')
   })
 
-  it.each(withOutcome('ambiguous'))('case $case, $name: $what', async (entry) => {
+  it.each(withOutcome('ambiguous'))('$name leaves something open: $what', async (entry) => {
     const { decided, identified, notes }: Inspection = await inspectModelFile(entry.path)
     const asked = decided.questions.map(({ text }) => text).join(' ')
     const open = [asked, ...notes].join(' ')
@@ -134,7 +134,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
   })
 
   it.each(entries.filter(({ options }) => options?.candidates?.includes('d7')))(
-    'case $case, $name is a D7 for good once it is converted as one',
+    '$name is a D7 for good once it is converted as one',
     async ({ path }) => {
       const output = join(await temporaryFolder(), 'best.safetensors')
       await convertModelFile(path, output, { variant: 'd7', precision: 'fp16' })
@@ -148,7 +148,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
   )
 
   it.skipIf(!hasShared).each(entries.filter(({ golden }) => golden === 'same' || golden === 'rounded'))(
-    'case $case, $name has the golden weights',
+    '$name has the golden weights',
     async ({ path, golden }) => {
       const bare = (await readModelFile(shared('data/golden-d0/zylo-d0.pth'))).weights
       const { weights } = await readModelFile(path)
@@ -163,7 +163,7 @@ describe.skipIf(!hasReference)('files of reported cases, written by PyTorch', ()
   )
 
   it.each(entries.filter(({ expected }) => expected !== undefined))(
-    'case $case, $name answers as effdet does',
+    '$name answers as effdet does',
     async (entry) => {
       const { size, stride, ...files } = entry.expected!
       const { spec, weights } = await readModelFile(entry.path, optionsOf(entry))

@@ -39,7 +39,7 @@ describe('the batches of a self-test', () => {
   })
 })
 
-describe('the testRun of a self-test', () => {
+describe('the run of a self-test', () => {
   it('tells the worst figures of right answers', () => {
     const testRun = new SelfTestRun([answer(0.5), answer(0.6)])
     testRun.add(0, [0, 1], [answer(0.51), answer(0.6)])

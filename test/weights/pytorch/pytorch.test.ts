@@ -64,7 +64,7 @@ describe.skipIf(!hasShared)('real checkpoints', () => {
   it.each([
     ['data/golden-d0/zylo-d0.pth', 784, 3927311, 355625.36349584],
     ['data/person-lite0/person-lite0.pth', 696, 3238649, 927544.0004569984],
-  ])('%s', async (path, tensors, elements, sum) => {
+  ])('are read as PyTorch reads them: %s', async (path, tensors, elements, sum) => {
     const checkpoint = await opened(shared(path))
     let count = 0
     let total = 0
@@ -121,7 +121,7 @@ describe('other things that PyTorch writes', () => {
     await expect(opened(fixture(name))).rejects.toThrow(refusal('ERR_WEIGHTS', message))
   })
 
-  it('big-endian legacy files', async () => {
+  it('are named: legacy files of big-endian machines', async () => {
     const bytes = await readFile(fixture('legacy.pth'))
     // NEWTRUE after the text and its memo.
     const at = bytes.indexOf(0x88, bytes.indexOf('little_endian'))
@@ -143,7 +143,7 @@ describe('damage', () => {
   it.each([
     ['zip.pth', /directory at the end cannot be read/],
     ['legacy.pth', /"\d+" of \d+ bytes reaches out of the file/],
-  ])('a %s that was not copied completely', async (name, message) => {
+  ])('is reported: a %s that was not copied completely', async (name, message) => {
     const bytes = await readFile(fixture(name))
     await expect(opened(await temporaryFile(bytes.subarray(0, -4)))).rejects.toThrow(
       refusal('ERR_WEIGHTS', message),
@@ -178,12 +178,12 @@ describe('damage', () => {
     ],
     ['another storage type', 'FloatStorage', 'ByteStorageX', /tensor|element types|without tensors/],
     ['a storage of another length', 'cpuq\x07K\x06t', 'cpuq\x07K\x07t', /of 28 bytes, but the file has 24/],
-  ])('a tensor with %s', async (_, from, to, message) => {
+  ])('is reported: a tensor with %s', async (_, from, to, message) => {
     const path = await altered('zip.pth', Buffer.from(from, 'latin1'), Buffer.from(to, 'latin1'))
     await expect(opened(path).then(contentOf)).rejects.toThrow(refusal('ERR_WEIGHTS', message))
   })
 
-  it('a few bytes that claim a huge tensor by repeating one element', async () => {
+  it('is reported: a few bytes that claim a huge tensor by repeating one element', async () => {
     // The expanded tensor has stride 0 and shape (5,); 2³¹−1 fits where the 5 and the next opcodes are not.
     const bytes = await readFile(fixture('views-legacy.pth'))
     const shape = Buffer.from('K\x05\x85', 'latin1')
