@@ -67,5 +67,5 @@ export function writeYuv(
 
 function toByte(value: number): number {
   const rounded = value >> FRACTION_BITS
-  return rounded < 0 ? 0 : rounded > 255 ? 255 : rounded
+  return Math.min(Math.max(rounded, 0), 255)
 }

@@ -57,10 +57,10 @@ class EngineBuild {
     }
     options_.timing_cache_out = &timing_cache_out_;
     options_.progress = [](void *self, float fraction, const char *phase) {
-      static_cast<EngineBuild *>(self)->Tell(fraction, phase);
+      static_cast<EngineBuild *>(self)->OnProgress(fraction, phase);
     };
     options_.progress_context = this;
-    options_.log = [](void *self, ed_severity, const char *line) { static_cast<EngineBuild *>(self)->Log(line); };
+    options_.log = [](void *self, ed_severity, const char *line) { static_cast<EngineBuild *>(self)->OnLog(line); };
     options_.log_context = this;
     options_.cancel = flag_;
 
@@ -104,7 +104,7 @@ class EngineBuild {
     Wake();
   }
 
-  void Tell(float fraction, const char *phase) {
+  void OnProgress(float fraction, const char *phase) {
     std::lock_guard<std::mutex> lock(mutex_);
     fraction_ = fraction;
     phase_ = phase;
@@ -116,14 +116,14 @@ class EngineBuild {
     if (!waking_) waking_ = channel_.NonBlockingCall() == napi_ok;
   }
 
-  void Log(const char *line) {
+  void OnLog(const char *line) {
     std::lock_guard<std::mutex> lock(mutex_);
     log_.append(line).append("\n");
     if (log_.size() > 2 * kLogLength) log_.erase(0, log_.size() - kLogLength);
   }
 
-  /** On JavaScript's thread: tells of the newest step, or of the end. */
-  void Tell(Napi::Env env) {
+  /** Emits the newest step, or the end, on JavaScript's thread. */
+  void Emit(Napi::Env env) {
     std::unique_lock<std::mutex> lock(mutex_);
     waking_ = false;
     if (ended_) {
@@ -197,7 +197,7 @@ class EngineBuild {
 
 void EngineBuild::Deliver(Napi::Env env, Napi::Function, EngineBuild *build, void *) {
   // Without an environment this is a clean-up.
-  if (env != nullptr) build->Tell(env);
+  if (env != nullptr) build->Emit(env);
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) 
   // Copied into the callback: the channel is a handle, and this object may go while the threads still end.
   const auto deliver = [channel = channel_](std::unique_ptr<Outcome> outcome) {
     // The queue has no limit of its own, so this neither blocks nor fails while the environment lives.
-    if (channel.NonBlockingCall(outcome.get()) == napi_ok) outcome.release();
+    if (channel.NonBlockingCall(outcome.get()) == napi_ok) static_cast<void>(outcome.release());
   };
   try {
     threads_ = std::make_unique<EngineThreads>(loaded.backend, loaded.engine, loaded.options, deliver);

@@ -22,7 +22,10 @@ struct YuvCoefficients {
   int32_t blue_of_u;
 };
 
-constexpr int32_t YuvFixed(double value) { return static_cast<int32_t>(value * (1 << kYuvFractionBits) + 0.5); }
+constexpr int32_t YuvFixed(double value) {
+  // std::lround is no constant expression; NOLINTNEXTLINE(bugprone-incorrect-roundings)
+  return static_cast<int32_t>(value * (1 << kYuvFractionBits) + 0.5);
+}
 
 /** @param red, blue luma's shares of them; green has the rest */
 constexpr YuvCoefficients MakeYuvCoefficients(double red, double blue, bool limited) {

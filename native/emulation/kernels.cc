@@ -30,7 +30,7 @@
 namespace emulation {
 namespace {
 
-constexpr size_t kStackBytes = 256 * 1024;
+constexpr size_t kStackBytes = size_t{256} << 10;
 constexpr unsigned kWarp = 32;
 
 #if defined(EMULATION_FOR_TSAN)
@@ -314,7 +314,7 @@ void SetOrder(uint32_t seed) { order = seed; }
 void RunKernel(dim3 grid, dim3 block, const std::function<void()> &body) {
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
   // A step without a common divisor visits every block once.
-  uint64_t step = order == 0 ? 1 : 1 + order * 7919u % blocks;
+  uint64_t step = order == 0 ? 1 : 1 + uint64_t{order} * 7919u % blocks;
   while (std::gcd(step, blocks) != 1) ++step;
   for (uint64_t i = 0; i < blocks; ++i) {
     const uint64_t at = i * step % blocks;

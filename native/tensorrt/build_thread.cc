@@ -98,9 +98,9 @@ struct Build {
     BuiltEngine engine;
     std::exception_ptr thrown;
     try {
-      Progress progress([this](double part, const char *name) { Tell(kReading + (1 - kReading) * part, name); },
+      Progress progress([this](double part, const char *name) { OnProgress(kReading + (1 - kReading) * part, name); },
                         cancelled);
-      LogListener log([this](ed_severity severity, const char *line) { Tell(severity, line); });
+      LogListener log([this](ed_severity severity, const char *line) { OnLog(severity, line); });
       engine = BuildEngine(request, progress, log);
     } catch (...) {
       thrown = std::current_exception();
@@ -112,7 +112,7 @@ struct Build {
     changed.notify_all();
   }
 
-  void Tell(double part, const char *name) {
+  void OnProgress(double part, const char *name) {
     std::lock_guard<std::mutex> lock(mutex);
     fraction = part;
     phase = name;
@@ -120,7 +120,7 @@ struct Build {
     changed.notify_all();
   }
 
-  void Tell(ed_severity severity, const char *line) {
+  void OnLog(ed_severity severity, const char *line) {
     std::lock_guard<std::mutex> lock(mutex);
     lines.push_back({severity, line});
     changed.notify_all();
@@ -145,8 +145,8 @@ BuildRequest RequestOf(const uint8_t *onnx, size_t size, const ed_build_options 
   return request;
 }
 
-/** Tells the caller what is new, without the lock: its functions may take their time. */
-void TellCaller(Build &build, std::unique_lock<std::mutex> &lock, const ed_build_options &options) {
+/** Emits to the caller what is new, without the lock: its functions may take their time. */
+void Emit(Build &build, std::unique_lock<std::mutex> &lock, const ed_build_options &options) {
   const std::deque<Build::Line> lines = std::move(build.lines);
   build.lines.clear();
   const bool has_progress = build.has_progress;
@@ -191,7 +191,7 @@ void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &opt
       build->cancelled = true;
       leave = std::chrono::steady_clock::now() + kTimeout;
     }
-    TellCaller(*build, lock, options);
+    Emit(*build, lock, options);
   }
   const bool ended = build->ended;
   lock.unlock();
@@ -210,7 +210,7 @@ void BuildOnThread(const uint8_t *onnx, size_t size, const ed_build_options &opt
   if (built.timing_cache != nullptr) {
     *options.timing_cache_out = CopyBytes(built.timing_cache->data(), built.timing_cache->size());
   }
-  guard.release();
+  static_cast<void>(guard.release());
   *plan = bytes;
   if (options.progress != nullptr) options.progress(options.progress_context, 1, "Done");
 }

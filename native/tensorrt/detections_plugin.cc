@@ -28,7 +28,7 @@ struct Limits {
   int32_t candidates = kDefaultCandidates;
 };
 
-/** Of the network that the tensors belong to. Sizes that are not known yet are -1 or a maximum. */
+/** Sizes of the network that the tensors belong to. Those that are not known yet are -1 or a maximum. */
 DetectionsShape ShapeOf(const nvinfer1::Dims &class_logits, const Limits &limits) {
   return {static_cast<int32_t>(class_logits.d[1]), static_cast<int32_t>(class_logits.d[2]), limits.candidates,
           limits.capacity};

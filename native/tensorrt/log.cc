@@ -48,11 +48,11 @@ class Logger final : public nvinfer1::ILogger {
     if (severity == Severity::kVERBOSE) return;
     try {
       if (own_listener != nullptr) {
-        own_listener->Hear(SeverityOf(severity), line);
+        own_listener->OnLog(SeverityOf(severity), line);
         return;
       }
       std::lock_guard<std::mutex> lock(mutex_);
-      for (LogListener *listener : listeners_) listener->Hear(SeverityOf(severity), line);
+      for (LogListener *listener : listeners_) listener->OnLog(SeverityOf(severity), line);
     } catch (...) {
       // A line that cannot be kept is lost; nothing may be thrown into TensorRT.
     }
@@ -96,7 +96,7 @@ LogListener::~LogListener() {
   own_listener = outer_;
 }
 
-void LogListener::Hear(ed_severity severity, const char *line) {
+void LogListener::OnLog(ed_severity severity, const char *line) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (severity != ED_INFO && TellsOfMissingMemory(line)) out_of_memory_ = true;
   if (severity == ED_ERROR) {

@@ -16,7 +16,7 @@ namespace efficientdet {
 nvinfer1::ILogger &Log();
 
 /**
- * Hears what TensorRT says while it lives: what is said on the thread that made it, and what is said on threads of
+ * Collects what TensorRT says while it lives: what is said on the thread that made it, and what is said on threads of
  * TensorRT's own, of which nobody knows for whom they work.
  */
 class LogListener {
@@ -38,7 +38,7 @@ class LogListener {
  private:
   friend class Logger;
 
-  void Hear(ed_severity severity, const char *line);
+  void OnLog(ed_severity severity, const char *line);
 
   const std::function<void(ed_severity, const char *)> forward_;
   LogListener *const outer_;

@@ -14,7 +14,7 @@ namespace tensor {
 inline constexpr const char *kImages = "images";
 inline constexpr const char *kBoxRegression = "box_regression";
 inline constexpr const char *kClassLogits = "class_logits";
-/** Of a network that ends in our plugin. */
+/** Tensors of a network that ends in our plugin. */
 inline constexpr const char *kClassThresholds = "class_thresholds";
 inline constexpr const char *kPostprocess = "postprocess";
 inline constexpr const char *kDetections = "detections";

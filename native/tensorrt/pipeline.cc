@@ -146,7 +146,11 @@ Pipeline::Parameters Pipeline::ParametersIn(void *memory) const {
   const size_t thresholds = begin + Aligned(batch * sizeof(PreprocessFrame));
   const size_t postprocess = thresholds + Aligned(batch * static_cast<size_t>(network_.classes) * sizeof(float));
   return {static_cast<PreprocessFrame *>(memory), reinterpret_cast<float *>(thresholds),
-          reinterpret_cast<float *>(postprocess)};
+          reinterpret_cast<float *>(postprocess), static_cast<size_t>(network_.classes)};
+}
+
+float *Pipeline::DetectionsIn(const Profile &profile) const {
+  return answers_.get<float>() + static_cast<size_t>(profile.batch_size) * kCountFields;
 }
 
 void Pipeline::Run(const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results, int32_t count) {
@@ -237,9 +241,9 @@ void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_pos
     host.frames[i] = MakePreprocessFrame(frame, letterbox);
 
     const ed_postprocess &wanted = postprocess[i];
-    std::transform(wanted.score_thresholds, wanted.score_thresholds + network_.classes,
-                   host.class_thresholds + i * network_.classes, LogitThreshold);
-    float *row = host.postprocess + i * kPostprocessFields;
+    std::transform(wanted.score_thresholds, wanted.score_thresholds + network_.classes, host.ThresholdsOf(i),
+                   LogitThreshold);
+    float *row = host.PostprocessOf(i);
     row[kIouThreshold] = wanted.iou_threshold;
     row[kMaxDetections] = static_cast<float>(wanted.max_detections);
     row[kPreNmsTopK] = static_cast<float>(wanted.pre_nms_top_k);
@@ -252,9 +256,9 @@ void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_pos
   // Frames that are none, in which nothing is found.
   for (int32_t i = count; i < profile.batch_size; i++) {
     host.frames[i] = {};
-    std::fill_n(host.class_thresholds + i * network_.classes, network_.classes, std::numeric_limits<float>::infinity());
+    std::fill_n(host.ThresholdsOf(i), network_.classes, std::numeric_limits<float>::infinity());
     const float none[kPostprocessFields] = {0.5f, 1, 1, 0, 1, 1, 1, 0};
-    std::copy_n(none, kPostprocessFields, host.postprocess + i * kPostprocessFields);
+    std::copy_n(none, kPostprocessFields, host.PostprocessOf(i));
   }
   Check(cudaMemcpyAsync(parameters_.get(), host_parameters_.get(), parameters_.size(), cudaMemcpyHostToDevice,
                         stream_.get()),
@@ -274,7 +278,7 @@ void Pipeline::Connect(const Profile &profile) {
       {tensor::kClassThresholds, network_.has_plugin ? device.class_thresholds : nullptr, true},
       {tensor::kPostprocess, network_.has_plugin ? device.postprocess : nullptr, true},
       {tensor::kCounts, network_.has_plugin ? counts : nullptr, false},
-      {tensor::kDetections, network_.has_plugin ? counts + profile.batch_size * kCountFields : nullptr, false},
+      {tensor::kDetections, network_.has_plugin ? DetectionsIn(profile) : nullptr, false},
       {tensor::kBoxRegression, box_regression_.get(), false},
       {tensor::kClassLogits, class_logits_.get(), false},
   };
@@ -300,10 +304,9 @@ void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
   if (!profile.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
   Check(cudaEventRecordWithFlags(events_[2].get(), stream_.get(), event_flags), "Starting the batch");
   if (network_.has_plugin) return;
-  int32_t *counts = answers_.get<int32_t>();
   const DetectionsInputs inputs{box_regression_.get<float>(), class_logits_.get<float>(), anchors_,
                                 device.class_thresholds, device.postprocess};
-  const DetectionsOutputs outputs{reinterpret_cast<float *>(counts + profile.batch_size * kCountFields), counts};
+  const DetectionsOutputs outputs{DetectionsIn(profile), answers_.get<int32_t>()};
   Check(LaunchDetections(stream_.get(), profile.batch_size, shape_, inputs, outputs, workspace_.get()),
         "Starting the suppression");
 }
@@ -346,7 +349,7 @@ void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count
     const auto found = static_cast<uint32_t>(std::clamp(counts[kCount], 0, shape_.detections));
     result.count = std::min(found, result.capacity);
     for (uint32_t d = 0; d < result.count; d++) {
-      const float *from = detections + d * kDetectionFields;
+      const float *from = detections + size_t{d} * kDetectionFields;
       result.detections[d] = {from[0], from[1], from[2], from[3], from[4], static_cast<uint32_t>(from[5])};
     }
     result.candidates_capped = counts[kCandidatesCapped];

@@ -55,9 +55,16 @@ class Pipeline {
     PreprocessFrame *frames;
     float *class_thresholds;
     float *postprocess;
+    size_t classes;
+
+    /** Those of one frame. */
+    float *ThresholdsOf(int32_t frame) const { return class_thresholds + static_cast<size_t>(frame) * classes; }
+    float *PostprocessOf(int32_t frame) const { return postprocess + static_cast<size_t>(frame) * kPostprocessFields; }
   };
 
   Parameters ParametersIn(void *memory) const;
+  /** Where a profile's runs leave detections: after the counts of its batch. */
+  float *DetectionsIn(const Profile &profile) const;
   void Reserve(const ed_postprocess *postprocess, const ed_result *results, int32_t count);
   void Connect(const Profile &profile);
   void Send(const Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, int32_t count);

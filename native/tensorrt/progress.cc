@@ -19,7 +19,7 @@ void Progress::phaseStart(const char *name, const char *parent, int32_t steps) n
   const double end = begin + kShare * std::max(left, 0.0);
   steps = std::max(steps, 1);
   phases_[name] = {parent == nullptr ? "" : parent, begin, end, steps, begin, begin + (end - begin) / steps};
-  Tell(begin, name);
+  Emit(begin, name);
 }
 
 bool Progress::stepComplete(const char *name, int32_t step) noexcept {
@@ -32,7 +32,7 @@ bool Progress::stepComplete(const char *name, int32_t step) noexcept {
     };
     phase.position = std::max(phase.position, at(step + 1));
     phase.step_end = std::max(phase.step_end, at(step + 2));
-    Tell(phase.position, name);
+    Emit(phase.position, name);
   }
   return !cancelled_;
 }
@@ -45,12 +45,12 @@ void Progress::phaseFinish(const char *name) noexcept {
   phases_.erase(found);
   const auto parent = phases_.find(phase.parent);
   if (parent != phases_.end()) parent->second.position = std::max(parent->second.position, phase.end);
-  Tell(phase.end, name);
+  Emit(phase.end, name);
 }
 
-void Progress::Tell(double position, const char *phase) {
+void Progress::Emit(double position, const char *phase) {
   fraction_ = std::max(fraction_, position);
-  tell_(fraction_, phase);
+  emit_(fraction_, phase);
 }
 
 }  // namespace efficientdet

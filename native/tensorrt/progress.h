@@ -17,9 +17,9 @@ namespace efficientdet {
  */
 class Progress final : public nvinfer1::IProgressMonitor {
  public:
-  /** `tell` is called by TensorRT's threads, one at a time; the building ends when `cancelled` turns true. */
-  Progress(std::function<void(double fraction, const char *phase)> tell, const std::atomic<bool> &cancelled)
-      : tell_(std::move(tell)), cancelled_(cancelled) {}
+  /** `emit` is called by TensorRT's threads, one at a time; the building ends when `cancelled` turns true. */
+  Progress(std::function<void(double fraction, const char *phase)> emit, const std::atomic<bool> &cancelled)
+      : emit_(std::move(emit)), cancelled_(cancelled) {}
 
   void phaseStart(const char *name, const char *parent, int32_t steps) noexcept override;
   bool stepComplete(const char *name, int32_t step) noexcept override;
@@ -36,9 +36,9 @@ class Progress final : public nvinfer1::IProgressMonitor {
     double step_end;
   };
 
-  void Tell(double position, const char *phase);
+  void Emit(double position, const char *phase);
 
-  const std::function<void(double, const char *)> tell_;
+  const std::function<void(double, const char *)> emit_;
   const std::atomic<bool> &cancelled_;
   std::mutex mutex_;
   std::map<std::string, Phase> phases_;

@@ -79,8 +79,8 @@ constexpr int kBlock = 96;
 /** Reverses numbers within a block, adds up each warp's, and counts odd ones by a vote. */
 __global__ void Exercise(const int *numbers, int *reversed, int *sums, int *odd) {
   __shared__ int shared[kBlock];
-  const int thread = threadIdx.x;
-  const int at = blockIdx.x * kBlock + thread;
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int at = static_cast<int>(blockIdx.x) * kBlock + thread;
   shared[thread] = numbers[at];
   __syncthreads();
   const int number = shared[kBlock - 1 - thread];
@@ -97,7 +97,7 @@ __global__ void Exercise(const int *numbers, int *reversed, int *sums, int *odd)
 void BarriersShufflesVotesAndAtomicsWork() {
   for (const uint32_t order : {0u, 1u, 2u, 77u}) {
     emulation::SetOrder(order);
-    std::vector<int> numbers(10 * kBlock);
+    std::vector<int> numbers(size_t{10} * kBlock);
     std::iota(numbers.begin(), numbers.end(), 0);
     const Device<int> input(numbers);
     const Device<int> reversed(numbers);
@@ -212,7 +212,7 @@ void OneGraphTakesFramesOfAnySize() {
     Check(cudaGraphDestroy(graph));
     for (const auto &[width, height] : {std::pair(40u, 33u), std::pair(7u, 3u), std::pair(333u, 500u)}) {
       // One colour stays what it is, whatever the resize; beside it is the fill.
-      const Device<uint8_t> grey(std::vector<uint8_t>(width * height, 200));
+      const Device<uint8_t> grey(std::vector<uint8_t>(size_t{width} * height, 200));
       ed_frame frame{};
       frame.format = ED_GREY;
       frame.width = width;
@@ -230,7 +230,7 @@ void OneGraphTakesFramesOfAnySize() {
         const auto x = static_cast<int>(i % 40);
         const auto y = static_cast<int>(i / 40 % 33);
         const bool inside = i >= values && x < letterbox.width && y < letterbox.height;
-        CHECK(result[i] == (inside ? 200 : i / (40 * 33) % 3 == 1 ? 9 : 0));
+        CHECK(result[i] == (inside ? 200 : i / (size_t{40} * 33) % 3 == 1 ? 9 : 0));
       }
     }
     Check(cudaGraphExecDestroy(executable));
@@ -329,7 +329,7 @@ Answer Plainly(const Question &question) {
     bool full = false;
     int32_t written = 0;
     for (const int32_t i : order) {
-      const float *t = regression + 4 * (i / classes);
+      const float *t = regression + ptrdiff_t{4} * (i / classes);
       const float *anchor = &question.anchors[4 * static_cast<size_t>(i / classes)];
       const double y = t[0] * double{anchor[2]} + anchor[0];
       const double x = t[1] * double{anchor[3]} + anchor[1];

@@ -247,9 +247,10 @@ void ConcurrentCallersShareBatches() {
   Outcomes outcomes;
   EngineThreads thread(Fake(), Load("delay=1000"), Options(kCallers), outcomes.Deliver());
   const auto begun = std::chrono::steady_clock::now();
+  uint64_t id = 0;
   for (int round = 0; round < kRounds; round++) {
     for (int i = 0; i < kCallers; i++) {
-      auto job = MakeJob(static_cast<uint64_t>(round * kCallers + i));
+      auto job = MakeJob(id++);
       CHECK(thread.Submit(job));
     }
     outcomes.WaitFor(kCallers);
@@ -313,7 +314,7 @@ void BatchesMayNameTheirContext() {
     for (size_t size = 1; size <= 8; size++) {
       std::vector<std::unique_ptr<Job>> batch;
       for (size_t i = 0; i < size; i++)
-        batch.push_back(MakeJob(1000 * context + 10 * size + i, static_cast<uint8_t>(id++)));
+        batch.push_back(MakeJob(uint64_t{1000} * context + 10 * size + i, static_cast<uint8_t>(id++)));
       CHECK(threads.SubmitTo(context, std::move(batch)));
     }
   }

@@ -2,6 +2,7 @@
 #ifndef EFFICIENTDET_EMULATION_CUDA_FP16_H
 #define EFFICIENTDET_EMULATION_CUDA_FP16_H
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -20,7 +21,7 @@ inline __half __float2half_rn(float value) {
   int exponent;
   std::frexp(magnitude, &exponent);
   // Eleven significant bits down to 2^-14, and steps of 2^-24 below. Scaling by a power of two is exact.
-  const int step = std::fmax(exponent - 11, -24);
+  const int step = std::max(exponent - 11, -24);
   const auto steps = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, -step)));
   // Adding lets a significand that was rounded up carry into the exponent.
   return {static_cast<uint16_t>(sign + (static_cast<uint32_t>(step + 24) << 10) + steps)};

@@ -236,7 +236,7 @@ void CancelledBuildsReturnAndFreeAll() {
     memory.push_back(SettledMemory());
   }
   std::sort(seconds.begin(), seconds.end());
-  // Of many: where one is left behind while the next begins, the heap once grows by what both need.
+  // Several builds: where one is left behind while the next begins, the heap once grows by what both need.
   const double first = *std::max_element(memory.begin(), memory.begin() + 10);
   const double last = *std::max_element(memory.begin() + 10, memory.end());
   std::printf(

@@ -21,6 +21,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <new>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ using nvinfer1::PluginTensorDesc;
 struct Description {
   int64_t height, width, anchors, classes, half, capacity;
   std::vector<int64_t> batches;
-  /** Of a real network, one after another. */
+  /** Real networks' answers, one after another. */
   std::vector<float> answers;
 };
 
@@ -97,6 +98,7 @@ class Registry final : public nvinfer1::IPluginRegistry {
   }
   int32_t releasePluginResource(const char *) noexcept override { return -1; }
   /** Overrides nothing with the headers of 10.3, which have no such function. */
+  // NOLINTNEXTLINE(modernize-use-override)
   virtual nvinfer1::IPluginCreatorInterface *const *getAllCreatorsRecursive(int32_t *) noexcept { return nullptr; }
 
  private:
@@ -108,7 +110,7 @@ Registry &TheRegistry() {
   return *registry;
 }
 
-/** Of a whole number. */
+/** Value of a float16 that is a whole number. */
 float FloatOf(__half half) {
   uint16_t bits = 0;
   std::memcpy(&bits, &half, sizeof bits);
@@ -218,7 +220,7 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
     }
     std::vector<float> anchors;
     if (description.capacity > 0) {
-      // Of the plugin's third input, a constant: squares of 8 pixels, one beside the other.
+      // The plugin's third input, a constant: squares of 8 pixels, one beside the other.
       for (int64_t i = 0; i < description.anchors; i++) {
         anchors.insert(anchors.end(), {4, static_cast<float>(8 * i + 4), 8, 8});
       }
@@ -253,7 +255,7 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
   nvinfer1::IExecutionContext *createExecutionContext(
       nvinfer1::ExecutionContextAllocationStrategy strategy) noexcept override {
     if (strategy != nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED) return nullptr;
-    return new PublicContext(*this);
+    return new (std::nothrow) PublicContext(*this);
   }
 
   const Tensor *Find(const std::string &name) const {
@@ -448,6 +450,6 @@ __attribute__((visibility("default"))) void *createInferBuilder_INTERNAL(void *,
 
 __attribute__((visibility("default"))) void *createInferRuntime_INTERNAL(void *logger, int32_t version) noexcept {
   if (version != NV_TENSORRT_VERSION) return nullptr;
-  return static_cast<nvinfer1::IRuntime *>(new PublicRuntime(*static_cast<nvinfer1::ILogger *>(logger)));
+  return static_cast<nvinfer1::IRuntime *>(new (std::nothrow) PublicRuntime(*static_cast<nvinfer1::ILogger *>(logger)));
 }
 }
