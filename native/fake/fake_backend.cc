@@ -7,7 +7,6 @@
  *   contexts=N   batches at the same time (default 1)
  *   devices=N    GPUs (default 1)
  *   delay=N      microseconds that a batch takes (default 0); slept, not worked
- *   hold=1       a batch waits while a test holds it (fake_backend_hold)
  *   hold_build=PATH     waits half way through a build while there is this file, or until the build is cancelled
  *   hold_batches=PATH   waits in every batch while there is this file
  *   together=N   a batch waits until N of them are running, on whatever devices
@@ -35,13 +34,11 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <mutex>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -83,18 +80,8 @@ std::atomic<int> live_engines{0};
 /** What was allocated for frames and not released. */
 std::atomic<uint64_t> live_bytes{0};
 
-/** Whether batches of engines with `hold` wait, and those that do. Never destroyed: threads may be left behind. */
-struct Hold {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool held = false;
-  int waiting = 0;
-};
-Hold &TheHold() {
-  static auto *hold = new Hold;
-  return *hold;
-}
-
+/** Batches that wait because of `hold_batches`. */
+std::atomic<int> held_batches{0};
 /** Batches that ever waited for others. */
 std::atomic<long> grouped_batches{0};
 
@@ -173,7 +160,8 @@ ed_status Build(const uint8_t *onnx, size_t size, const ed_build_options *option
                         i < steps / 2 ? "parsing" : "building");
     }
     if (i == steps / 2) {
-      AwaitThat([&] { return !engine.IsHeld("hold_build") || __atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0; });
+      AwaitThat(
+          [&] { return !engine.IsHeld("hold_build") || __atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0; });
     }
     std::this_thread::sleep_for(std::chrono::microseconds(engine.Number("step", 0)));
   }
@@ -315,15 +303,10 @@ ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, con
   if ((engine->busy.fetch_or(context_bit) & context_bit) != 0)
     return Say(message, ED_FAILED, "two calls at once in one context");
   const Idle idle{engine, context_bit};
-  if (engine->Is("hold", "1")) {
-    std::unique_lock<std::mutex> lock(TheHold().mutex);
-    TheHold().waiting++;
-    TheHold().changed.notify_all();
-    TheHold().changed.wait(lock, [] { return !TheHold().held; });
-    TheHold().waiting--;
-  }
   const auto begun = std::chrono::steady_clock::now();
+  held_batches++;
   AwaitThat([&] { return !engine->IsHeld("hold_batches"); });
+  held_batches--;
   const long together = engine->Number("together", 1);
   if (together > 1) {
     const long group_end = (grouped_batches.fetch_add(1) / together + 1) * together;
@@ -389,16 +372,4 @@ extern "C" ED_EXPORT const ed_backend *efficientdet_open_backend(uint32_t) { ret
 /** For tests. */
 extern "C" ED_EXPORT int fake_backend_live_engines() { return live_engines; }
 extern "C" ED_EXPORT uint64_t fake_backend_live_bytes() { return live_bytes; }
-
-/** Holds batches of engines with `hold`, or lets all of them go on. */
-extern "C" ED_EXPORT void fake_backend_hold(int held) {
-  std::lock_guard<std::mutex> lock(TheHold().mutex);
-  TheHold().held = held != 0;
-  TheHold().changed.notify_all();
-}
-
-/** Waits until so many batches are held. */
-extern "C" ED_EXPORT void fake_backend_wait_for_held(int count) {
-  std::unique_lock<std::mutex> lock(TheHold().mutex);
-  TheHold().changed.wait(lock, [=] { return TheHold().waiting >= count; });
-}
+extern "C" ED_EXPORT int fake_backend_held_batches() { return held_batches; }

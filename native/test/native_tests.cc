@@ -3,13 +3,16 @@
  * sanitizers (CMake's EFFICIENTDET_SANITIZE). Each function is a test; a failed CHECK ends the program.
  */
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <string>
 #include <thread>
 
 #include "backend_library.h"
@@ -36,16 +39,29 @@ Function *OfFake(const char *name) {
 
 int LiveEngines() { return OfFake<int()>("fake_backend_live_engines")(); }
 uint64_t LiveBytes() { return OfFake<uint64_t()>("fake_backend_live_bytes")(); }
-void Hold(bool held) { OfFake<void(int)>("fake_backend_hold")(held ? 1 : 0); }
-void WaitForHeld(int count) { OfFake<void(int)>("fake_backend_wait_for_held")(count); }
+int HeldBatches() { return OfFake<int()>("fake_backend_held_batches")(); }
 
-ed_engine *Load(const char *plan) {
+/** Batches of engines with its setting wait while it lives. */
+class Hold {
+ public:
+  Hold() { std::ofstream(path_).put('\n'); }
+  ~Hold() { std::remove(path_.c_str()); }
+  Hold(const Hold &) = delete;
+  Hold &operator=(const Hold &) = delete;
+
+  std::string Setting() const { return "hold_batches=" + path_; }
+
+ private:
+  const std::string path_ = "native_tests." + std::to_string(getpid()) + ".hold";
+};
+
+ed_engine *Load(const std::string &plan) {
   Message message;
   ed_model model{};
   const ed_load_options options{0, 4};
   ed_engine *engine = nullptr;
-  const auto *bytes = reinterpret_cast<const uint8_t *>(plan);
-  CHECK(Fake()->load(bytes, std::strlen(plan), &model, &options, &engine, message.get()) == ED_OK);
+  const auto *bytes = reinterpret_cast<const uint8_t *>(plan.data());
+  CHECK(Fake()->load(bytes, plan.size(), &model, &options, &engine, message.get()) == ED_OK);
   return engine;
 }
 
@@ -333,20 +349,20 @@ void BatchesMadeByTheCallerDoNotWaitForOneThatIsCollected() {
   options.contexts = 2;
   options.max_delay = std::chrono::hours(1);
   Outcomes outcomes;
-  Hold(true);
-  EngineThreads threads(Fake(), Load("hold=1 contexts=2"), options, outcomes.Deliver());
+  auto hold = std::make_unique<Hold>();
+  EngineThreads threads(Fake(), Load("contexts=2 " + hold->Setting()), options, outcomes.Deliver());
   // Both threads are busy while two jobs are queued: these are two callers.
   for (uint32_t context = 0; context < 2; context++) {
     std::vector<std::unique_ptr<Job>> batch;
     batch.push_back(MakeJob(context));
     CHECK(threads.SubmitTo(context, std::move(batch)));
   }
-  WaitForHeld(2);
+  while (HeldBatches() < 2) std::this_thread::sleep_for(1ms);
   for (uint64_t id = 2; id < 4; id++) {
     auto job = MakeJob(id);
     CHECK(threads.Submit(job));
   }
-  Hold(false);
+  hold = nullptr;
   outcomes.WaitFor(4);
   // One thread holds this back for the second caller's; the other is free.
   auto job = MakeJob(4);
@@ -412,8 +428,8 @@ void MemoryOfABurstGoesBackWhenItIsOver() {
   constexpr size_t kSize = size_t{16} << 20;
   const uint64_t before = LiveBytes();
   Outcomes outcomes;
-  Hold(true);
-  EngineThreads threads(Fake(), Load("hold=1 contexts=2"), Options(), outcomes.Deliver());
+  auto hold = std::make_unique<Hold>();
+  EngineThreads threads(Fake(), Load("contexts=2 " + hold->Setting()), Options(), outcomes.Deliver());
   for (uint64_t id = 0; id < 16; id++) {
     auto job = MakeJob(id);
     job->bytes = threads.Stage(kSize);
@@ -424,7 +440,7 @@ void MemoryOfABurstGoesBackWhenItIsOver() {
   CHECK(LiveBytes() >= before + 16 * kSize);
   // Those that are dropped give theirs back, too.
   CHECK(threads.Cancel(15));
-  Hold(false);
+  hold = nullptr;
   outcomes.WaitFor(15);
   while (LiveBytes() > before + StagingPool::kKept) std::this_thread::sleep_for(1ms);
   threads.Close();
