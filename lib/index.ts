@@ -1,15 +1,12 @@
 export {
   type BackendReport,
   EfficientDet,
-  type ErrorPolicy,
   type ModelInfo,
-  type StreamOptions,
 } from './api/detector.js'
 export {
   type BuiltEngine,
   buildEngine,
   type EngineInspection,
-  type InspectEngineOptions,
   inspectEngine,
 } from './api/engines.js'
 export type { ContextOf, DetectionFailure, Item, Items, OutcomeOf, ResultOf } from './api/item.js'
@@ -38,7 +35,9 @@ export type { BuildOptions } from './options/build.js'
 export type { DetectOptions } from './options/detect.js'
 export type { EngineOptions } from './options/engine.js'
 export type { ExportOptions, Precision } from './options/export.js'
+export type { InspectEngineOptions } from './options/inspect-engine.js'
 export type { LoadOptions } from './options/load.js'
+export type { ErrorPolicy, StreamOptions } from './options/stream.js'
 export type { DetectionArrays } from './postprocess/detections.js'
 export type { NmsKind } from './postprocess/nms.js'
 export type { Exported } from './tasks/export.js'

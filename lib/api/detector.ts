@@ -8,38 +8,19 @@ import { isFed, nameOf, type ReadSource, readFrame, readSource, type Source } fr
 import type { AnchorConfig } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
 import type { Preprocessing } from '../models/preprocessing.js'
-import type { Padding } from '../models/spec.js'
+import type { ModelSpec, Padding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
-import { checkInteger, checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
-import {
-  checkDamaged,
-  checkDetectOptions,
-  DETECT_OPTION_NAMES,
-  type DetectOptions,
-} from '../options/detect.js'
+import { checkPath } from '../options/checks.js'
+import { checkDetectOptions, type DetectOptions, type DetectSettings } from '../options/detect.js'
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
-import type { PostprocessParameters } from '../postprocess/detections.js'
+import { checkStreamOptions, type ErrorPolicy, type StreamOptions } from '../options/stream.js'
 import { untilAborted } from '../threads/abort.js'
 import { inOrder } from './in-order.js'
 import { Intake, type Ticket } from './intake.js'
 import { checkItems, type Item, type Items, type OutcomeOf, partsOf, type ResultOf } from './item.js'
 import { type DetectionResult, detectionsOf } from './result.js'
 
-/** Ways of a stream with an image that fails: throw its error, or yield it in the image's place. */
-export const ERROR_POLICIES = ['throw', 'yield'] as const
-export type ErrorPolicy = (typeof ERROR_POLICIES)[number]
-
-export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extends DetectOptions {
-  /** Images that are read or worked on at the same time; 1…1000. Defaults to 4. */
-  readonly maxInFlight?: number
-  /** `throw`, the default, ends the stream; `yield` gives a `DetectionFailure` and goes on. */
-  readonly onError?: OnError
-}
-
-interface Call {
-  readonly parameters: PostprocessParameters
-  readonly damaged: Damaged
-  readonly signal: AbortSignal | undefined
+interface Call extends DetectSettings {
   readonly whenFull: 'wait' | 'reject'
   /** Called when the call has its turn. */
   readonly onStart?: () => void
@@ -132,15 +113,9 @@ export class EfficientDet implements AsyncDisposable {
    *   ERR_QUEUE_FULL; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the signal's reason
    */
   async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
-    const parameters = this.#parameters(options)
     const { whenFull } = this.#settings
     // Awaited, so that the caller is in the stack of errors.
-    return await this.#detect(source, {
-      parameters,
-      damaged: checkDamaged(options.damaged),
-      signal: checkSignal(options.signal),
-      whenFull,
-    })
+    return await this.#detect(source, { ...this.#check(checkDetectOptions, options), whenFull })
   }
 
   /**
@@ -155,16 +130,14 @@ export class EfficientDet implements AsyncDisposable {
     items: Items<I>,
     options: DetectOptions = {},
   ): Promise<OutcomeOf<I>[]> {
-    const parameters = this.#parameters(options)
-    const damaged = checkDamaged(options.damaged)
-    const signal = checkSignal(options.signal)
+    const settings = this.#check(checkDetectOptions, options)
     const outcomes: OutcomeOf<I>[] = []
     const inItsPlace = inOrder(checkItems(items), {
       maxRunning: this.#settings.maxPending,
       maxAhead: Number.POSITIVE_INFINITY,
-      signal,
+      signal: settings.signal,
       call: (item, signal, onStart) =>
-        this.#outcomeOf(item, 'yield', { parameters, damaged, signal, whenFull: 'wait', onStart }),
+        this.#outcomeOf(item, 'yield', { ...settings, signal, whenFull: 'wait', onStart }),
     })
     for await (const outcome of inItsPlace) outcomes.push(outcome)
     return outcomes
@@ -184,18 +157,13 @@ export class EfficientDet implements AsyncDisposable {
     items: Items<I>,
     options: StreamOptions<OnError> = {},
   ): AsyncGenerator<OnError extends 'yield' ? OutcomeOf<I> : ResultOf<I>, void, undefined> {
-    checkNames('the stream options', options, [...DETECT_OPTION_NAMES, 'maxInFlight', 'onError'])
-    const { maxInFlight, onError, ...detectOptions } = options
-    const policy = checkOneOf('onError', onError ?? 'throw', ERROR_POLICIES)
-    const limit = checkInteger('maxInFlight', maxInFlight ?? 4, 1, 1000)
-    const parameters = this.#parameters(detectOptions)
-    const damaged = checkDamaged(options.damaged)
+    const { maxInFlight, onError, ...settings } = this.#check(checkStreamOptions, options)
     yield* inOrder(checkItems(items), {
-      maxRunning: limit,
-      maxAhead: limit,
-      signal: checkSignal(options.signal),
+      maxRunning: maxInFlight,
+      maxAhead: maxInFlight,
+      signal: settings.signal,
       call: (item, signal, onStart) =>
-        this.#outcomeOf(item, policy, { parameters, damaged, signal, whenFull: 'wait', onStart }),
+        this.#outcomeOf(item, onError, { ...settings, signal, whenFull: 'wait', onStart }),
     }) as ReturnType<typeof this.stream<I, OnError>>
   }
 
@@ -216,9 +184,12 @@ export class EfficientDet implements AsyncDisposable {
     return this.dispose()
   }
 
-  #parameters(options: DetectOptions): PostprocessParameters {
+  #check<Options, Settings>(
+    check: (options: Options, spec: ModelSpec) => Settings,
+    options: Options,
+  ): Settings {
     this.#throwIfDisposed()
-    return checkDetectOptions(options, this.#engine.spec)
+    return check(options, this.#engine.spec)
   }
 
   #throwIfDisposed(): void {

@@ -13,8 +13,8 @@ import type { EngineHeader } from '../engines/header.js'
 import { type EngineLayer, layersOf } from '../engines/layers.js'
 import { resolveModel } from '../hub/resolve.js'
 import { type BuildOptions, checkBuildOptions } from '../options/build.js'
-import { checkDevice, checkNames, checkPath, checkSignal } from '../options/checks.js'
-import type { Cancellable } from './models.js'
+import { checkPath } from '../options/checks.js'
+import { checkInspectEngineOptions, type InspectEngineOptions } from '../options/inspect-engine.js'
 
 /** An engine that is ready to be loaded. */
 export interface BuiltEngine {
@@ -38,10 +38,7 @@ export interface BuiltEngine {
  *   ERR_PACKAGE_FILE where the self-test's images cannot be read; ERR_ENGINE, with what TensorRT said as
  *   `details.log`; the signal's reason
  */
-export async function buildEngine(
-  model: string,
-  options: BuildOptions & Cancellable = {},
-): Promise<BuiltEngine> {
+export async function buildEngine(model: string, options: BuildOptions = {}): Promise<BuiltEngine> {
   const path = await resolveModel(checkPath('model', model))
   const { output, ...settings } = checkBuildOptions(options)
   const { engine, device, targets, signal } = settings
@@ -68,10 +65,6 @@ export async function buildEngine(
   }
 }
 
-export interface InspectEngineOptions
-  extends Pick<BuildOptions, 'device' | 'libraryPath' | 'backendLibrary'>,
-    Cancellable {}
-
 export interface EngineInspection {
   readonly header: EngineHeader
   /** Bytes of the plan. */
@@ -93,14 +86,7 @@ export async function inspectEngine(
   options: InspectEngineOptions = {},
 ): Promise<EngineInspection> {
   checkPath('path', path)
-  checkNames('the inspect options', options, ['device', 'libraryPath', 'backendLibrary', 'signal'])
-  const { libraryPath, backendLibrary } = options
-  const search = {
-    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
-    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
-  }
-  const device = checkDevice('device', options.device ?? 0)
-  const signal = checkSignal(options.signal)
+  const { device, signal, ...search } = checkInspectEngineOptions(options)
   signal?.throwIfAborted()
   const { header, plan } = await readEngine(path, () => {}, signal)
   const facts = { header, bytes: plan.length }

@@ -1,8 +1,11 @@
 import { checkOutput, stageFile } from '../base/atomic-write.js'
 import { resolveModel } from '../hub/resolve.js'
-import { checkNames, checkOneOf, checkPath, checkSignal } from '../options/checks.js'
-import { checkExportOptions, type ExportOptions, PRECISIONS } from '../options/export.js'
-import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from '../options/weights.js'
+import { checkPath } from '../options/checks.js'
+import { SIGNAL } from '../options/common.js'
+import { checkConvertOptions } from '../options/convert.js'
+import { checkExportOptions, type ExportOptions } from '../options/export.js'
+import { checkOptions } from '../options/option.js'
+import { checkWeightsOptions, WEIGHTS_OPTIONS } from '../options/weights.js'
 import type { Exported } from '../tasks/export.js'
 import { runTask } from '../tasks/run.js'
 import type { ConvertOptions } from '../weights/convert.js'
@@ -25,10 +28,9 @@ export interface Cancellable {
 export async function exportOnnx(
   model: string,
   output: string,
-  options: ExportOptions & Cancellable = {},
+  options: ExportOptions = {},
 ): Promise<Exported> {
-  const { weights, settings } = checkExportOptions(options)
-  const signal = checkSignal(options.signal)
+  const { weights, settings, signal } = checkExportOptions(options)
   const path = await resolveModel(checkPath('model', model))
   await checkOutput(checkPath('output', output), path)
   return stageFile(output, (staged) => runTask('export', [path, staged, weights, settings], signal))
@@ -45,10 +47,7 @@ export async function convertWeights(
   output: string,
   options: ConvertOptions & Cancellable = {},
 ): Promise<Omit<Model, 'weights'>> {
-  checkNames('the convert options', options, [...WEIGHTS_OPTION_NAMES, 'precision', 'signal'])
-  const precision = checkOneOf('precision', options.precision ?? 'fp32', PRECISIONS)
-  const settings = { ...checkWeightsOptions(options), precision }
-  const signal = checkSignal(options.signal)
+  const { settings, signal } = checkConvertOptions(options)
   const path = await resolveModel(checkPath('model', model))
   return stageFile(checkPath('output', output), (staged) =>
     runTask('convert', [path, staged, settings], signal),
@@ -64,8 +63,7 @@ export async function inspectWeights(
   model: string,
   options: WeightsOptions & Cancellable = {},
 ): Promise<Inspection> {
-  checkNames('the inspect options', options, [...WEIGHTS_OPTION_NAMES, 'signal'])
-  const signal = checkSignal(options.signal)
+  const { signal } = checkOptions('the inspect options', options, { ...WEIGHTS_OPTIONS, signal: SIGNAL })
   return runTask(
     'inspect',
     [await resolveModel(checkPath('model', model)), checkWeightsOptions(options)],

@@ -31,7 +31,7 @@ export function parseList(text: string): string[] {
 export type Thresholds = Pick<DetectOptions, 'scoreThreshold' | 'classThresholds'>
 
 /** `0.4` is the threshold of all classes, `person=0.6` that of one; several make a whole. */
-export function parseThreshold(text: string, others: Thresholds): Thresholds {
+export function parseThreshold(text: string, others: Thresholds = {}): Thresholds {
   const at = text.lastIndexOf('=')
   if (at < 0) return { ...others, scoreThreshold: parseNumber(text) }
   const threshold = { [text.slice(0, at)]: parseNumber(text.slice(at + 1)) }

@@ -1,11 +1,12 @@
 import { cpus } from 'node:os'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { EfficientDet } from '../api/detector.js'
 import type { DetectionResult, Timings } from '../api/result.js'
 import { VERSION } from '../base/version.js'
-import { ENGINE_PRECISIONS, type EnginePrecision } from '../engines/settings.js'
 import { bundledPath } from '../hub/bundled.js'
 import { checkInteger } from '../options/checks.js'
+import { ENGINE_OPTIONS, type EngineOptions } from '../options/engine.js'
+import { LOAD_OPTIONS, type LoadOptions } from '../options/load.js'
 import { parseInteger } from './arguments.js'
 import {
   addDetectorOptions,
@@ -14,17 +15,18 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
+import { flagOf, given } from './flags.js'
 import { print, printFacts } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
-import { defined } from './weights-options.js'
 
-interface BenchFlags extends DetectorFlags {
+interface BenchFlags
+  extends DetectorFlags,
+    Pick<LoadOptions, 'maxBatchSize'>,
+    Pick<EngineOptions, 'precision'> {
   readonly runs: number
   readonly warmUp: number
   readonly concurrency: number
-  readonly maxBatchSize?: number
-  readonly precision?: EnginePrecision
   readonly json: boolean
 }
 
@@ -36,12 +38,8 @@ export function addBenchCommand(program: Command, signal: AbortSignal): void {
     .option('--runs <n>', 'calls that are timed', parseInteger, 100)
     .option('--warm-up <n>', 'calls before them', parseInteger, 10)
     .option('--concurrency <n>', 'calls at a time; a GPU works on several together', parseInteger, 1)
-    .option('--max-batch-size <n>', 'calls that a GPU works on together at most (default: 8)', parseInteger)
-    .addOption(
-      new Option('--precision <type>', 'of the engine that is built for a GPU (default: fp16)').choices(
-        ENGINE_PRECISIONS,
-      ),
-    )
+    .addOption(flagOf(LOAD_OPTIONS, 'maxBatchSize'))
+    .addOption(flagOf(ENGINE_OPTIONS, 'precision'))
     .option('--json', 'as JSON', false)
   addDetectorOptions(command).action((image: string | undefined, flags: BenchFlags) =>
     bench(image ?? bundledPath('person/person.jpg'), flags, signal),
@@ -52,8 +50,8 @@ async function bench(image: string, flags: BenchFlags, signal: AbortSignal): Pro
   const runs = checkInteger('--runs', flags.runs, 1, 1_000_000)
   const concurrency = checkInteger('--concurrency', flags.concurrency, 1, 10_000)
   await using detector = await loadDetector(flags, {
-    ...defined({ maxBatchSize: flags.maxBatchSize }),
-    engine: defined({ precision: flags.precision }),
+    ...given(flags, ['maxBatchSize']),
+    engine: given(flags, ['precision']),
     maxPending: concurrency,
     signal,
   })

@@ -1,13 +1,15 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { convertWeights } from '../api/models.js'
-import { PRECISIONS, type Precision } from '../options/export.js'
+import { CONVERT_OPTIONS } from '../options/convert.js'
+import type { Precision } from '../options/export.js'
 import { readLabels } from '../weights/label-file.js'
+import { flagOf } from './flags.js'
 import { print, printNotes } from './output.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ConvertFlags extends WeightsFlags {
   readonly labels?: string
-  readonly precision: Precision
+  readonly precision?: Precision
 }
 
 export function addConvertCommand(program: Command, signal: AbortSignal): void {
@@ -17,16 +19,12 @@ export function addConvertCommand(program: Command, signal: AbortSignal): void {
     .argument('<input>', 'a weights file of effdet or zylo (.pth, .safetensors), or a pulled name such as d0')
     .argument('<output>', 'the safetensors file to write')
     .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
-    .addOption(
-      new Option('--precision <type>', 'how convolution weights are stored; fp16 is half the size')
-        .choices(PRECISIONS)
-        .default('fp32'),
-    )
+    .addOption(flagOf(CONVERT_OPTIONS, 'precision'))
   addWeightsOptions(command).action(async (input: string, output: string, flags: ConvertFlags) => {
     const model = await convertWeights(input, output, {
       ...weightsOptionsOf(flags),
       ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
-      precision: flags.precision,
+      ...(flags.precision !== undefined && { precision: flags.precision }),
       signal,
     })
     printNotes(model.notes)

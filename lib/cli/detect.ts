@@ -1,16 +1,14 @@
 import { File } from 'node:buffer'
 import { stat } from 'node:fs/promises'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { EfficientDet } from '../api/detector.js'
 import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
-import { DAMAGED, type Damaged } from '../image/decode.js'
 import { nameOf, readBytes } from '../image/source.js'
-import type { DetectOptions } from '../options/detect.js'
-import { DEFAULT_MAX_PIXELS } from '../options/load.js'
-import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
+import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
+import { LOAD_OPTIONS } from '../options/load.js'
 import { Annotator } from './annotate.js'
-import { parseInteger, parseList, parseNumber, parseThreshold, type Thresholds } from './arguments.js'
+import { parseList, parseThreshold, type Thresholds } from './arguments.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
@@ -18,18 +16,27 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
+import { addFlags, flagOf, given } from './flags.js'
 import { listImages, STDIN } from './image-files.js'
 import { print, printError, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
-import { defined } from './weights-options.js'
 
-interface DetectFlags extends DetectorFlags {
-  readonly score: Thresholds
-  readonly iou: number
-  readonly max: number
-  readonly nms: NmsKind
-  readonly damaged: Damaged
+const NAMES = ['iouThreshold', 'maxDetections', 'preNmsTopK', 'nms', 'damaged'] as const
+
+/** As often as needed. */
+function parseClasses(text: string, others: string[] = []): string[] {
+  return [...others, ...parseList(text)]
+}
+
+/** One flag says both kinds of threshold. */
+const SCORE_THRESHOLD = {
+  ...DETECT_OPTIONS.scoreThreshold,
+  help: `${DETECT_OPTIONS.scoreThreshold.help}; person=0.6 for one class, as often as needed`,
+}
+
+interface DetectFlags extends DetectorFlags, Pick<DetectOptions, (typeof NAMES)[number]> {
+  readonly scoreThreshold?: Thresholds
   readonly classes?: string[]
   readonly json: boolean
   readonly out?: string
@@ -41,35 +48,15 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
     .description('find objects in pictures')
     .argument('<picture...>', 'files, folders or glob patterns; - is standard input')
     .addOption(
-      new Option(
-        '--score <number>',
-        'scores must be above it, 0 to 1; person=0.6 for one class, as often as needed',
-      )
-        .argParser(parseThreshold)
-        .default({ scoreThreshold: 0.4 }, '0.4'),
+      flagOf({ scoreThreshold: SCORE_THRESHOLD }, 'scoreThreshold', {
+        placeholder: '<number>',
+        parse: parseThreshold,
+      }),
     )
-    .option(
-      '--classes <list>',
-      'only these classes, by name or number: person,dog; as often as needed (one with a comma: by its number)',
-      (text: string, others: string[] = []) => [...others, ...parseList(text)],
-    )
-    .option('--iou <number>', 'overlap from which the worse of two boxes is dropped', parseNumber, 0.5)
-    .option('--max <n>', 'most detections per picture', parseInteger, 100)
-    .addOption(
-      new Option('--nms <kind>', 'boxes compete within their class or all with all')
-        .choices(NMS_KINDS)
-        .default('class'),
-    )
-    .addOption(
-      new Option(
-        '--damaged <what>',
-        'files of which pixels are missing: refuse, or accept what can be decoded',
-      )
-        .choices(DAMAGED)
-        .default('refuse'),
-    )
+    .addOption(flagOf(DETECT_OPTIONS, 'classes', { placeholder: '<list>', parse: parseClasses }))
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there')
+  addFlags(command, DETECT_OPTIONS, NAMES)
   addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
 }
 
@@ -84,12 +71,8 @@ async function detect(args: readonly string[], flags: DetectFlags, signal: Abort
     printCircumstances(detector)
   }
   const options: DetectOptions = {
-    ...flags.score,
-    iouThreshold: flags.iou,
-    maxDetections: flags.max,
-    nms: flags.nms,
-    damaged: flags.damaged,
-    ...defined({ classes: flags.classes }),
+    ...flags.scoreThreshold,
+    ...given(flags, [...NAMES, 'classes']),
     signal,
   }
   await detectAll(detector, images, options, annotator, flags.json)
@@ -154,7 +137,7 @@ async function holdNonFiles(
     if (isFile) continue
     const name = nameOf(image) ?? image
     try {
-      const bytes = await readBytes(image, name, { maxPixels: DEFAULT_MAX_PIXELS, signal })
+      const bytes = await readBytes(image, name, { maxPixels: LOAD_OPTIONS.maxPixels.default.value, signal })
       held.set(image, new File([Buffer.from(bytes)], name))
     } catch (error) {
       signal?.throwIfAborted()
@@ -177,7 +160,7 @@ function described(result: DetectionResult, annotated: string | null): string {
   return [
     `${source}  ${width}×${height}  ${count}  ${timings.total.toFixed(0)} ms`,
     ...table.map((line) => `  ${line}`),
-    ...(capped.maxDetections ? ['  (more were found than --max allows)'] : []),
+    ...(capped.maxDetections ? ['  (more were found than --max-detections allows)'] : []),
     ...(capped.preNmsTopK ? ['  (more class scores passed than entered non-maximum suppression)'] : []),
     ...(pages > 1 ? [`  (the first of ${pages} pictures in this file)`] : []),
     ...warnings.map((warning) => `  (${warning})`),

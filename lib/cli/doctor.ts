@@ -9,7 +9,9 @@ import { cacheFolder } from '../base/cache-folder.js'
 import { groupLimits } from '../base/control-groups.js'
 import { makeFolder } from '../base/folder.js'
 import { VERSION } from '../base/version.js'
+import { LOAD_OPTIONS } from '../options/load.js'
 import { untilAborted } from '../threads/abort.js'
+import { flagOf } from './flags.js'
 import { print } from './output.js'
 import { formatTable } from './table.js'
 
@@ -36,8 +38,8 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
   program
     .command('doctor')
     .description('tell what of this machine can be used, and how to mend the rest')
-    .option('--library-path <folder>', "the folder of TensorRT's libraries (default: where the system looks)")
-    .option('--backend-library <file>', "the GPU backend's library (default: those beside the addon)")
+    .addOption(flagOf(LOAD_OPTIONS, 'libraryPath'))
+    .addOption(flagOf(LOAD_OPTIONS, 'backendLibrary'))
     .option('--json', 'as JSON', false)
     .action(async ({ libraryPath, backendLibrary, json }: DoctorFlags) => {
       // A driver that hangs is what people run this for; then Ctrl-C is heard all the same.

@@ -1,18 +1,15 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { exportOnnx } from '../api/models.js'
-import type { Size } from '../models/levels.js'
-import { PRECISIONS, type Precision } from '../options/export.js'
-import { parseBatch, parseInteger, parseSize } from './arguments.js'
+import { checkExportOptions, EXPORT_OPTIONS, type ExportOptions } from '../options/export.js'
+import { parseBatch, parseSize } from './arguments.js'
+import { addFlags, flagOf, given } from './flags.js'
 import { print, printNotes } from './output.js'
-import { addWeightsOptions, defined, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
-interface ExportFlags extends WeightsFlags {
-  readonly precision: Precision
-  readonly input: Precision
-  readonly inputSize?: Size
-  readonly batch: number | 'dynamic'
-  readonly detections?: number
-}
+const NAMES = ['precision', 'input', 'detections'] as const
+const GIVEN = [...NAMES, 'inputSize', 'batch'] as const
+
+interface ExportFlags extends WeightsFlags, Pick<ExportOptions, (typeof GIVEN)[number]> {}
 
 export function addExportCommand(program: Command, signal: AbortSignal): void {
   const command = program
@@ -20,25 +17,14 @@ export function addExportCommand(program: Command, signal: AbortSignal): void {
     .description('write the ONNX file of a model, for TensorRT, onnxruntime and others')
     .argument('<model>', 'person, a pulled name such as d0, or a weights file')
     .argument('<output>', 'the ONNX file to write')
-    .addOption(
-      new Option('--precision <type>', 'of weights and activations').choices(PRECISIONS).default('fp32'),
-    )
-    .addOption(new Option('--input <type>', 'of the input `images`').choices(PRECISIONS).default('fp32'))
-    .option('--input-size <HxW>', "height and width of the input (default: the model's own)", parseSize)
-    .option('--batch <n>', 'pictures per run, or dynamic', parseBatch, 'dynamic')
-    .option(
-      '--detections <n>',
-      "end with our TensorRT plugin's node, which gives this many detections at most",
-      parseInteger,
-    )
+    .addOption(flagOf(EXPORT_OPTIONS, 'inputSize', { placeholder: '<HxW>', parse: parseSize }))
+    .addOption(flagOf(EXPORT_OPTIONS, 'batch', { placeholder: '<n>', parse: parseBatch }))
+  addFlags(command, EXPORT_OPTIONS, NAMES)
   addWeightsOptions(command).action(async (model: string, output: string, flags: ExportFlags) => {
-    const { precision, input, inputSize, batch, detections } = flags
-    const exported = await exportOnnx(model, output, {
-      ...weightsOptionsOf(flags),
-      ...defined({ precision, input, inputSize, batch, detections }),
-      signal,
-    })
+    const options = { ...weightsOptionsOf(flags), ...given(flags, GIVEN) }
+    const exported = await exportOnnx(model, output, { ...options, signal })
     printNotes(exported.notes)
+    const { batch, precision } = checkExportOptions(options).settings
     const { height, width } = exported.inputSize
     print(
       `${output}: EfficientDet-${exported.variant}, ${height} high × ${width} wide, batch ${batch}, ${precision}, ` +

@@ -3,15 +3,15 @@ import { type EngineInspection, inspectEngine } from '../api/engines.js'
 import { type EngineHeader, headerToJson } from '../engines/header.js'
 import { capabilityName } from '../engines/key.js'
 import type { Reference } from '../engines/self-test/run.js'
+import { INSPECT_ENGINE_OPTIONS, type InspectEngineOptions } from '../options/inspect-engine.js'
 import { parseInteger } from './arguments.js'
+import { flagOf, given } from './flags.js'
 import { print, printError, printFacts } from './output.js'
 import { formatTable } from './table.js'
-import { defined } from './weights-options.js'
 
-interface InspectFlags {
-  readonly device?: number
-  readonly libraryPath?: string
-  readonly backendLibrary?: string
+const GIVEN = ['device', 'libraryPath', 'backendLibrary'] as const
+
+interface InspectFlags extends Pick<InspectEngineOptions, (typeof GIVEN)[number]> {
   readonly json: boolean
 }
 
@@ -20,16 +20,13 @@ export function addInspectCommand(program: Command, signal: AbortSignal): void {
     .command('inspect')
     .description('tell about an engine file; where its GPU is, also the precision of each layer')
     .argument('<file>', 'what "efficientdet build" wrote')
-    .option('--device <n>', 'number of the GPU (default: 0)', parseInteger)
-    .option('--library-path <folder>', "the folder of TensorRT's libraries")
-    .option('--backend-library <file>', "the backend's library (default: beside the addon)")
+    .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'device', { placeholder: '<n>', parse: parseInteger }))
+    .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'libraryPath'))
+    .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'backendLibrary'))
     .option('--json', 'as JSON', false)
-    .action(async (file: string, { device, libraryPath, backendLibrary, json }: InspectFlags) => {
-      const inspection = await inspectEngine(file, {
-        ...defined({ device, libraryPath, backendLibrary }),
-        signal,
-      })
-      if (json) printJson(file, inspection)
+    .action(async (file: string, flags: InspectFlags) => {
+      const inspection = await inspectEngine(file, { ...given(flags, GIVEN), signal })
+      if (flags.json) printJson(file, inspection)
       else printEngine(file, inspection)
     })
 }

@@ -1,9 +1,11 @@
-import { type Command, Option } from 'commander'
-import { NORMALIZATIONS, type Normalization } from '../models/preprocessing.js'
+import type { Command } from 'commander'
+import type { Normalization } from '../models/preprocessing.js'
 import type { ConvPadding, PoolPadding } from '../models/spec.js'
-import { VARIANT_NAMES, type VariantName } from '../models/variants.js'
+import type { VariantName } from '../models/variants.js'
+import { ANCHOR_OPTIONS, PADDING_OPTIONS, WEIGHTS_OPTIONS } from '../options/weights.js'
 import type { WeightsOptions } from '../weights/decide.js'
-import { parseNumber, parseRatios, parseScales } from './arguments.js'
+import { parseRatios, parseScales } from './arguments.js'
+import { addFlags, flagOf } from './flags.js'
 
 /** The options that tell what a weights file does not, as commander parses them. */
 export interface WeightsFlags {
@@ -19,24 +21,25 @@ export interface WeightsFlags {
 }
 
 export function addWeightsOptions(command: Command): Command {
-  return command
-    .option('--prefix <text>', "what the tensors' names begin with, where a file holds several networks")
+  command
+    .addOption(flagOf(WEIGHTS_OPTIONS, 'prefix', { placeholder: '<text>' }))
+    .addOption(flagOf({ backbonePadding: PADDING_OPTIONS.backbone }, 'backbonePadding'))
+    .addOption(flagOf({ fpnPadding: PADDING_OPTIONS.fpn }, 'fpnPadding'))
+    .addOption(flagOf({ poolPadding: PADDING_OPTIONS.pool }, 'poolPadding'))
+    .addOption(flagOf(ANCHOR_OPTIONS, 'anchorScale'))
     .addOption(
-      new Option('--variant <name>', 'such as d7, where the tensors fit several').choices(VARIANT_NAMES),
+      flagOf({ anchorScales: ANCHOR_OPTIONS.scales }, 'anchorScales', {
+        placeholder: '<list>',
+        parse: parseScales,
+      }),
     )
     .addOption(
-      new Option('--preprocessing <kind>', 'how the trainer normalised pictures').choices(NORMALIZATIONS),
+      flagOf({ anchorRatios: ANCHOR_OPTIONS.ratios }, 'anchorRatios', {
+        placeholder: '<list>',
+        parse: parseRatios,
+      }),
     )
-    .addOption(
-      new Option('--backbone-padding <rule>', "the backbone's padding").choices(['same', 'symmetric']),
-    )
-    .addOption(new Option('--fpn-padding <rule>', "the BiFPN's padding").choices(['same', 'symmetric']))
-    .addOption(
-      new Option('--pool-padding <value>', 'what max-pools see outside').choices(['infinity', 'zero']),
-    )
-    .option('--anchor-scale <number>', 'anchor side in strides, usually 4', parseNumber)
-    .option('--anchor-scales <list>', 'octave scales, such as 1,1.26,1.59', parseScales)
-    .option('--anchor-ratios <list>', 'width:height pairs, such as 1:1,1.4:0.7,0.7:1.4', parseRatios)
+  return addFlags(command, WEIGHTS_OPTIONS, ['variant', 'preprocessing'])
 }
 
 export function weightsOptionsOf(flags: WeightsFlags): WeightsOptions {

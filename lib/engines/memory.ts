@@ -147,7 +147,7 @@ export function checkMemory({ need, free, device, sparing }: MemoryRequest): str
 
 /** What to do about a build that memory does not suffice for. */
 export const ADVICE =
-  'A smaller maximal batch needs less too; so do fp16 and a limited workspace. Or end other programs, add swap, build on a larger machine; engine.checkMemory: false (--no-memory-check) tries nevertheless.'
+  'A smaller maximal batch needs less too; so do fp16 and a limited workspace. Or end other programs, add swap, build on a larger machine; engine.checkMemory: false (--no-check-memory) tries nevertheless.'
 
 type Demand = readonly [place: string, needed: number, available: number]
 

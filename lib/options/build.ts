@@ -1,20 +1,19 @@
-import { MAX_CAPABILITIES, MAX_ENGINE_BATCH } from '../base/limits.js'
+import { MAX_CAPABILITIES } from '../base/limits.js'
 import type { BuildProgress } from '../engines/progress.js'
-import type { EngineChoices } from '../engines/settings.js'
-import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
+import { invalidOption, type SizeOption } from './checks.js'
 import {
-  checkDevice,
-  checkInteger,
-  checkNames,
-  checkPath,
-  checkSignal,
-  checkSize,
-  invalidOption,
-  type SizeOption,
-} from './checks.js'
-import { checkEngineOptions, type EngineOptions } from './engine.js'
-import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
+  BACKEND_LIBRARY,
+  DEVICE,
+  ENGINE,
+  INPUT_SIZE,
+  LIBRARY_PATH,
+  MAX_BATCH_SIZE,
+  SIGNAL,
+} from './common.js'
+import type { EngineOptions } from './engine.js'
+import { byDefault, callback, checkOptions, type OptionsOf, other, path, type Settings } from './option.js'
+import { checkWeightsOptions, WEIGHTS_OPTIONS } from './weights.js'
 
 /** What a caller can say about an engine that is built. */
 export interface BuildOptions extends WeightsOptions {
@@ -38,60 +37,43 @@ export interface BuildOptions extends WeightsOptions {
   readonly output?: string
   /** Called with a fraction 0…1, which never falls, and what is done now. */
   readonly onProgress?: BuildProgress
+  readonly signal?: AbortSignal
 }
 
-export interface BuildSettings {
+export const BUILD_OPTIONS = {
+  inputSize: INPUT_SIZE,
+  maxBatchSize: MAX_BATCH_SIZE,
+  targets: other(
+    'compute capabilities to build for, such as sm89,sm120 (RTX)',
+    checkTargets,
+    byDefault([], "the GPU's own"),
+  ),
+  engine: ENGINE,
+  device: DEVICE,
+  libraryPath: LIBRARY_PATH,
+  backendLibrary: BACKEND_LIBRARY,
+  output: path('the engine file to write', 'one in the cache folder'),
+  onProgress: callback<BuildProgress>('hears how far a build is'),
+  signal: SIGNAL,
+} satisfies OptionsOf<Omit<BuildOptions, keyof WeightsOptions>>
+
+/** `targets` as 10·major + minor, ascending; empty for the device's own. */
+export interface BuildSettings extends Settings<typeof BUILD_OPTIONS> {
   readonly weights: WeightsOptions
-  readonly inputSize: Size | null
-  readonly maxBatchSize: number
-  /** As 10·major + minor, rising; empty for the device's own. */
-  readonly targets: readonly number[]
-  readonly device: number
-  readonly libraryPath: string | null
-  readonly backendLibrary: string | null
-  readonly output: string | null
-  readonly engine: EngineChoices
-  readonly onProgress: BuildProgress
-  readonly signal: AbortSignal | undefined
 }
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkBuildOptions(options: BuildOptions & { signal?: AbortSignal }): BuildSettings {
-  checkNames('the build options', options, [
-    ...WEIGHTS_OPTION_NAMES,
-    'engine',
-    'device',
-    'libraryPath',
-    'inputSize',
-    'maxBatchSize',
-    'targets',
-    'backendLibrary',
-    'output',
-    'onProgress',
-    'signal',
-  ])
-  const { inputSize, targets, libraryPath, backendLibrary, output, onProgress = () => {} } = options
-  if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
-  return {
-    weights: checkWeightsOptions(options),
-    inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
-    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_ENGINE_BATCH),
-    targets: targets === undefined ? [] : checkTargets(targets),
-    device: checkDevice('device', options.device ?? 0),
-    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
-    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
-    output: output === undefined ? null : checkPath('output', output),
-    engine: checkEngineOptions(options.engine),
-    onProgress,
-    signal: checkSignal(options.signal),
-  }
+export function checkBuildOptions(options: BuildOptions): BuildSettings {
+  const further = Object.keys(WEIGHTS_OPTIONS)
+  const settings = checkOptions('the build options', options, BUILD_OPTIONS, { further })
+  return { ...settings, weights: checkWeightsOptions(options) }
 }
 
 const TARGETS = `a list of compute capabilities such as sm89 or 8.9, ${MAX_CAPABILITIES} at most`
 
-function checkTargets(targets: unknown): number[] {
+function checkTargets(name: string, targets: unknown): readonly number[] {
   if (!Array.isArray(targets) || targets.length === 0 || targets.length > MAX_CAPABILITIES) {
-    throw invalidOption('targets', targets, TARGETS)
+    throw invalidOption(name, targets, TARGETS)
   }
   const numbers = targets.map((target) => {
     const match = /^(?:sm_?)?(\d{1,2})\.?(\d)$/i.exec(String(target))

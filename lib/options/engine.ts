@@ -7,13 +7,13 @@ import {
   MISMATCH_POLICIES,
   type MismatchPolicy,
 } from '../engines/settings.js'
-import { checkInteger, checkNames, checkOneOf, invalidOption } from './checks.js'
+import { byDefault, checkOptions, choice, flag, integer, type OptionsOf } from './option.js'
 
 /** How a TensorRT engine is built, and when it is taken from the cache: the same for loading and building. */
 export interface EngineOptions {
   /** Which TensorRT. Defaults to the first that can work here. */
   readonly family?: Family
-  /** Of weights and activations; outputs are float32. Defaults to `fp16`. */
+  /** Type of weights and activations; outputs are float32. Defaults to `fp16`. */
   readonly precision?: EnginePrecision
   /** Megabytes (10⁶ bytes) of scratch memory that layers may use, 1…1000000. Defaults to what TensorRT finds right. */
   readonly workspace?: number
@@ -26,52 +26,52 @@ export interface EngineOptions {
   /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
   readonly onMismatch?: MismatchPolicy
   /**
-   * Whether a build, or a model on the CPU, is refused that needs more memory than is free, by an estimate, and the
-   * self-test's answers are left out that do. Defaults to true.
+   * Whether a build, or a model on the CPU, is refused that needs more memory than is free, by an estimate, and reference
+   * detections are left out that do. Defaults to true.
    */
   readonly checkMemory?: boolean
   /**
    * Whether an engine is tested when it is loaded for the first time on a machine, in every context and with every batch
-   * size, and refused if it answers wrongly; when it is built, whether it gets the CPU backend's answers to be compared
-   * with. Defaults to true.
+   * size, and refused if it answers wrongly; when it is built, whether it gets the CPU backend's detections as a
+   * reference. Defaults to true.
    */
   readonly selfTest?: boolean
 }
 
-export const ENGINE_OPTION_NAMES = [
-  'family',
-  'precision',
-  'workspace',
-  'optimisationLevel',
-  'versionCompatible',
-  'hardwareCompatible',
-  'onMismatch',
-  'checkMemory',
-  'selfTest',
-] as const
+export const ENGINE_OPTIONS = {
+  family: choice('which TensorRT', FAMILIES, byDefault(null, 'the first that works here')),
+  precision: choice('type of weights and activations', ENGINE_PRECISIONS, byDefault('fp16')),
+  workspace: integer(
+    'megabytes of scratch memory that layers may use',
+    1,
+    1_000_000,
+    byDefault(null, "TensorRT's choice"),
+  ),
+  optimisationLevel: integer(
+    '0 to 5: how long to look for fast kernels',
+    0,
+    5,
+    byDefault(null, "TensorRT's choice"),
+  ),
+  versionCompatible: flag('run with later versions of TensorRT too, of the same major one', false),
+  hardwareCompatible: flag('run on other GPUs too, from Ampere on', false),
+  onMismatch: choice(
+    'what becomes of a damaged or foreign file in the cache',
+    MISMATCH_POLICIES,
+    byDefault('rebuild'),
+  ),
+  checkMemory: flag('refuse what needs more memory than is free', true),
+  selfTest: flag('compare the engine with reference detections when it is loaded for the first time', true),
+} satisfies OptionsOf<EngineOptions>
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */
-export function checkEngineOptions(options: EngineOptions = {}): EngineChoices {
-  checkNames('engine', options, ENGINE_OPTION_NAMES)
-  const { family, workspace, optimisationLevel } = options
+export function checkEngineOptions(options?: EngineOptions): EngineChoices {
+  const { workspace, optimisationLevel, ...choices } = checkOptions('engine', options, ENGINE_OPTIONS, {
+    prefix: 'engine.',
+  })
   return {
-    family: family === undefined ? null : checkOneOf('engine.family', family, FAMILIES),
-    precision: checkOneOf('engine.precision', options.precision ?? 'fp16', ENGINE_PRECISIONS),
-    workspaceBytes:
-      workspace === undefined ? 0 : 1e6 * checkInteger('engine.workspace', workspace, 1, 1_000_000),
-    optimisationLevel:
-      optimisationLevel === undefined
-        ? -1
-        : checkInteger('engine.optimisationLevel', optimisationLevel, 0, 5),
-    versionCompatible: checkFlag('engine.versionCompatible', options.versionCompatible ?? false),
-    hardwareCompatible: checkFlag('engine.hardwareCompatible', options.hardwareCompatible ?? false),
-    onMismatch: checkOneOf('engine.onMismatch', options.onMismatch ?? 'rebuild', MISMATCH_POLICIES),
-    checkMemory: checkFlag('engine.checkMemory', options.checkMemory ?? true),
-    selfTest: checkFlag('engine.selfTest', options.selfTest ?? true),
+    ...choices,
+    workspaceBytes: 1e6 * (workspace ?? 0),
+    optimisationLevel: optimisationLevel ?? -1,
   }
-}
-
-function checkFlag(name: string, value: unknown): boolean {
-  if (typeof value === 'boolean') return value
-  throw invalidOption(name, value, 'true or false')
 }

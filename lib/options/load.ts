@@ -2,24 +2,22 @@ import { totalmem } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
 import { availableProcessors } from '../base/available-processors.js'
 import { groupLimits } from '../base/control-groups.js'
-import { MAX_ENGINE_BATCH } from '../base/limits.js'
-import type { EngineChoices } from '../engines/settings.js'
-import type { Size } from '../models/levels.js'
 import type { WeightsOptions } from '../weights/decide.js'
+import { checkDevice, invalidOption, type SizeOption } from './checks.js'
+import { BACKEND_LIBRARY, ENGINE, INPUT_SIZE, LIBRARY_PATH, MAX_BATCH_SIZE, SIGNAL } from './common.js'
+import type { EngineOptions } from './engine.js'
 import {
-  checkDevice,
-  checkInteger,
-  checkNames,
-  checkNumber,
-  checkOneOf,
-  checkPath,
-  checkSignal,
-  checkSize,
-  invalidOption,
-  type SizeOption,
-} from './checks.js'
-import { checkEngineOptions, type EngineOptions } from './engine.js'
-import { checkWeightsOptions, WEIGHTS_OPTION_NAMES } from './weights.js'
+  byDefault,
+  callback,
+  checkOptions,
+  choice,
+  integer,
+  number,
+  type OptionsOf,
+  other,
+  type Settings,
+} from './option.js'
+import { checkWeightsOptions, WEIGHTS_OPTIONS } from './weights.js'
 
 /** What a caller can choose about a detector. */
 export interface LoadOptions extends WeightsOptions {
@@ -45,7 +43,7 @@ export interface LoadOptions extends WeightsOptions {
   readonly device?: number | readonly number[]
   /** Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8. Defaults to 2. */
   readonly contexts?: number
-  /** Calls that are worked on or wait inside, each with its picture in memory; 1…10000. Defaults to 16. */
+  /** Calls that are worked on or wait inside, each with its image in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
   /**
    * Bytes of the images of these calls, decoded: an image waits until those before it leave room for it; one that is
@@ -55,7 +53,7 @@ export interface LoadOptions extends WeightsOptions {
   readonly maxPendingBytes?: number
   /** What `detect` does when `maxPending` or `maxPendingBytes` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
   readonly whenFull?: 'wait' | 'reject'
-  /** Pictures of more pixels are refused. Defaults to 268402689, which is 16383². */
+  /** Images of more pixels are refused. Defaults to 268402689, which is 16383². */
   readonly maxPixels?: number
   /** Ends loading. */
   readonly signal?: AbortSignal
@@ -63,89 +61,62 @@ export interface LoadOptions extends WeightsOptions {
   readonly onProgress?: (progress: { readonly stage: LoadStage; readonly fraction: number }) => void
 }
 
-export const DEFAULT_MAX_PIXELS = 16383 ** 2
+export const LOAD_OPTIONS = {
+  backend: choice('what runs the network', ['auto', ...BACKEND_NAMES], byDefault('auto')),
+  inputSize: INPUT_SIZE,
+  threads: integer('threads of computation on the CPU', 1, 256, {
+    // Asked for anew: a container's quota may change.
+    get value() {
+      return availableProcessors()
+    },
+    shown: 'all',
+  }),
+  maxBatchSize: MAX_BATCH_SIZE,
+  maxBatchDelay: number('milliseconds for which a batch waits for more frames', 0, 1000, byDefault(2)),
+  inferenceDeadline: integer(
+    'milliseconds after which a GPU backend that does not answer is given up',
+    1,
+    3_600_000,
+    byDefault(60_000),
+  ),
+  libraryPath: LIBRARY_PATH,
+  backendLibrary: BACKEND_LIBRARY,
+  engine: ENGINE,
+  device: other('numbers of the GPUs that share the calls', checkDevices, byDefault([0], '0')),
+  contexts: integer('batches that each GPU works on at the same time', 1, 8, byDefault(2)),
+  maxPending: integer('calls that are worked on or wait inside', 1, 10_000, byDefault(16)),
+  maxPendingBytes: integer('bytes of the images of these calls', 1, Number.MAX_SAFE_INTEGER, {
+    get value() {
+      return defaultPendingBytes()
+    },
+    shown: '512 MiB, or an eighth of the memory',
+  }),
+  whenFull: choice('what a call does when so many are inside', ['wait', 'reject'], byDefault('wait')),
+  maxPixels: integer('pixels of the largest image', 1, Number.MAX_SAFE_INTEGER, byDefault(16383 ** 2)),
+  signal: SIGNAL,
+  onProgress: callback<NonNullable<LoadOptions['onProgress']>>('hears of the stages of loading'),
+} satisfies OptionsOf<Omit<LoadOptions, keyof WeightsOptions>>
 
-export interface LoadSettings {
-  readonly backend: BackendName | 'auto'
+export interface LoadSettings extends Omit<Settings<typeof LOAD_OPTIONS>, 'device'> {
   readonly weights: WeightsOptions
-  readonly inputSize: Size | null
-  readonly threads: number
-  readonly maxBatchSize: number
-  readonly maxBatchDelay: number
-  readonly inferenceDeadline: number
-  readonly backendLibrary: string | null
-  readonly libraryPath: string | null
-  readonly engine: EngineChoices
   /** One or more, each once. */
   readonly devices: readonly number[]
-  readonly contexts: number
-  readonly maxPending: number
-  readonly maxPendingBytes: number
-  readonly whenFull: 'wait' | 'reject'
-  readonly maxPixels: number
-  readonly signal: AbortSignal | undefined
-  readonly onProgress: NonNullable<LoadOptions['onProgress']>
 }
-
-const NAMES = [
-  ...WEIGHTS_OPTION_NAMES,
-  'backend',
-  'inputSize',
-  'threads',
-  'maxBatchSize',
-  'maxBatchDelay',
-  'inferenceDeadline',
-  'backendLibrary',
-  'libraryPath',
-  'engine',
-  'device',
-  'contexts',
-  'maxPending',
-  'maxPendingBytes',
-  'whenFull',
-  'maxPixels',
-  'signal',
-  'onProgress',
-]
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */
 export function checkLoadOptions(options: LoadOptions): LoadSettings {
-  checkNames('the load options', options, NAMES)
-  const { inputSize, backendLibrary, libraryPath, onProgress = () => {} } = options
-  if (typeof onProgress !== 'function') throw invalidOption('onProgress', onProgress, 'a function')
-  return {
-    backend: checkOneOf('backend', options.backend ?? 'auto', ['auto', ...BACKEND_NAMES]),
-    weights: checkWeightsOptions(options),
-    inputSize: inputSize === undefined ? null : checkSize('inputSize', inputSize),
-    threads: checkInteger('threads', options.threads ?? availableProcessors(), 1, 256),
-    maxBatchSize: checkInteger('maxBatchSize', options.maxBatchSize ?? 8, 1, MAX_ENGINE_BATCH),
-    maxBatchDelay: checkNumber('maxBatchDelay', options.maxBatchDelay ?? 2, 0, 1000),
-    inferenceDeadline: checkInteger('inferenceDeadline', options.inferenceDeadline ?? 60_000, 1, 3_600_000),
-    backendLibrary: backendLibrary === undefined ? null : checkPath('backendLibrary', backendLibrary),
-    libraryPath: libraryPath === undefined ? null : checkPath('libraryPath', libraryPath),
-    engine: checkEngineOptions(options.engine),
-    devices: checkDevices(options.device ?? 0),
-    contexts: checkInteger('contexts', options.contexts ?? 2, 1, 8),
-    maxPending: checkInteger('maxPending', options.maxPending ?? 16, 1, 10_000),
-    maxPendingBytes: checkInteger(
-      'maxPendingBytes',
-      options.maxPendingBytes ?? defaultPendingBytes(),
-      1,
-      Number.MAX_SAFE_INTEGER,
-    ),
-    whenFull: checkOneOf('whenFull', options.whenFull ?? 'wait', ['wait', 'reject']),
-    maxPixels: checkInteger('maxPixels', options.maxPixels ?? DEFAULT_MAX_PIXELS, 1, Number.MAX_SAFE_INTEGER),
-    signal: checkSignal(options.signal),
-    onProgress,
-  }
+  const { device, ...settings } = checkOptions('the load options', options, LOAD_OPTIONS, {
+    further: Object.keys(WEIGHTS_OPTIONS),
+  })
+  return { ...settings, devices: device, weights: checkWeightsOptions(options) }
 }
 
-function checkDevices(device: unknown): number[] {
-  if (!Array.isArray(device)) return [checkDevice('device', device)]
+function checkDevices(name: string, device: unknown): readonly number[] {
+  if (!Array.isArray(device)) return [checkDevice(name, device)]
   if (device.length === 0 || new Set(device).size < device.length) {
-    throw invalidOption('device', device, 'the number of a GPU or a list of different ones')
+    throw invalidOption(name, device, 'the number of a GPU or a list of different ones')
   }
-  return device.map((one) => checkDevice('a number in device', one))
+  return device.map((one) => checkDevice(`a number in ${name}`, one))
 }
 
 function defaultPendingBytes(): number {

@@ -45,7 +45,7 @@ describe.skipIf(!hasNative)('build', () => {
 
   it('builds for named compute capabilities', async () => {
     await emptyCache()
-    const { stdout } = await efficientdet([...BUILD, '--target', 'sm120,8.9,sm_89'])
+    const { stdout } = await efficientdet([...BUILD, '--targets', 'sm120,8.9,sm_89'])
     expect(stdout).toContain('compute capability 8.9 and 12.0')
   })
 
@@ -67,7 +67,7 @@ describe.skipIf(!hasNative)('build', () => {
     const [name] = (await kept(cache)).engines
     const path = join(cache, 'engines', name)
     await writeFile(path, 'nonsense')
-    const refused = await efficientdet([...BUILD, '--refuse-mismatch'])
+    const refused = await efficientdet([...BUILD, '--on-mismatch', 'refuse'])
     expect(refused.code).toBe(1)
     expect(refused.stderr).toMatch(/is no engine file of efficientdet-trt.*\[ERR_ENGINE\]/)
     expect((await efficientdet(BUILD)).code).toBe(0)
@@ -112,7 +112,7 @@ describe.skipIf(!hasNative)('build', () => {
     [['--family', '10'], /Allowed choices are tensorrt10, tensorrt11, tensorrt-rtx/],
     [['--max-batch-size', '0'], /maxBatchSize is 0; expected a whole number from 1 to 64/],
     [['--optimisation-level', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
-    [['--target', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
+    [['--targets', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
     [['--library-path', ''], /libraryPath is ""; expected a path/],
     [['--workspace', '0'], /workspace is 0; expected a whole number from 1/],

@@ -186,15 +186,26 @@ describe('detect', () => {
 
   it('passes its options on', async () => {
     const [strict, sized, misnamed, capped] = await Promise.all([
-      efficientdet(['detect', PERSON, '--score', '0.99']),
+      efficientdet(['detect', PERSON, '--score-threshold', '0.99']),
       efficientdet(['detect', PERSON, '--input-size', '256x384', '--threads', '1']),
       efficientdet(['detect', PERSON, '--classes', 'persn']),
-      efficientdet(['detect', PERSON, '--score', '0.01', '--max', '1', '--nms', 'agnostic']),
+      efficientdet([
+        'detect',
+        PERSON,
+        '--score-threshold',
+        '0.01',
+        '--max-detections',
+        '1',
+        '--nms',
+        'agnostic',
+      ]),
     ])
     expect(strict).toMatchObject({ code: 0, stdout: expect.stringContaining('0 detections') })
     expect(sized.stderr).toMatch(/1 thread, input 256 high × 384 wide/)
     expect(misnamed).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "person"\?/) })
-    expect(capped.stdout).toMatch(/1 detection .*\n {2}person .*\n {2}\(more were found than --max allows\)/)
+    expect(capped.stdout).toMatch(
+      /1 detection .*\n {2}person .*\n {2}\(more were found than --max-detections allows\)/,
+    )
   })
 
   it('takes what can be decoded of a damaged file when asked to, and says what was wrong', async () => {
@@ -265,20 +276,24 @@ describe('detect --classes', () => {
   })
 })
 
-describe('detect --score', () => {
+describe('detect --score-threshold', () => {
   const found = async (...args: string[]) => {
     const run = await efficientdet(['detect', PERSON, '--json', ...args])
     return run.code === 0 ? jsonLines<Line>(run)[0].detections.length : run.stderr
   }
 
   it('is for all classes, or for one of them', async () => {
-    expect(await Promise.all([found(), found('--score', '0.99'), found('--score', 'person=0.99')])).toEqual([
-      1, 0, 0,
-    ])
+    expect(
+      await Promise.all([
+        found(),
+        found('--score-threshold', '0.99'),
+        found('--score-threshold', 'person=0.99'),
+      ]),
+    ).toEqual([1, 0, 0])
     const [own, other, unknown] = await Promise.all([
-      found('--score', '0.99', '--score', 'person=0.5'),
-      found('--score', '0=0.99', '--classes', '0'),
-      found('--score', 'persn=0.99'),
+      found('--score-threshold', '0.99', '--score-threshold', 'person=0.5'),
+      found('--score-threshold', '0=0.99', '--classes', '0'),
+      found('--score-threshold', 'persn=0.99'),
     ])
     expect([own, other]).toEqual([1, 0])
     expect(unknown).toMatch(

@@ -13,11 +13,14 @@ describe('the command line', () => {
   })
 
   it.each([
-    ['detect', ['<picture...>', '--model', '--score', '--out', '--json', '--backend', 'default: "person"']],
+    [
+      'detect',
+      ['<picture...>', '--model', '--score-threshold', '--out', '--json', '--backend', 'default: "person"'],
+    ],
     ['demo', ['--out', 'default: "demo-output"']],
     ['info', ['[model]', '--classes', '--json']],
     ['convert', ['<input> <output>', '--labels', '--precision', '--anchor-ratios', '--variant']],
-    ['export', ['<model> <output>', '--precision', '"fp32", "fp16"', '--batch', 'default: "dynamic"']],
+    ['export', ['<model> <output>', '--precision', '"fp32", "fp16"', '--batch', 'default: dynamic']],
     ['pull', ['<model...>', 'd0, d1', '--mirror']],
     ['doctor', ['--json']],
   ])('describes %s', async (command, parts) => {
@@ -28,7 +31,10 @@ describe('the command line', () => {
 
   it.each([
     [['detct', 'a.jpg'], /unknown command 'detct'\s+\(Did you mean detect\?\)/],
-    [['detect', 'a.jpg', '--scor', '1'], /unknown option '--scor'\s+\(Did you mean --score\?\)/],
+    [
+      ['detect', 'a.jpg', '--score-treshold', '1'],
+      /unknown option '--score-treshold'\s+\(Did you mean --score-threshold\?\)/,
+    ],
     [['export', 'd0', 'd0.onnx', '--precison', 'fp16'], /Did you mean --precision\?/],
     [
       ['export', 'd0', 'd0.onnx', '--precision', 'int8'],
@@ -38,8 +44,8 @@ describe('the command line', () => {
       ['detect', 'a.jpg', '--input-size', '640,384'],
       /'640,384' is invalid\. Expected HEIGHTxWIDTH, such as 384x640/,
     ],
-    [['detect', 'a.jpg', '--score', 'high'], /'high' is invalid\. Expected a number/],
-    [['detect', 'a.jpg', '--max', '-3'], /'-3' is invalid\. Expected a whole number/],
+    [['detect', 'a.jpg', '--score-threshold', 'high'], /'high' is invalid\. Expected a number/],
+    [['detect', 'a.jpg', '--max-detections', '-3'], /'-3' is invalid\. Expected a whole number/],
     [['detect'], /missing required argument 'picture'/],
     [['convert', 'a.pth'], /missing required argument 'output'/],
     [['doctor', 'gpu'], /too many arguments/],

@@ -74,7 +74,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
           output,
           '--max-batch-size',
           '2',
-          '--target',
+          '--targets',
           'sm89,sm120',
           '--no-self-test',
         ].concat(['--backend-library', RTX.backendLibrary, '--library-path', RTX.libraryPath]),
@@ -147,7 +147,7 @@ describe.skipIf(!hasRtx)("with TensorRT-RTX's own builder", () => {
     await emptyCache()
     const { targets: _, ...libraries } = RTX
     await expect(buildEngine('person', libraries)).rejects.toThrow(
-      refusal('ERR_INVALID_OPTION', /There is no GPU here to build an engine for.*--target sm89/),
+      refusal('ERR_INVALID_OPTION', /There is no GPU here to build an engine for.*--targets sm89/),
     )
   })
 

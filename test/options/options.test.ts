@@ -157,7 +157,7 @@ describe('graph options', () => {
 describe('detect options', () => {
   /** The thresholds of classes that are wanted, by class id. */
   const wanted = (options: DetectOptions, spec = COCO) => {
-    const { scoreThresholds } = checkDetectOptions(options, spec)
+    const { scoreThresholds } = checkDetectOptions(options, spec).parameters
     expect(scoreThresholds).toHaveLength(spec.architecture.classes)
     const entries = [...scoreThresholds.entries()].filter(([, threshold]) => threshold !== 2)
     return Object.fromEntries(entries.map(([classId, threshold]) => [classId, Number(threshold.toFixed(6))]))
@@ -166,7 +166,7 @@ describe('detect options', () => {
     Object.fromEntries(Array.from({ length: 90 }, (_, i) => [i, threshold]))
 
   it('have the defaults that are documented', () => {
-    expect(checkDetectOptions({}, COCO)).toEqual({
+    expect(checkDetectOptions({}, COCO).parameters).toEqual({
       scoreThresholds: new Float32Array(90).fill(0.4),
       iouThreshold: 0.5,
       maxDetections: 100,
@@ -208,7 +208,7 @@ describe('detect options', () => {
   })
 
   it('give calls that want the same one array, and never write to one that they gave', () => {
-    const of = (options: DetectOptions) => checkDetectOptions(options, COCO).scoreThresholds
+    const of = (options: DetectOptions) => checkDetectOptions(options, COCO).parameters.scoreThresholds
     const first = of({})
     expect(of({ iouThreshold: 0.7 })).toBe(first)
     expect(of({ scoreThreshold: 0.4 })).toBe(first)

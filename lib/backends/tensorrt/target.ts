@@ -25,7 +25,7 @@ export function targetOf(
   if (probe.devices.length === 0) {
     throw new EfficientDetError(
       'ERR_INVALID_OPTION',
-      'There is no GPU here to build an engine for. Name compute capabilities (targets: ["sm89"], --target sm89).',
+      'There is no GPU here to build an engine for. Name compute capabilities (targets: ["sm89"], --targets sm89).',
     )
   }
   const device = deviceOf(probe, number)
