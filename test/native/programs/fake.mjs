@@ -44,7 +44,7 @@ export function build(onProgress) {
 
 /** One call with a small frame. */
 export function frame(engine) {
-  return engine.submit(++id, data, planes, 0, 64, 64, thresholds, 0.5, 100, 5000, false)
+  return engine.submit(++id, data, planes, 0, 0, 0, 64, 64, thresholds, 0.5, 100, 5000, false)
 }
 
 /** Calls that nobody waits for. */
