@@ -17,6 +17,7 @@ export interface DetectorFlags extends WeightsFlags, Pick<LoadOptions, (typeof G
   readonly model: string
   readonly labels?: string
   readonly selfTest: boolean
+  readonly allowHostCode: boolean
 }
 
 export function addDetectorOptions(command: Command): Command {
@@ -26,6 +27,7 @@ export function addDetectorOptions(command: Command): Command {
     .addOption(flagOf(LOAD_OPTIONS, 'inputSize', { placeholder: '<HxW>', parse: parseSize }))
     .addOption(flagOf(LOAD_OPTIONS, 'device', { placeholder: '<list>', parse: parseIntegers }))
     .addOption(flagOf(ENGINE_OPTIONS, 'selfTest'))
+    .addOption(flagOf(ENGINE_OPTIONS, 'allowHostCode'))
   addFlags(command, LOAD_OPTIONS, NAMES)
   return addWeightsOptions(command)
 }
@@ -39,7 +41,7 @@ export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Pro
       ...given(flags, GIVEN),
       ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
       ...more,
-      engine: { ...more.engine, selfTest: flags.selfTest },
+      engine: { ...more.engine, selfTest: flags.selfTest, allowHostCode: flags.allowHostCode },
       onProgress: ({ stage, fraction }) => bar.update(fraction, 1, stage),
     })
   } finally {

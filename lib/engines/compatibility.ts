@@ -1,6 +1,7 @@
 import { engineError } from './engine-error.js'
 import type { EngineHeader } from './header.js'
 import { capabilityName } from './key.js'
+import type { EngineChoices, EngineSettings } from './settings.js'
 
 /** What an engine would run on. */
 export interface Machine {
@@ -50,6 +51,24 @@ export function checkCompatibility(path: string, { target, settings }: EngineHea
       `was built for ${target.gpu === null ? 'compute capability' : `${target.gpu}, compute capability`} ${known.map(capabilityName).join(' and ')}, but ${name} has ${capabilityName(computeCapability)}.`,
     )
   }
+}
+
+/**
+ * Refuses an engine with code for the host, as version-compatible ones bring, unless that was allowed.
+ *
+ * @throws EfficientDetError ERR_ENGINE, with the fault `unasked`
+ */
+export function checkHostCode(
+  path: string,
+  { settings }: { readonly settings: Pick<EngineSettings, 'versionCompatible'> },
+  { allowHostCode }: Pick<EngineChoices, 'allowHostCode'>,
+): void {
+  if (!settings.versionCompatible || allowHostCode) return
+  throw engineError(
+    path,
+    'unasked',
+    'is version-compatible: it brings a TensorRT runtime of its own, code that runs in this process with all of its rights. If you trust where it came from, load it with engine: { allowHostCode: true } (--allow-host-code); else build one without versionCompatible.',
+  )
 }
 
 function isVersionCompatible(built: string, here: string, compatible: boolean): boolean {

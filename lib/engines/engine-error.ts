@@ -14,6 +14,8 @@ export type EngineFault =
   | 'stale'
   /** It answers wrongly, as its self-test found. */
   | 'wrong'
+  /** It is code that was not asked for: an engine under another name, or one with code for the host. */
+  | 'unasked'
 
 /** The error for an engine file; `problem` is a sentence that begins with a verb, without the path. */
 export function engineError(

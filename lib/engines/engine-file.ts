@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
+import { extname } from 'node:path'
 import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { engineError } from './engine-error.js'
@@ -22,6 +23,14 @@ export interface EngineFile {
 /** An engine file that was read, and its plan's checksum, hexadecimal. */
 export interface CheckedEngine extends EngineFile {
   readonly planSha256: string
+}
+
+/**
+ * Whether a path asks for an engine. Its name says so and not its content: an engine is code, and may lie where weights
+ * were expected.
+ */
+export function isEnginePath(path: string): boolean {
+  return extname(path).toLowerCase() === '.engine'
 }
 
 /** Whether a file is an engine of ours by its first bytes; a file that cannot be read is none. */

@@ -39,4 +39,5 @@ export interface EngineChoices {
   readonly onMismatch: MismatchPolicy
   readonly checkMemory: boolean
   readonly selfTest: boolean
+  readonly allowHostCode: boolean
 }

@@ -1,7 +1,8 @@
 import { MAX_CAPABILITIES } from '../base/limits.js'
+import { isEnginePath } from '../engines/engine-file.js'
 import type { BuildProgress } from '../engines/progress.js'
 import type { WeightsOptions } from '../weights/decide.js'
-import { invalidOption, type SizeOption } from './checks.js'
+import { checkPath, invalidOption, type SizeOption } from './checks.js'
 import {
   BACKEND_LIBRARY,
   DEVICE,
@@ -52,7 +53,7 @@ export const BUILD_OPTIONS = {
   device: DEVICE,
   libraryPath: LIBRARY_PATH,
   backendLibrary: BACKEND_LIBRARY,
-  output: path('the engine file to write', 'one in the cache folder'),
+  output: { ...path('the engine file to write', 'one in the cache folder'), check: checkOutput },
   onProgress: callback<BuildProgress>('hears how far a build is'),
   signal: SIGNAL,
 } satisfies OptionsOf<Omit<BuildOptions, keyof WeightsOptions>>
@@ -67,6 +68,13 @@ export function checkBuildOptions(options: BuildOptions): BuildSettings {
   const further = Object.keys(WEIGHTS_OPTIONS)
   const settings = checkOptions('the build options', options, BUILD_OPTIONS, { further })
   return { ...settings, weights: checkWeightsOptions(options) }
+}
+
+/** A name by which `load` knows that an engine is asked for. */
+function checkOutput(name: string, output: unknown): string {
+  const path = checkPath(name, output)
+  if (isEnginePath(path)) return path
+  throw invalidOption(name, output, 'a path that ends with .engine')
 }
 
 const TARGETS = `a list of compute capabilities such as sm89 or 8.9, ${MAX_CAPABILITIES} at most`

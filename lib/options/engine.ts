@@ -36,6 +36,11 @@ export interface EngineOptions {
    * reference. Defaults to true.
    */
   readonly selfTest?: boolean
+  /**
+   * Whether an engine may be loaded that was built version-compatible: it brings a TensorRT runtime of its own, which is
+   * code that runs in this process with all of its rights. Defaults to false.
+   */
+  readonly allowHostCode?: boolean
 }
 
 export const ENGINE_OPTIONS = {
@@ -62,6 +67,7 @@ export const ENGINE_OPTIONS = {
   ),
   checkMemory: flag('refuse what needs more memory than is free', true),
   selfTest: flag('compare the engine with reference detections when it is loaded for the first time', true),
+  allowHostCode: flag('load version-compatible engines, which bring code for this machine too', false),
 } satisfies OptionsOf<EngineOptions>
 
 /** @throws EfficientDetError ERR_INVALID_OPTION */

@@ -37,7 +37,7 @@ export interface LoadOptions extends WeightsOptions {
   readonly backendLibrary?: string
   /** The folder of TensorRT's libraries. Defaults to where the system looks. */
   readonly libraryPath?: string
-  /** How TensorRT's engine is built; for an engine file only `selfTest` counts. */
+  /** How TensorRT's engine is built; for an engine file only `selfTest` and `allowHostCode` count. */
   readonly engine?: EngineOptions
   /** Number of the GPU, 0…15, as `efficientdet doctor` lists them; a list of several share the calls. Defaults to 0. */
   readonly device?: number | readonly number[]

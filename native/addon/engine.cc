@@ -295,6 +295,7 @@ class LoadWorker : public Napi::AsyncWorker {
     const auto options = info[3].As<Napi::Object>();
     load_options_.device = options.Get("device").As<Napi::Number>();
     load_options_.contexts = options.Get("contexts").As<Napi::Number>();
+    load_options_.allow_host_code = options.Get("allowHostCode").ToBoolean().Value() ? 1 : 0;
     loaded_.options.max_batch_size = options.Get("maxBatchSize").As<Napi::Number>();
     loaded_.options.max_delay = std::chrono::microseconds(options.Get("maxBatchDelay").As<Napi::Number>().Int64Value());
     loaded_.options.max_pending = options.Get("maxPending").As<Napi::Number>().Uint32Value();

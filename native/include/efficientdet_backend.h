@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /** Grows with every change that an older side would misread. Both sides refuse another number. */
-#define ED_BACKEND_ABI_VERSION 2u
+#define ED_BACKEND_ABI_VERSION 3u
 
 /** Name of the function of a backend library that the addon calls, an `ed_open_backend`. */
 #define ED_OPEN_BACKEND "efficientdet_open_backend"
@@ -221,6 +221,9 @@ typedef struct ed_load_options {
   uint32_t device;
   /** Batches that may run at the same time, 1 or more: so many contexts. The engine may have fewer, and says so. */
   uint32_t contexts;
+  /** Whether the plan may bring code for the host, as version-compatible ones do, which then runs in this process.
+     Plans that bring some are ED_INVALID without. */
+  int32_t allow_host_code;
 } ed_load_options;
 
 typedef struct ed_postprocess {
@@ -295,7 +298,7 @@ typedef struct ed_backend {
   ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
                      ed_message *message);
   /** What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device.
-   */
+      ED_INVALID for plans with code for the host, which is never run for this. */
   ed_status (*inspect)(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message);
   void (*free_bytes)(ed_bytes *bytes);
   /** Makes an engine ready to run. */

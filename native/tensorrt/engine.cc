@@ -27,7 +27,7 @@ PreprocessModel PreprocessOf(const ed_model &model, const Network &network) {
 Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed_load_options &options)
     : device_(options.device),
       plan_bytes_(size),
-      deserialised_(Deserialise(plan, size, options.device)),
+      deserialised_(Deserialise(plan, size, options.device, options.allow_host_code != 0)),
       network_(DescribeNetwork(*deserialised_.engine, model)) {
   if (options.contexts == 0) throw Failure{ED_INVALID, "An engine with 0 contexts cannot run; it needs 1 or more."};
   const size_t anchor_bytes = static_cast<size_t>(network_.anchors) * 4 * sizeof(float);

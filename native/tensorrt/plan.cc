@@ -6,7 +6,7 @@
 
 namespace efficientdet {
 
-Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device) {
+Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device, bool allow_host_code) {
   const Library &library = Library::Attached();
   const LogListener log;
   UseDevice(device);
@@ -15,7 +15,7 @@ Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device) {
   const std::string product = std::string(family::kProduct) + " (" + VersionText(library.version()) + ")";
   if (made.runtime == nullptr) throw log.FailureOf(ED_FAILED, product + " makes no runtime");
   // Engines that run with later versions bring a runtime of their own, as host code.
-  made.runtime->setEngineHostCodeAllowed(true);
+  made.runtime->setEngineHostCodeAllowed(allow_host_code);
   made.engine.reset(made.runtime->deserializeCudaEngine(plan, size));
   if (made.engine == nullptr) throw log.FailureOf(ED_INVALID, product + " refuses the plan");
   return made;
@@ -23,7 +23,7 @@ Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device) {
 
 std::string Inspect(const uint8_t *plan, size_t size, uint32_t device) {
   const LogListener log;
-  const Deserialised made = Deserialise(plan, size, device);
+  const Deserialised made = Deserialise(plan, size, device, false);
   const std::unique_ptr<nvinfer1::IEngineInspector> inspector(made.engine->createEngineInspector());
   const char *json =
       inspector == nullptr ? nullptr : inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON);

@@ -36,6 +36,7 @@ describe('load options', () => {
         onMismatch: 'rebuild',
         checkMemory: true,
         selfTest: true,
+        allowHostCode: false,
       },
       devices: [0],
       contexts: 2,

@@ -122,6 +122,8 @@ export interface NativeOptions {
   /** In microseconds. */
   readonly maxBatchDelay: number
   readonly maxPending: number
+  /** Whether the plan may bring code for the host. */
+  readonly allowHostCode: boolean
 }
 
 /**

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { EfficientDetError } from '../../base/errors.js'
 import { discardEngine } from '../../engines/cache.js'
-import { checkCompatibility } from '../../engines/compatibility.js'
+import { checkCompatibility, checkHostCode } from '../../engines/compatibility.js'
 import { engineFault } from '../../engines/engine-error.js'
 import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { profileBatchSizesUpTo } from '../../engines/profile-batch-sizes.js'
@@ -20,6 +20,7 @@ import { deviceOf, machineOf } from './target.js'
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
 export async function openWeightsFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
+  checkHostCode('The engine of these weights', { settings: request.engine }, request.engine)
   request.onStage('weights', 0)
   const graph = await engineGraph(request)
   request.onStage('graph', 1)
@@ -43,7 +44,7 @@ export async function openWeightsFile(native: NativeLibrary, request: OpenReques
 
 /** Makes an engine file ready to run, after it was checked whole and found to match this machine's GPUs. */
 export async function openEngineFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
-  const { path, weights, inputSize, devices, signal } = request
+  const { path, weights, inputSize, devices, engine, signal } = request
   const given = [...Object.keys(weights), ...(inputSize === null ? [] : ['inputSize'])]
   if (given.length > 0) {
     throw new EfficientDetError(
@@ -55,6 +56,7 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
   const file = await readEngine(
     path,
     (found) => {
+      checkHostCode(path, found, engine)
       for (const device of devices) checkCompatibility(path, found, machineOf(native, device))
     },
     signal,
@@ -110,6 +112,7 @@ async function load(
     maxBatchDelay: 1000 * maxBatchDelay,
     // Calls that were aborted while they run still hold a place until their batch ends.
     maxPending: maxPending + contexts * batch,
+    allowHostCode: settings.versionCompatible && request.engine.allowHostCode,
   }
   const engine = await addon.loadEngine(library, file.plan, model, options).catch((error: unknown) => {
     throw makingError(error, 'The engine cannot be loaded')

@@ -1,5 +1,6 @@
 import { EfficientDetError } from '../../base/errors.js'
-import { isEngineFile, readEngineHeader } from '../../engines/engine-file.js'
+import { engineError } from '../../engines/engine-error.js'
+import { isEngineFile, isEnginePath, readEngineHeader } from '../../engines/engine-file.js'
 import type { Backend, LibraryFault, Opening } from '../backend.js'
 import { findTensorrt, knownFamily, OTHERWISE } from './find.js'
 import { openEngineFile, openWeightsFile } from './open.js'
@@ -13,11 +14,17 @@ export const tensorrt: Backend = {
     return true
   },
   async open(request) {
-    const model = (await isEngineFile(request.path)) ? 'engine' : 'weights'
+    const { path } = request
+    const model = (await isEngineFile(path)) ? 'engine' : 'weights'
+    if (model === 'engine' && !isEnginePath(path)) {
+      throw engineError(
+        path,
+        'unasked',
+        'is an engine, which is code for a GPU, under the name of something else. If you trust where it came from, give it a name that ends with .engine.',
+      )
+    }
     const family =
-      model === 'weights'
-        ? request.engine.family
-        : knownFamily((await readEngineHeader(request.path)).target.family)
+      model === 'weights' ? request.engine.family : knownFamily((await readEngineHeader(path)).target.family)
     const found = await findTensorrt({ ...request, family, model })
     if ('unavailable' in found) return found
     const open = model === 'weights' ? openWeightsFile : openEngineFile
