@@ -45,15 +45,18 @@ describe.skipIf(!isLinux)('the process of a detector in a worker thread', () => 
   it.each([
     ['is terminated', 'for (;;) await detector.detect(frame)', 'await thread.terminate()'],
     ['is terminated while idle', "parentPort.on('message', () => {})", 'await thread.terminate()'],
-    ['exits', 'detector.detect(frame); process.exit(0)', "await once(thread, 'exit')"],
-    ['has nothing more to do', '', "await once(thread, 'exit')"],
-    ['fails', "throw new Error('as told')", "await new Promise((resolve) => thread.once('error', resolve))"],
+    ['exits', "parentPort.once('message', () => process.exit(0))", "await told('exit')"],
+    ['has nothing more to do', "parentPort.once('message', () => {})", "await told('exit')"],
+    ['fails', "parentPort.once('message', () => { throw new Error('as told') })", "await told('error')"],
   ])('ends when the thread %s', async (_, body, end) => {
     const result = await program(`${WATCH}
       const thread = worker(${JSON.stringify(body)})
       await once(thread, 'message')
       const begun = living().length
-      thread.on('error', () => {})
+      const told = (event) => new Promise((resolve) => {
+        thread.on(event, resolve)
+        thread.postMessage('go on')
+      })
       ${end}
       await untilNoneLives()
       console.log(begun)`)
