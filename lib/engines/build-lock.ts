@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EfficientDetError } from '../base/errors.js'
 import { isRecord } from '../models/guards.js'
-import { onAbort } from '../threads/abort.js'
+import { onAbort, untilAborted } from '../threads/abort.js'
 import { withResolvers } from '../threads/with-resolvers.js'
+import { lockFolder } from './lock-folder.js'
+import { entriesOf, type Queue, type Ticket, takeTicket } from './lock-ticket.js'
 
 /** What the builder tells those who wait for it. */
 export interface KeyedProgress {
@@ -21,93 +24,129 @@ export interface BuildLock {
   release(): Promise<void>
 }
 
+/** Milliseconds without a line from a builder, after which it is taken for hung: it sends one every five seconds. */
+const LONGEST_SILENCE = 60_000
+
 /**
- * Lets one builder of engines into a folder at a time, among all threads and processes of a machine. Two at once would
- * compete for memory, and each disturb what the other measures.
+ * Lets one builder of engines into a folder at a time, among all threads and processes of a user on a machine. Two at
+ * once would compete for memory, and each disturb what the other measures; no file would come to harm.
  *
- * The lock is a listening socket in Linux's abstract namespace: the kernel allows one for a name, and takes it back
- * when its owner ends, however that ends. A lock file (proper-lockfile) outlives a killed owner until its time stamp
- * is old, and cannot tell progress; those who wait here are connected to the owner, hear of its progress, and of its
- * end at once. Containers and machines that share a folder do not see each other's locks: they may build an engine
- * twice, and the second replaces the first.
+ * Those who want the lock queue up with listening sockets, in a folder that only this user can reach: the kernel closes a
+ * socket when its owner ends, however that ends, so that a queue needs no times. A lock file (proper-lockfile) outlives a
+ * killed owner until its time stamp is old, and cannot tell progress; those who wait here are connected to the builder,
+ * hear of its progress, and of its end at once. Machines that share a folder do not see each other's sockets.
  *
  * @param onProgress called while another one builds
- * @throws the signal's reason; what `onProgress` throws
+ * @param silence milliseconds without a word from a builder, after which it is not waited for
+ * @throws the signal's reason; what `onProgress` throws; EfficientDetError ERR_OUTPUT
  */
 export async function lockBuilds(
   folder: string,
   signal: AbortSignal | undefined,
   onProgress: (news: KeyedProgress) => void,
+  silence: number = LONGEST_SILENCE,
 ): Promise<BuildLock> {
-  const path = `\0efficientdet-trt-${createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 32)}`
+  signal?.throwIfAborted()
+  const queue = await queueOf(folder)
+  if (queue === null) return NO_LOCK
+  const ticket = await takeTicket(queue).catch(failed)
+  try {
+    await waitForTurn(queue, ticket, { signal, onProgress, silence })
+  } catch (error) {
+    await ticket.release()
+    throw error
+  }
+  return { emit: (news) => ticket.emit(`${JSON.stringify(news)}\n`), release: () => ticket.release() }
+}
+
+/** The queue for a folder of engines; null where this user has no folder of its own for it. */
+export async function queueOf(folder: string): Promise<Queue | null> {
+  const place = await lockFolder()
+  const name = createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 16)
+  return place === null ? null : { folder: place, name }
+}
+
+/** Who has no place to queue up builds at once: nobody should be able to keep a user from it. */
+const NO_LOCK: BuildLock = { emit: () => {}, release: async () => {} }
+
+function failed(cause: Error): never {
+  throw new EfficientDetError('ERR_OUTPUT', `Builds cannot be locked (${cause.message}).`, { cause })
+}
+
+interface Waiting {
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: (news: KeyedProgress) => void
+  readonly silence: number
+}
+
+/** Milliseconds before one that has hung up is asked again, the first time and at most. */
+const RETRY = { first: 5, most: 1000 } as const
+
+/** Waits until none is before the ticket. Those that are silent, or talk too much, are passed over. */
+async function waitForTurn(queue: Queue, ticket: Ticket, waiting: Waiting): Promise<void> {
+  const passedOver = new Set<string>()
+  let asked: string | null = null
+  let since = 0
+  let retry: number = RETRY.first
   for (;;) {
-    signal?.throwIfAborted()
-    const lock = await tryLock(path)
-    if (lock !== null) return lock
-    await follow(path, signal, onProgress)
-    // All who waited try at once now; who comes late finds a listener again.
-    await sleep(Math.random() * 20)
+    waiting.signal?.throwIfAborted()
+    const before = (await entriesOf(queue).catch(failed)).find(
+      ({ file, number }) =>
+        file !== ticket.file && !passedOver.has(file) && (number === null || file < ticket.file),
+    )
+    if (before === undefined) return
+    const { file, number } = before
+    retry = file === asked ? Math.min(2 * retry, RETRY.most) : RETRY.first
+    if (file !== asked) since = performance.now()
+    asked = file
+    // Who chooses may come to be behind, and must not be followed to its end.
+    const end = number === null ? await choosing(file, waiting.silence, since) : await follow(file, waiting)
+    if (end === 'unheard') passedOver.add(file)
+    else if (end === 'ended') await untilAborted(sleep(retry), waiting.signal)
+    // It has ended; or has yet to listen, and then it chooses again.
+    else await rm(file, { force: true }).catch(failed)
   }
 }
 
-async function tryLock(path: string): Promise<BuildLock | null> {
-  const waiters = new Set<Socket>()
-  let last = ''
-  const server = await listen(path, (socket) => {
-    waiters.add(socket)
-    // One that has ended is no failure of the builder's.
-    socket.on('error', () => {})
-    socket.on('close', () => waiters.delete(socket))
-    socket.write(last)
-  })
-  if (server === null) return null
-  return {
-    emit(news) {
-      last = `${JSON.stringify(news)}\n`
-      for (const socket of waiters) socket.write(last)
-    },
-    release() {
-      const { promise, resolve } = withResolvers<void>()
-      server.close(() => resolve())
-      for (const socket of waiters) socket.destroy()
-      return promise
-    },
-  }
-}
+/** How following somebody ended: nobody listens there, it hung up, or it was silent or talked too much. */
+type End = 'absent' | 'ended' | 'unheard'
 
-/** The listening socket, or null if somebody else has it. */
-function listen(path: string, onConnection: (socket: Socket) => void): Promise<Server | null> {
-  const { promise, resolve, reject } = withResolvers<Server | null>()
-  const server = createServer(onConnection)
-  server.once('error', (cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'EADDRINUSE') resolve(null)
-    else reject(new EfficientDetError('ERR_OUTPUT', `Builds cannot be locked (${cause.message}).`, { cause }))
+/** Asks whether somebody still chooses its number, for which there is as much time as for a word. */
+function choosing(file: string, silence: number, since: number): Promise<End> {
+  const { promise, resolve } = withResolvers<End>()
+  const socket = connect({ path: file }, () => {
+    resolve(performance.now() - since > silence ? 'unheard' : 'ended')
+    socket.destroy()
   })
-  server.listen({ path }, () => resolve(server))
+  socket.on('error', (error) => resolve(endBy(error)))
   return promise
+}
+
+function endBy({ code }: NodeJS.ErrnoException): End {
+  return code === 'ECONNREFUSED' || code === 'ENOENT' ? 'absent' : 'ended'
 }
 
 /** More than any news takes, in UTF-16 units. */
 const LONGEST_LINE = 10_000
 
-/**
- * Hears what the builder tells until it ends. Names in the abstract namespace have no permissions: whoever listens there
- * may be a stranger, who is believed no more than that somebody builds.
- */
-async function follow(
-  path: string,
-  signal: AbortSignal | undefined,
-  onProgress: (news: KeyedProgress) => void,
-): Promise<void> {
-  // It may have aborted while the lock was tried.
+/** Bytes that are heard at once, and in each second from then on. */
+const MOST_BYTES = 1_000_000
+
+/** Hears what the builder tells until it ends. @throws the signal's reason; what `onProgress` throws */
+async function follow(path: string, { signal, onProgress, silence }: Waiting): Promise<End> {
+  // It may have aborted while the queue was read.
   signal?.throwIfAborted()
   const socket = connect({ path })
-  const { promise, resolve, reject } = withResolvers<void>()
-  // One that ends just now refuses or resets the connection.
-  socket.on('error', () => {})
-  socket.on('close', () => resolve())
+  const begun = performance.now()
+  const { promise, resolve, reject } = withResolvers<End>()
+  socket.on('error', (error) => resolve(endBy(error)))
+  socket.on('close', () => resolve('ended'))
+  socket.setTimeout(silence, () => resolve('unheard'))
   let unread = ''
+  let heard = 0
   socket.setEncoding('utf8').on('data', (text: string) => {
+    heard += text.length
+    if (heard > MOST_BYTES * (1 + (performance.now() - begun) / 1000)) return resolve('unheard')
     // A killed builder's last line may have no end.
     const lines = (unread + text).split('\n')
     unread = lines.pop()!.slice(0, LONGEST_LINE)
@@ -119,7 +158,7 @@ async function follow(
   })
   const stopListening = onAbort(signal, () => reject(signal!.reason))
   try {
-    await promise
+    return await promise
   } finally {
     stopListening()
     socket.destroy()
