@@ -3,6 +3,12 @@ import { dirname } from 'node:path'
 import { EfficientDetError } from './errors.js'
 import { abandonedFiles, partialName } from './partial-file.js'
 
+/**
+ * What happens to a link under the name of a file that is written: `keep`, for names that a caller gave, writes to what it
+ * names; `replace`, for names that are ours in folders where others may write, puts the file in its place.
+ */
+export type Links = 'keep' | 'replace'
+
 /** A file that is written aside until it is whole. */
 export interface StagedFile {
   /** Its name in the end. */
@@ -21,9 +27,10 @@ export async function writeFileAtomically(
   output: string | StagedFile,
   parts: Iterable<Uint8Array>,
   signal?: AbortSignal,
+  links: Links = 'keep',
 ): Promise<void> {
   if (typeof output === 'string') {
-    return stageFile(output, (staged) => writeFileAtomically(staged, parts, signal))
+    return stageFile(output, (staged) => writeFileAtomically(staged, parts, signal), links)
   }
   try {
     const handle = await open(output.partial, 'wx')
@@ -46,8 +53,12 @@ export async function writeFileAtomically(
  *
  * @throws EfficientDetError ERR_OUTPUT; what `write` throws
  */
-export async function stageFile<T>(path: string, write: (staged: StagedFile) => Promise<T>): Promise<T> {
-  const target = await targetOf(path)
+export async function stageFile<T>(
+  path: string,
+  write: (staged: StagedFile) => Promise<T>,
+  links: Links = 'keep',
+): Promise<T> {
+  const target = links === 'keep' ? await targetOf(path) : path
   await removeAbandoned(dirname(target))
   const staged = { path, partial: partialName(target) }
   try {

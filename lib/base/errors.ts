@@ -1,3 +1,5 @@
+import { abridged } from './listing.js'
+
 /**
  * Every failure of this package that a caller can act on. The code is stable; the message says what was
  * found, what was expected and what to do.
@@ -57,14 +59,20 @@ export interface ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** The one error class of this package. */
+/** Letters of a message. */
+const MAX_MESSAGE = 5000
+
+/**
+ * The one error class of this package. Its message is one line that holds no secrets and steers no terminal, whatever
+ * it quotes.
+ */
 export class EfficientDetError extends Error {
   override readonly name = 'EfficientDetError'
   readonly code: ErrorCode
   readonly details: Readonly<Record<string, unknown>>
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(abridged(message, MAX_MESSAGE), options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details ?? {}
   }

@@ -2,10 +2,12 @@ import type { File } from 'node:buffer'
 import { realpath } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import type { SharpConstructor } from 'sharp'
+import stringWidth from 'string-width'
 import type { Detection, DetectionResult } from '../api/result.js'
 import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { makeFolder } from '../base/folder.js'
+import { abridged } from '../base/listing.js'
 import { loadSharp } from '../image/sharp.js'
 
 /** Colours that differ in hue and lightness, and stand out from photographs. */
@@ -92,7 +94,7 @@ export class Annotator {
         cause,
       })
     }
-    await writeFileAtomically(path, [bytes], signal)
+    await writeFileAtomically(path, [bytes], signal, 'replace')
     return path
   }
 
@@ -118,6 +120,9 @@ function realPath(path: string): Promise<string> {
   return realpath(path).catch(() => resolve(path))
 }
 
+/** Letters of a label in a picture: drawing takes time that grows with them. */
+const MAX_LABEL = 60
+
 function overlay(width: number, height: number, detections: readonly Detection[], withText: boolean): Buffer {
   const stroke = Math.max(2, Math.round(Math.min(width, height) / 200))
   const font = Math.max(12, Math.round(Math.min(width, height) / 28))
@@ -125,14 +130,14 @@ function overlay(width: number, height: number, detections: readonly Detection[]
     const colour = COLOURS[classId % COLOURS.length]
     const frame = `<rect x="${x1}" y="${y1}" width="${x2 - x1}" height="${y2 - y1}" fill="none" stroke="${colour}" stroke-width="${stroke}"/>`
     if (!withText) return frame
-    const text = escaped(`${label} ${score.toFixed(2)}`)
+    const text = `${abridged(label, MAX_LABEL)} ${score.toFixed(2)}`
     // Above the box where there is room, else inside of it; never past the right edge.
     const top = y1 >= font * 1.3 ? y1 - font * 1.3 : y1
-    const textWidth = text.length * font * 0.58 + font * 0.4
+    const textWidth = stringWidth(text) * font * 0.58 + font * 0.4
     const left = Math.max(0, Math.min(x1, width - textWidth))
     return (
       `${frame}<rect x="${left}" y="${top}" width="${textWidth}" height="${font * 1.3}" fill="${colour}"/>` +
-      `<text x="${left + font * 0.2}" y="${top + font}" font-family="DejaVu Sans, sans-serif" font-size="${font}" fill="#000">${text}</text>`
+      `<text x="${left + font * 0.2}" y="${top + font}" font-family="DejaVu Sans, sans-serif" font-size="${font}" fill="#000">${escaped(text)}</text>`
     )
   })
   return Buffer.from(

@@ -16,7 +16,7 @@ import {
   titleOf,
 } from './detector.js'
 import { flagOf, given } from './flags.js'
-import { print, printFacts } from './output.js'
+import { print, printFacts, printJson } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
 
@@ -77,7 +77,7 @@ async function bench(image: string, flags: BenchFlags, signal: AbortSignal): Pro
     bar.end()
   }
   const report = reportOf(detector, results, { ...flags, seconds })
-  if (flags.json) print(JSON.stringify(report, null, 2))
+  if (flags.json) printJson(report, 2)
   else printReport(report)
 }
 
@@ -148,6 +148,6 @@ function printReport(report: Report): void {
     return [stage, ...[median, p95, p99].map((value) => value.toFixed(2))]
   })
   const table = formatTable([['ms', 'median', 'p95', 'p99'], ...rows], ['left', 'right', 'right', 'right'])
-  print(`\n${table.map((line) => `  ${line}`).join('\n')}`)
-  print(`\n  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
+  print('', ...table.map((line) => `  ${line}`))
+  print('', `  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { buildEngine } from '../api/engines.js'
+import { checkOutput } from '../base/atomic-write.js'
 import { capabilityName } from '../engines/key.js'
 import { BUILD_OPTIONS, type BuildOptions } from '../options/build.js'
 import { ENGINE_OPTIONS, type EngineOptions } from '../options/engine.js'
@@ -36,6 +37,7 @@ export function addBuildCommand(program: Command, signal: AbortSignal): void {
 }
 
 async function build(model: string, flags: BuildFlags, signal: AbortSignal): Promise<void> {
+  if (flags.labels !== undefined && flags.out !== undefined) await checkOutput(flags.out, flags.labels)
   const bar = new ProgressBar('{percentage} % {phase}')
   const engine = await buildEngine(model, {
     ...weightsOptionsOf(flags),

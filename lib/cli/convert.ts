@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { convertWeights } from '../api/models.js'
+import { checkOutput } from '../base/atomic-write.js'
 import { CONVERT_OPTIONS } from '../options/convert.js'
 import type { Precision } from '../options/export.js'
 import { readLabels } from '../weights/label-file.js'
@@ -21,6 +22,7 @@ export function addConvertCommand(program: Command, signal: AbortSignal): void {
     .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
     .addOption(flagOf(CONVERT_OPTIONS, 'precision'))
   addWeightsOptions(command).action(async (input: string, output: string, flags: ConvertFlags) => {
+    if (flags.labels !== undefined) await checkOutput(output, flags.labels)
     const model = await convertWeights(input, output, {
       ...weightsOptionsOf(flags),
       ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),

@@ -20,9 +20,8 @@ export function addDemoCommand(program: Command, signal: AbortSignal): void {
       printCircumstances(detector)
       await detectAll(detector, [image], { signal }, annotator, false)
       print(
-        '\nThe bundled model knows people only. COCO has 90 classes: "efficientdet pull d0" fetches its weights, then',
-      )
-      print(
+        '',
+        'The bundled model knows people only. COCO has 90 classes: "efficientdet pull d0" fetches its weights, then',
         '"efficientdet detect street.jpg --model d0". Your own weights: "efficientdet detect street.jpg --model best.pth".',
       )
     })

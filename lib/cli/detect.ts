@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { EfficientDet } from '../api/detector.js'
 import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
+import { abridged } from '../base/listing.js'
 import { nameOf, readBytes } from '../image/source.js'
 import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
 import { LOAD_OPTIONS } from '../options/load.js'
@@ -18,7 +19,7 @@ import {
 } from './detector.js'
 import { addFlags, flagOf, given } from './flags.js'
 import { listImages, STDIN } from './image-files.js'
-import { print, printError, printNotes } from './output.js'
+import { print, printError, printJson, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
 
@@ -94,7 +95,7 @@ export async function detectAll(
   const fail = (error: EfficientDetError, image: string) => {
     process.exitCode = 1
     const { code, message } = error
-    if (json) print(JSON.stringify({ source: image, error: { code, message } }))
+    if (json) printJson({ source: nameOf(image), error: { code, message } })
     else bar.above(() => printError(`error: ${message} [${code}]`))
     step()
   }
@@ -111,7 +112,7 @@ export async function detectAll(
       }
       try {
         const annotated = (await annotator?.write(held.get(image) ?? image, result, options.signal)) ?? null
-        bar.above(() => print(json ? JSON.stringify({ ...result, annotated }) : described(result, annotated)))
+        bar.above(() => (json ? printJson({ ...result, annotated }) : print(...described(result, annotated))))
         step()
       } catch (error) {
         if (!(error instanceof EfficientDetError)) throw error
@@ -148,11 +149,14 @@ async function holdNonFiles(
   return held
 }
 
-function described(result: DetectionResult, annotated: string | null): string {
+/** Letters of a label in a table. */
+const MAX_LABEL = 60
+
+function described(result: DetectionResult, annotated: string | null): string[] {
   const { source, width, height, pages, detections, timings, capped, warnings } = result
   const count = `${detections.length} detection${detections.length === 1 ? '' : 's'}`
   const rows = detections.map(({ label, score, box }) => [
-    label,
+    abridged(label, MAX_LABEL),
     score.toFixed(3),
     ...box.map((side) => side.toFixed(1)),
   ])
@@ -165,5 +169,5 @@ function described(result: DetectionResult, annotated: string | null): string {
     ...(pages > 1 ? [`  (the first of ${pages} pictures in this file)`] : []),
     ...warnings.map((warning) => `  (${warning})`),
     ...(annotated === null ? [] : [`  → ${annotated}`]),
-  ].join('\n')
+  ]
 }

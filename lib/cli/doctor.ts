@@ -12,7 +12,7 @@ import { VERSION } from '../base/version.js'
 import { LOAD_OPTIONS } from '../options/load.js'
 import { untilAborted } from '../threads/abort.js'
 import { flagOf } from './flags.js'
-import { print } from './output.js'
+import { print, printJson } from './output.js'
 import { formatTable } from './table.js'
 
 interface DoctorFlags {
@@ -66,7 +66,7 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
         }),
       ]
       const usable = backends.some((probe) => probe.usable)
-      if (json) print(JSON.stringify({ usable, findings }, null, 2))
+      if (json) printJson({ usable, findings }, 2)
       else printFindings(findings, usable)
       if (!usable) process.exitCode = 1
     })
@@ -78,8 +78,8 @@ function printFindings(findings: readonly Finding[], usable: boolean): void {
     ...details.map((detail) => ['', detail]),
     ...(remedy === undefined ? [] : [['', `→ ${remedy}`]]),
   ])
-  for (const line of formatTable(rows)) print(line)
   print(
+    ...formatTable(rows),
     usable ? 'Detection runs here.' : 'No backend runs here: info, convert and export work, detect does not.',
   )
 }

@@ -16,7 +16,7 @@ import { inventory } from '../network/parameters.js'
 import { checkInteger, checkSize } from '../options/checks.js'
 import type { Inspection } from '../weights/model-file.js'
 import { parseInteger, parseSize } from './arguments.js'
-import { print, printFacts } from './output.js'
+import { print, printFacts, printJson } from './output.js'
 import { formatTable } from './table.js'
 import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
@@ -95,7 +95,7 @@ function describe(
 function printVariants(flags: InfoFlags): void {
   const all = VARIANT_NAMES.map((name) => describe(variant(name), flags))
   if (flags.json) {
-    print(JSON.stringify(all, null, 2))
+    printJson(all, 2)
     return
   }
   const header = ['model', 'input', 'backbone', 'levels', 'anchors', 'parameters', 'multiply-adds']
@@ -109,12 +109,12 @@ function printVariants(flags: InfoFlags): void {
     grouped(parameters),
     billions(multiplyAdds),
   ])
-  print(formatTable([header, ...rows], alignments).join('\n'))
+  print(...formatTable([header, ...rows], alignments))
 }
 
 function printVariant(one: Description, json: boolean): void {
   if (json) {
-    print(JSON.stringify(one, null, 2))
+    printJson(one, 2)
     return
   }
   print(`EfficientDet-${one.model}`)
@@ -147,28 +147,25 @@ function printFile(path: string, inspection: Inspection, json: boolean): void {
   if (json) {
     const { prefix, classes, anchorsPerCell } = identified
     const { questions } = decided
-    print(
-      JSON.stringify(
-        {
-          file: path,
-          format,
-          naming,
-          prefix,
-          model: known?.name ?? null,
-          candidates,
-          classes,
-          anchorsPerCell,
-          preprocessing: spec?.preprocessing ?? null,
-          padding: spec?.architecture.padding ?? null,
-          anchors: spec?.anchors ?? null,
-          labels: spec?.labels ?? null,
-          architecture: description,
-          notes,
-          questions: questions.map(({ text }) => text),
-        },
-        null,
-        2,
-      ),
+    printJson(
+      {
+        file: path,
+        format,
+        naming,
+        prefix,
+        model: known?.name ?? null,
+        candidates,
+        classes,
+        anchorsPerCell,
+        preprocessing: spec?.preprocessing ?? null,
+        padding: spec?.architecture.padding ?? null,
+        anchors: spec?.anchors ?? null,
+        labels: spec?.labels ?? null,
+        architecture: description,
+        notes,
+        questions: questions.map(({ text }) => text),
+      },
+      2,
     )
     return
   }
@@ -177,7 +174,7 @@ function printFile(path: string, inspection: Inspection, json: boolean): void {
   printFacts({
     format: `${format}, ${naming}${identified.prefix === '' ? '' : `, every name after "${identified.prefix}"`}`,
     model: candidates.map((name) => `EfficientDet-${name}`).join(' or '),
-    classes: String(identified.classes) + (labels ? ` (${abridged(labels)})` : ''),
+    classes: String(identified.classes) + (labels ? ` (${someOf(labels)})` : ''),
     'anchors per cell': String(identified.anchorsPerCell),
     ...(spec !== null && {
       preprocessing: `${spec.preprocessing.resize} resize, mean ${spec.preprocessing.mean.join(' ')}, std ${spec.preprocessing.std.join(' ')}, fill ${spec.preprocessing.fill.join(' ')}`,
@@ -189,7 +186,7 @@ function printFile(path: string, inspection: Inspection, json: boolean): void {
   for (const { text } of decided.questions) print(`  open: ${text}`)
 }
 
-function abridged(labels: readonly string[]): string {
+function someOf(labels: readonly string[]): string {
   const named = labels.filter((label) => label !== '')
   return named.length <= 5 ? named.join(', ') : `${named.slice(0, 3).join(', ')} … ${named.at(-1)}`
 }

@@ -6,7 +6,7 @@ import type { Reference } from '../engines/self-test/run.js'
 import { INSPECT_ENGINE_OPTIONS, type InspectEngineOptions } from '../options/inspect-engine.js'
 import { parseInteger } from './arguments.js'
 import { flagOf, given } from './flags.js'
-import { print, printError, printFacts } from './output.js'
+import { print, printError, printFacts, printJson } from './output.js'
 import { formatTable } from './table.js'
 
 const GIVEN = ['device', 'libraryPath', 'backendLibrary'] as const
@@ -26,16 +26,16 @@ export function addInspectCommand(program: Command, signal: AbortSignal): void {
     .option('--json', 'as JSON', false)
     .action(async (file: string, flags: InspectFlags) => {
       const inspection = await inspectEngine(file, { ...given(flags, GIVEN), signal })
-      if (flags.json) printJson(file, inspection)
+      if (flags.json) printAsJson(file, inspection)
       else printEngine(file, inspection)
     })
 }
 
-function printJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
+function printAsJson(file: string, { header, bytes, layers, reason }: EngineInspection): void {
   // Whether there are reference detections is enough: they are hundreds of numbers.
   const { referenceDetections, ...facts } = JSON.parse(headerToJson(header))
   const selfTest: Reference = referenceDetections === null ? 'itself' : 'cpu'
-  print(JSON.stringify({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, null, 2))
+  printJson({ file, header: facts, selfTest, planBytes: bytes, layers, reason }, 2)
 }
 
 function printEngine(file: string, { header, bytes, layers, reason }: EngineInspection): void {

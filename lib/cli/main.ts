@@ -12,7 +12,7 @@ import { addExportCommand } from './export.js'
 import { addInfoCommand } from './info.js'
 import { addInspectCommand } from './inspect.js'
 import { Interrupted, interruptible } from './interrupt.js'
-import { printError } from './output.js'
+import { print, printError } from './output.js'
 import { addPullCommand } from './pull.js'
 
 /** @param signal cancels whatever command runs */
@@ -22,6 +22,12 @@ function createProgram(signal: AbortSignal): Command {
     .version(VERSION)
     .showHelpAfterError('(--help shows the options)')
     .showSuggestionAfterError()
+    // What it quotes of the arguments may hold line ends; its own errors have one before a suggestion.
+    .configureOutput({
+      writeOut: (text) => print(...linesOf(text)),
+      writeErr: (text) => printError(...linesOf(text)),
+      outputError: (text) => printError(text.trim().replace(/\s*[\r\n]\s*/g, ' ')),
+    })
     // Commander would exit before it is known whether its own output could be written.
     .exitOverride()
   addDetectCommand(program, signal)
@@ -35,6 +41,10 @@ function createProgram(signal: AbortSignal): Command {
   addPullCommand(program, signal)
   addDoctorCommand(program, signal)
   return program
+}
+
+function linesOf(text: string): string[] {
+  return text.replace(/\n$/, '').split('\n')
 }
 
 async function run(signal: AbortSignal): Promise<void> {

@@ -1,19 +1,29 @@
+import { abridged, safeJson } from '../base/listing.js'
 import { formatTable } from './table.js'
 
-/** Results go to standard output, everything about them to standard error. */
+/**
+ * The one way out to a terminal. Results go to standard output, everything about them to standard error. Names in files
+ * come from strangers: a line ends where we end it, and shows what would steer a terminal.
+ */
 
-/** Names in files come from strangers: what would steer a terminal is shown instead of obeyed. */
-function harmless(text: string): string {
-  const shown = (sign: string) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`
-  return text.replace(/(?![\n\t])\p{Cc}/gu, shown)
+/** Letters of a line; ours are shorter. */
+const MAX_LINE = 10_000
+
+export function print(...lines: readonly string[]): void {
+  write(process.stdout, lines)
 }
 
-export function print(text: string): void {
-  process.stdout.write(`${harmless(text)}\n`)
+export function printError(...lines: readonly string[]): void {
+  write(process.stderr, lines)
 }
 
-export function printError(text: string): void {
-  process.stderr.write(`${harmless(text)}\n`)
+function write(stream: NodeJS.WriteStream, lines: readonly string[]): void {
+  stream.write(lines.map((line) => `${abridged(line, MAX_LINE)}\n`).join(''))
+}
+
+/** @param indent of its lines; one line where it is left out */
+export function printJson(value: unknown, indent?: number): void {
+  process.stdout.write(`${safeJson(value, indent)}\n`)
 }
 
 export function printNotes(notes: readonly string[]): void {
@@ -22,5 +32,5 @@ export function printNotes(notes: readonly string[]): void {
 
 /** A table of names and facts, for below a title. */
 export function printFacts(facts: Readonly<Record<string, string>>): void {
-  for (const line of formatTable(Object.entries(facts))) print(`  ${line}`)
+  print(...formatTable(Object.entries(facts)).map((line) => `  ${line}`))
 }

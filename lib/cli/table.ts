@@ -1,4 +1,11 @@
+// Letters of many scripts, and emoji, take two columns or none.
+import stringWidth from 'string-width'
+import { abridged } from '../base/listing.js'
+
 export type Alignment = 'left' | 'right'
+
+/** Letters of a cell: long ones would make all rows as wide. */
+const MAX_CELL = 1000
 
 /**
  * Rows of cells as lines, each column as wide as its widest cell, two spaces between.
@@ -9,11 +16,22 @@ export function formatTable(
   rows: readonly (readonly string[])[],
   alignments: readonly Alignment[] = [],
 ): string[] {
-  const columns = Math.max(0, ...rows.map((row) => row.length))
-  const widths = Array.from({ length: columns }, (_, i) =>
-    Math.max(...rows.map((row) => (i < row.length ? row[i].length : 0))),
+  const widths: number[] = []
+  const cells = rows.map((row) =>
+    row.map((cell, i) => {
+      const text = abridged(cell, MAX_CELL)
+      const width = stringWidth(text)
+      widths[i] = Math.max(widths[i] ?? 0, width)
+      return { text, width }
+    }),
   )
-  const padded = (cell: string, i: number) =>
-    alignments[i] === 'right' ? cell.padStart(widths[i]) : cell.padEnd(widths[i])
-  return rows.map((row) => row.map(padded).join('  ').trimEnd())
+  return cells.map((row) =>
+    row
+      .map(({ text, width }, i) => {
+        const space = ' '.repeat(widths[i] - width)
+        return alignments[i] === 'right' ? space + text : text + space
+      })
+      .join('  ')
+      .trimEnd(),
+  )
 }

@@ -137,7 +137,7 @@ async function buildAndKeep(
     await makeFolder(folder).catch((cause: Error) => {
       throw new EfficientDetError('ERR_OUTPUT', `${folder} cannot be made (${cause.message}).`, { cause })
     })
-    const planSha256 = await writeEngine(path, { header, plan }, signal)
+    const planSha256 = await writeEngine(path, { header, plan }, signal, 'replace')
     await keepTimings(timingPath, timingCache, signal)
     return { header, plan, planSha256, cached: false, path, notKept: null }
   } catch (error) {
@@ -150,7 +150,9 @@ async function buildAndKeep(
 /** Keeps what was measured, where that is possible: without it the next build takes longer, and no more. */
 async function keepTimings(path: string, cache: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
   if (cache.length === 0) return
-  await writeFileAtomically(path, [sha256(cache), cache], signal).catch(() => signal?.throwIfAborted())
+  await writeFileAtomically(path, [sha256(cache), cache], signal, 'replace').catch(() =>
+    signal?.throwIfAborted(),
+  )
 }
 
 function outputError(path: string, cause: unknown): EfficientDetError {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { writeFileAtomically } from '../base/atomic-write.js'
+import { type Links, writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { engineError } from './engine-error.js'
 import {
@@ -89,6 +89,7 @@ export async function writeEngine(
   path: string,
   { header, plan }: EngineFile,
   signal?: AbortSignal,
+  links: Links = 'keep',
 ): Promise<string> {
   const hash = createHash('sha256')
   for (let at = 0; at < plan.length; at += PIECE) {
@@ -97,7 +98,7 @@ export async function writeEngine(
     await new Promise(setImmediate)
   }
   const planSha256 = hash.digest()
-  await writeFileAtomically(path, [encodeHead(header, plan.length, planSha256), plan], signal)
+  await writeFileAtomically(path, [encodeHead(header, plan.length, planSha256), plan], signal, links)
   return planSha256.toString('hex')
 }
 

@@ -1,9 +1,10 @@
 import { EfficientDetError } from '../base/errors.js'
+import { abridged } from '../base/listing.js'
 
 /** Says of an image why it cannot be used. */
 export function imageError(name: string, why: string, cause?: unknown): EfficientDetError {
   const separator = /^(is|are|has|cannot|was|gives|broke) /.test(why) ? ' ' : ': '
-  return new EfficientDetError('ERR_IMAGE', `${abridge(name)}${separator}${why}`, { cause })
+  return new EfficientDetError('ERR_IMAGE', `${abridged(name)}${separator}${why}`, { cause })
 }
 
 /** @throws EfficientDetError ERR_IMAGE_TOO_LARGE with the size, the limit and the option that raises it */
@@ -11,7 +12,7 @@ export function checkPixels(name: string, width: number, height: number, maxPixe
   if (width * height <= maxPixels) return
   throw new EfficientDetError(
     'ERR_IMAGE_TOO_LARGE',
-    `${abridge(name)} is ${width}×${height}, ${width * height} pixels; at most ${maxPixels} are decoded. ` +
+    `${abridged(name)} is ${width}×${height}, ${width * height} pixels; at most ${maxPixels} are decoded. ` +
       'Raise maxPixels if that is meant.',
     { details: { width, height, maxPixels } },
   )
@@ -26,17 +27,10 @@ export function checkBytes(name: string, bytes: number, maxPixels: number): void
   if (bytes <= maxBytes) return
   throw new EfficientDetError(
     'ERR_IMAGE_TOO_LARGE',
-    `${abridge(name)} is longer than ${maxBytes} bytes, the most that are read where maxPixels is ${maxPixels}. ` +
+    `${abridged(name)} is longer than ${maxBytes} bytes, the most that are read where maxPixels is ${maxPixels}. ` +
       'Raise maxPixels if that is meant.',
     { details: { maxBytes, maxPixels } },
   )
-}
-
-/** Shortens text from outside, keeping its end: that of a path tells the file. */
-export function abridge(text: string, length = 200): string {
-  if (text.length <= length) return text
-  const tail = Math.floor(length / 3)
-  return `${text.slice(0, length - tail - 1)}…${text.slice(-tail)}`
 }
 
 /** Gives what went wrong on one short line. */
@@ -45,5 +39,5 @@ export function reasonOf(error: unknown): string {
   // libvips may repeat itself for every tag of a damaged TIFF.
   const lines = new Set(message.split('\n').map((line) => line.trim()))
   lines.delete('')
-  return abridge([...lines].join('; '), 300)
+  return abridged([...lines].join('; '), 300)
 }

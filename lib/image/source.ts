@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { isAnyArrayBuffer } from 'node:util/types'
 import type { Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
+import { abridged, redacted } from '../base/listing.js'
 import { untilAborted } from '../threads/abort.js'
 import {
   type BlobLike,
@@ -18,7 +19,7 @@ import {
 } from './bytes.js'
 import { type DecodeOptions, decode } from './decode.js'
 import { type DeviceFrame, type Frame, planesOf } from './frame.js'
-import { abridge, checkPixels, imageError } from './refusals.js'
+import { checkPixels, imageError } from './refusals.js'
 
 /** The pixels of a canvas, or what has the same shape: RGBA, of which alpha is ignored. */
 export interface ImageDataLike {
@@ -51,7 +52,7 @@ export type Source =
 /** An image in memory. */
 export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame> {
   readonly frame: F
-  /** How the caller can recognise it: the path, URL or name of a file, or null for anything without one. */
+  /** How the caller can recognise it: the path, `redacted` URL or name of a file, or null for anything without one. */
   readonly name: string | null
   /** Images in the file; the first one was taken. */
   readonly pages: number
@@ -92,13 +93,14 @@ async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
   return { name, ...(await decode(bytes, title, options)) }
 }
 
-/** How the caller can recognise a source: its path, URL or file name, or null for anything without one. */
+/** How the caller can recognise a source: its path, `redacted` URL or file name, or null for anything without one. */
 export function nameOf(source: Source): string | null {
   if (typeof source === 'string' || source instanceof URL) {
     const text = String(source)
-    return /^data:/i.test(text) ? abridge(text, 60) : text
+    if (/^data:/i.test(text)) return abridged(text, 60)
+    return URL_TEXT.test(text) ? redacted(text) : text
   }
-  if (isResponse(source)) return source.url || null
+  if (isResponse(source)) return redacted(source.url) || null
   return isBlob(source) && 'name' in source && typeof source.name === 'string' ? source.name : null
 }
 
@@ -135,7 +137,7 @@ async function readText(text: string, title: string, options: BytesOptions): Pro
 
 function notFetched(url: string, scheme: string): EfficientDetError {
   return imageError(
-    url,
+    redacted(url),
     scheme === 'blob:'
       ? 'is a name within one program. Give the Blob itself.'
       : 'pictures are not fetched from the network. Download it and give its path or bytes, or what fetch resolves to.',
@@ -223,7 +225,7 @@ function frameOf({ data, width, height }: ImageDataLike): Frame {
 /** Says what an object is that cannot be read, and where possible what to give instead. */
 function describe(source: unknown): string {
   if (typeof source === 'function') return 'a function'
-  if (!isObject(source)) return abridge(String(source))
+  if (!isObject(source)) return abridged(String(source))
   if (Array.isArray(source)) return 'an array; give its items to detectBatch or stream'
   if ('then' in source) return 'a Promise; await it first'
   if ('getContext' in source) return "a canvas; give canvas.toBuffer('image/png') or its ImageData"

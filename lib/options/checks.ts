@@ -1,6 +1,7 @@
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_INPUT_SIDE } from '../base/limits.js'
+import { abridged } from '../base/listing.js'
 import { refuseUnknownNames } from '../base/names.js'
 import type { Size } from '../models/levels.js'
 
@@ -11,7 +12,7 @@ export function invalidOption(name: string, found: unknown, expected: string): E
 }
 
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (typeof value === 'string') return `"${abridged(value, 80)}"`
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'function') return 'a function'

@@ -1,4 +1,5 @@
 import { closest } from '../base/closest.js'
+import { abridged } from '../base/listing.js'
 import { labelOf } from '../models/labels.js'
 import type { ModelSpec } from '../models/spec.js'
 import { checkNumber, invalidOption } from './checks.js'
@@ -36,7 +37,7 @@ export function scoreThresholds(
   if (classThresholds !== null) {
     for (const [key, threshold] of Object.entries(classThresholds)) {
       const classId = classIdOf('a name in classThresholds', key, ids, next.length)
-      next[classId] = checkNumber(`the threshold of ${JSON.stringify(key)}`, threshold, 0, 1)
+      next[classId] = checkNumber(`the threshold of "${abridged(key, 80)}"`, threshold, 0, 1)
     }
   }
   if (classes !== null) leaveOnly(classes, ids, next)

@@ -260,7 +260,7 @@ export function checkLabels(labels: readonly string[], classes: number): readonl
   if (wrong >= 0) {
     throw new EfficientDetError(
       'ERR_LABELS',
-      `The label of class ${wrong} has a control character (${JSON.stringify(abridged(labels[wrong]!))}). ` +
+      `The label of class ${wrong} has a control character ("${abridged(labels[wrong]!)}"). ` +
         'Give names of one line without them.',
     )
   }

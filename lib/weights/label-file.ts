@@ -188,5 +188,5 @@ function nameOf(value: unknown): string {
 }
 
 function shown(text: string): string {
-  return JSON.stringify(abridged(text))
+  return `"${abridged(text)}"`
 }

@@ -68,5 +68,5 @@ function unquoted(text: string): string {
 }
 
 function shown(text: string): string {
-  return JSON.stringify(abridged(text))
+  return `"${abridged(text)}"`
 }

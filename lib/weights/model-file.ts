@@ -10,6 +10,7 @@ import type { Identified } from './identify.js'
 import { identify } from './identify.js'
 import { fromMetadata } from './metadata.js'
 import type { Checkpoint, StoredTensor } from './tensor.js'
+import { beginning } from './weights-file.js'
 
 /** A model whose weights are in memory. */
 export interface Model {
@@ -65,8 +66,8 @@ async function withFile<T>(
 /** What is wrong with tensors, metadata or options is found without knowing which file they belong to. */
 function about(path: string, error: EfficientDetError): EfficientDetError {
   const { code, message, cause, details } = error
-  if (message.startsWith(`${path}: `)) return error
-  return new EfficientDetError(code, `${path}: ${message}`, { cause, details })
+  const start = beginning({ path })
+  return message.startsWith(start) ? error : new EfficientDetError(code, start + message, { cause, details })
 }
 
 /** Reads the header of a weights file: naming, variant, classes, what is assumed and what is open. */

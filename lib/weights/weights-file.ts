@@ -2,6 +2,7 @@ import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
 import { EfficientDetError } from '../base/errors.js'
+import { abridged } from '../base/listing.js'
 import { INCOMPLETE } from './advice.js'
 
 /** An open file of weights and its size when it was opened, against which every claim in it is checked. */
@@ -14,7 +15,12 @@ export interface WeightsFile {
 
 /** The error for a file that is damaged or of the wrong kind; `problem` is a sentence without the path. */
 export function weightsError(file: { readonly path: string }, problem: string, cause?: unknown) {
-  return new EfficientDetError('ERR_WEIGHTS', `${file.path}: ${problem}`, { cause })
+  return new EfficientDetError('ERR_WEIGHTS', `${beginning(file)}${problem}`, { cause })
+}
+
+/** What messages about a file begin with. */
+export function beginning({ path }: { readonly path: string }): string {
+  return `${abridged(path, 500)}: `
 }
 
 /**

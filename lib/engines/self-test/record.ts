@@ -36,7 +36,8 @@ export async function keepTestRecord(facts: TestFacts, figures: SelfTestFigures)
   try {
     const path = pathOf(facts)
     await makeFolder(dirname(path)).catch(() => {})
-    await writeFileAtomically(path, [Buffer.from(`${JSON.stringify({ ...facts, figures })}\n`)])
+    const line = `${JSON.stringify({ ...facts, figures })}\n`
+    await writeFileAtomically(path, [Buffer.from(line)], undefined, 'replace')
   } catch (error) {
     if (!(error instanceof EfficientDetError)) throw error
   }
