@@ -143,11 +143,11 @@ export interface GpuReport {
   readonly family: string
   /** Version of TensorRT, such as `10.15.1`. */
   readonly libraryVersion: string
-  /** That was asked for when the engine was built; `inspectEngine` tells what each layer has. */
+  /** Precision that the engine was built with; `inspectEngine` shows what each layer has. */
   readonly precision: EnginePrecision
   /** Frames that run together at most. */
   readonly maxBatchSize: number
-  /** Batches that the engine was tuned for, rising; others run as the next larger. */
+  /** Batches that the engine was tuned for, ascending; others run as the next larger. */
   readonly profileBatchSizes: readonly number[]
   /** Batches that it works on at the same time: fewer than were asked for, where memory did not suffice. */
   readonly contexts: number

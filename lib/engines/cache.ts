@@ -15,7 +15,7 @@ import { type BuildProgress, monotonic } from './progress.js'
 import type { MismatchPolicy } from './settings.js'
 
 export interface CacheRequest {
-  /** Of the engine that is wanted. */
+  /** Recipe of the engine that is wanted. */
   readonly recipe: EngineRecipe
   readonly onMismatch: MismatchPolicy
   readonly signal: AbortSignal | undefined
@@ -44,9 +44,9 @@ export interface CachedEngine extends EngineFile {
 
 /**
  * An engine: from the cache folder, or built now and kept there. Whoever wants an engine that is being
- * built waits for it and hears of its progress; a builder that ends early makes way for the next.
+ * built waits for it and receives its progress; a builder that ends early makes way for the next.
  *
- * @throws EfficientDetError ERR_ENGINE for an unfit file where those are refused; what `build` throws; the signal's reason
+ * @throws EfficientDetError ERR_ENGINE for a mismatch where those are refused; what `build` throws; the signal's reason
  */
 export async function cachedEngine(request: CacheRequest): Promise<CachedEngine> {
   const { recipe, signal } = request
@@ -61,12 +61,12 @@ export async function cachedEngine(request: CacheRequest): Promise<CachedEngine>
   const found = await find(path, request)
   if (found !== null) return found
   const onProgress = monotonic(request.onProgress)
-  const lock = await lockBuilds(folder, signal, (news) => {
-    if (news.key === key) onProgress(news)
+  const lock = await lockBuilds(folder, signal, (progress) => {
+    if (progress.key === key) onProgress(progress)
     else
       onProgress({
         fraction: 0,
-        phase: `waiting for another build, ${Math.floor(100 * news.fraction)} % done`,
+        phase: `waiting for another build, ${Math.floor(100 * progress.fraction)} % done`,
       })
   })
   try {
@@ -84,7 +84,7 @@ export function enginesFolder(): string {
   return join(cacheFolder(), 'engines')
 }
 
-/** For a user without a home folder, as containers have them: `reason` says so. */
+/** Builds for a user without a home folder, as containers have them: `reason` says so. */
 async function buildUnkept(request: CacheRequest, reason: unknown): Promise<CachedEngine> {
   if (!(reason instanceof EfficientDetError)) throw reason
   const lock = await lockBuilds('', request.signal, () => {})

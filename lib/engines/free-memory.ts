@@ -10,7 +10,7 @@ export interface FreeMemory {
   readonly swap: number
 }
 
-/** What is free now, as Linux tells it; what it does not tell limits nothing. */
+/** What is free now, as Linux reports it; what it does not report limits nothing. */
 export async function freeMemory(): Promise<FreeMemory> {
   const [meminfo, limits, status] = await Promise.all(
     ['/proc/meminfo', '/proc/self/limits', '/proc/self/status'].map(textOf),

@@ -45,7 +45,7 @@ export interface EngineTarget {
   readonly platform: string
   /** The GPU it was built on; null for one built for compute capabilities. */
   readonly gpu: string | null
-  /** As 10·major + minor, rising. */
+  /** As 10·major + minor, ascending. */
   readonly computeCapabilities: readonly number[]
 }
 
@@ -62,14 +62,14 @@ export interface EngineHeader {
   readonly inputSize: Size
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
-  /** What the CPU backend finds in the self-test's pictures; null where it was not asked, or could not run. */
+  /** What the CPU backend finds in the self-test's images; null where it was not asked, or could not run. */
   readonly referenceDetections: readonly DetectionArrays[] | null
 }
 
 /** What is known of an engine before it is built. */
 export type EngineRecipe = Omit<EngineHeader, 'referenceDetections'>
 
-/** The header as JSON: the variant is its name, answers are rounded, all else is as it is. */
+/** The header as JSON: the variant is its name, reference detections are rounded, all else is as it is. */
 export function headerToJson({ spec, notes, referenceDetections, ...header }: EngineHeader): string {
   const { variant, ...architecture } = spec.architecture
   return JSON.stringify({

@@ -1,6 +1,6 @@
 import { isRecord } from '../models/guards.js'
 
-/** One layer of an engine, as TensorRT's inspector tells it. */
+/** One layer of an engine, as TensorRT's inspector reports it. */
 export interface EngineLayer {
   readonly name: string
   /** Type of its first output, such as `fp16`; null where the inspector does not say. */

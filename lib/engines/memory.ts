@@ -9,14 +9,14 @@ import type { EngineSettings } from './settings.js'
 /** What a build will take, in bytes. */
 export interface BuildMemory {
   readonly host: number
-  /** On the GPU; 0 where the library builds without one. */
+  /** Memory of the GPU; 0 where the library builds without one. */
   readonly device: number
 }
 
 /** What a GPU has, in bytes. */
 export interface DeviceMemory {
   readonly name: string
-  /** 0 where the GPU does not tell; then what it lacks is for the backend to say. */
+  /** 0 where the GPU does not report it; the backend then says what is lacking. */
   readonly free: number
   /** Whether it shares the host's memory, as Jetsons do. */
   readonly integrated: boolean
@@ -25,21 +25,21 @@ export interface DeviceMemory {
 const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
 
 /**
- * Of TensorRT-RTX 1.7.1's builder, fitted to measured peaks, of which they give 0.99 to 1.51 times
+ * Memory of TensorRT-RTX 1.7.1's builder, fitted to measured peaks, of which they give 0.99 to 1.51 times
  * (bench/results/engine-memory-2026-11-25.txt): a base, copies of the weights, and for each layer what its kernels take,
  * once and again for every further batch size that it tunes for.
  */
 const HOST_BASE = 100e6
 const HOST_COPIES = 4.2
 const HOST_PER_LAYER = 0.32e6
-const HOST_PER_LAYER_AND_BUCKET = 0.07e6
+const HOST_PER_LAYER_AND_PROFILE = 0.07e6
 
 /** A CUDA context with TensorRT's kernels, by NVIDIA's documentation of lazy loading; not measured here. */
 const DEVICE_BASE = 400e6
 /** The weights as they are and as a kernel under trial wants them. */
 const DEVICE_COPIES = 2
 
-/** At this level or below the builder tries few kernels and reckons with no scratch memory beyond the largest layer. */
+/** Level at or below which the builder tries few kernels and reckons with no scratch memory beyond the largest layer. */
 export const SPARING_LEVEL = 1
 
 /**
@@ -58,7 +58,7 @@ export function estimateMemory(
   const { weights, largestLayer, outputs, layers } = footprint(architecture, inputSize)
   const width = BYTES_PER_VALUE[precision]
   const more = profileBatchSizesUpTo(maxBatchSize).length - 1
-  const kernels = layers * (HOST_PER_LAYER + more * HOST_PER_LAYER_AND_BUCKET)
+  const kernels = layers * (HOST_PER_LAYER + more * HOST_PER_LAYER_AND_PROFILE)
   const host = HOST_BASE + HOST_COPIES * weights * width + kernels
   if (!onDevice) return { host, device: 0 }
   const layer = maxBatchSize * largestLayer * width
@@ -70,7 +70,7 @@ export function estimateMemory(
 }
 
 /**
- * Of the CPU backend in the self-test's pictures, fitted to measured peaks, of which they give 1.05 to 2.64 times
+ * Memory of the CPU backend in the self-test's images, fitted to measured peaks, of which they give 1.05 to 2.64 times
  * (bench/results/cpu-memory-2026-11-26.txt): a base, copies of the weights, and layers that are there at the same time.
  */
 const CPU_BASE = 250e6

@@ -54,7 +54,7 @@ export const BUILD_OPTIONS = {
   libraryPath: LIBRARY_PATH,
   backendLibrary: BACKEND_LIBRARY,
   output: { ...path('the engine file to write', 'one in the cache folder'), check: checkOutput },
-  onProgress: callback<BuildProgress>('hears how far a build is'),
+  onProgress: callback<BuildProgress>('called with how far a build is'),
   signal: SIGNAL,
 } satisfies OptionsOf<Omit<BuildOptions, keyof WeightsOptions>>
 

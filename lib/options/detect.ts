@@ -23,7 +23,7 @@ export interface DetectOptions {
   readonly classThresholds?: Readonly<Record<string | number, number>>
   /** Only these classes, by label or classId. Defaults to all. */
   readonly classes?: readonly (string | number)[]
-  /** Of two competing boxes that overlap more (intersection over union, 0…1), the worse is dropped. Defaults to 0.5. */
+  /** Overlap (intersection over union, 0…1) above which the worse of two competing boxes is dropped. Defaults to 0.5. */
   readonly iouThreshold?: number
   /** Best detections that are kept; 1…100000. Defaults to 100. */
   readonly maxDetections?: number

@@ -94,7 +94,7 @@ export const LOAD_OPTIONS = {
   whenFull: choice('what a call does when so many are inside', ['wait', 'reject'], byDefault('wait')),
   maxPixels: integer('pixels of the largest image', 1, Number.MAX_SAFE_INTEGER, byDefault(16383 ** 2)),
   signal: SIGNAL,
-  onProgress: callback<NonNullable<LoadOptions['onProgress']>>('hears of the stages of loading'),
+  onProgress: callback<NonNullable<LoadOptions['onProgress']>>('called with the stages of loading'),
 } satisfies OptionsOf<Omit<LoadOptions, keyof WeightsOptions>>
 
 export interface LoadSettings extends Omit<Settings<typeof LOAD_OPTIONS>, 'device'> {

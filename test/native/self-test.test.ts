@@ -201,7 +201,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
     expect(await tested()).toMatchObject({ against: 'itself', compared: COMPARED, scoreDifference: 0 })
     await emptyCache()
     await behave('wrong=score wrong_context=1 wrong_place=2')
-    await expect(load()).rejects.toThrow(wrong(/answers differ from its first to the same pictures/))
+    await expect(load()).rejects.toThrow(wrong(/answers differ from its first to the same images/))
   })
 
   it('compares an engine file with the answers it brings, and needs neither weights nor onnxruntime', async () => {

@@ -3,7 +3,7 @@ import { toWire } from '../../threads/wire-error.js'
 import { CpuNetwork } from './network.js'
 import type { Reply, Request, ThreadData } from './protocol.js'
 
-/** The engine's thread: loads, then answers one frame after another until told to close. */
+/** The engine's thread: loads, then answers one frame after another until asked to close. */
 
 async function serve({ data, onMessage, close }: Host, reply: (message: Reply) => void): Promise<void> {
   const network = await CpuNetwork.open(data as ThreadData, (stage) => reply({ stage }))

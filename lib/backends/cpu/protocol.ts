@@ -13,7 +13,7 @@ export type ThreadData = Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 't
   readonly calls: NativeCalls
 }
 
-/** To the thread. */
+/** Message to the thread. */
 export type Request = { readonly frame: Frame; readonly parameters: PostprocessParameters } | 'close'
 
 export interface Ready {

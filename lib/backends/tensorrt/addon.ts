@@ -65,7 +65,7 @@ export interface NativeProbe {
 }
 
 export interface NativeDevice {
-  /** Empty, as all else, where the device does not tell it. */
+  /** Empty, as all else, where the device does not report it. */
   readonly name: string
   readonly computeCapability: string
   readonly memoryBytes: number
@@ -96,7 +96,7 @@ export interface NativeBuildOptions {
 
 export interface NativeBuild {
   readonly plan: Uint8Array
-  /** For later builds; empty where the backend has none. */
+  /** Timings for later builds; empty where the backend has none. */
   readonly timingCache: Uint8Array
   /** What the libraries below said. */
   readonly log: string
@@ -119,7 +119,7 @@ export interface NativeOptions {
   /** Batches that run at the same time. */
   readonly contexts: number
   readonly maxBatchSize: number
-  /** In microseconds. */
+  /** Delay in microseconds. */
   readonly maxBatchDelay: number
   readonly maxPending: number
   /** Whether the plan may bring code for the host. */

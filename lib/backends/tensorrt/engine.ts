@@ -18,7 +18,7 @@ import type { Engine, EngineResult, GpuReport } from '../backend.js'
 import { type NativeEngine, type NativePostprocess, type NativeResult, RESULT_FACTS } from './addon.js'
 import { nativeError } from './native-error.js'
 
-/** Of the formats with most. */
+/** Planes of the formats with most. */
 const MAX_PLANES = 3
 
 export interface NativeEngineFacts {

@@ -161,12 +161,12 @@ async function tested(
 ): Promise<SelfTestReport> {
   const { device, uuid, family, libraryVersion, maxBatchSize, contexts } = gpu
   const { cudaVersion, driverVersion } = probe
-  // Of two that are alike, one may be broken, and a folder may serve many machines.
+  // One of two that are alike may be broken, and a folder may serve many machines.
   const one = uuid === '' ? `${hostname()}, ${device}` : uuid
   const use = { gpu: one, family, libraryVersion, cudaVersion, driverVersion }
   const facts = planSha256 === null ? null : { planSha256, ...use, maxBatchSize, contexts }
   const known = facts === null ? null : await findTestRecord(facts)
-  // One against itself is not enough where answers are there.
+  // One against itself is not enough where reference detections are there.
   if (known !== null && (known.against === 'cpu' || header.referenceDetections === null))
     return { ...known, remembered: true }
   const figures = await selfTest(engine, {

@@ -56,7 +56,7 @@ export class EnginePool implements Engine {
     return engine.isDead && !isDeviceFrame(frame) && this.#members.some((other) => !other.engine.isDead)
   }
 
-  /** Of those that work; where none does, whoever answers tells why. */
+  /** The least busy of those that work; where none does, any says why. */
   #choose(frame: Frame | DeviceFrame): Member {
     if (isDeviceFrame(frame)) {
       return this.#members.find(({ engine }) => engine.device === (frame.device ?? 0)) ?? this.#members[0]

@@ -17,12 +17,12 @@ import { nativeError } from './native-error.js'
 
 export interface SelfTestRequest {
   readonly spec: ModelSpec
-  /** Batches that the engine is tuned for, rising. */
+  /** Batches that the engine is tuned for, ascending. */
   readonly profileBatchSizes: readonly number[]
   /** The largest batch that will run. */
   readonly maxBatchSize: number
   readonly contexts: number
-  /** Right answers to the test's pictures; null where nobody knows them. */
+  /** Reference detections of the test's images; null where nobody knows them. */
   readonly expected: readonly DetectionArrays[] | null
   /** Milliseconds after which a batch that is not answered is given up. */
   readonly deadline: number
@@ -65,7 +65,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
       )
     deadline.begin(onLate)
     try {
-      const data = batch.map((picture) => frames[picture].data as Uint8Array)
+      const data = batch.map((image) => frames[image].data as Uint8Array)
       const promises = engine.submitTo(context, id, data, width, height, ...parameters)
       const outcomes = await untilAborted(Promise.allSettled(promises), interruption.signal)
       return outcomes.map(answerOf)

@@ -1,7 +1,7 @@
 import type { DetectionArrays, PostprocessParameters } from '../../postprocess/detections.js'
 import { iou } from '../../postprocess/nms.js'
 
-/** How much two answers to one picture agree. */
+/** How much two lists of detections of one image agree. */
 export interface Comparison {
   /** The largest difference between the best scores of both, the second best, and so on; 0…1. */
   readonly scoreDifference: number

@@ -6,9 +6,9 @@ import type { Frame } from '../../image/frame.js'
 import { loadSharp } from '../../image/sharp.js'
 
 /**
- * The pictures that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
+ * The images that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
  * that frames of a batch that change places are noticed: no power of two is a multiple of three. Engine files have
- * answers to them: whoever changes them gives layout.ts another VERSION.
+ * reference detections of them: whoever changes them gives file-format.ts another VERSION.
  *
  * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle, ERR_IMAGE where sharp cannot be loaded
  */
@@ -21,8 +21,8 @@ export async function testImages(): Promise<readonly Frame[]> {
       { cause },
     )
   })
-  const pictures = [sharp(path), sharp(path).flop(), sharp(path).flip()]
+  const images = [sharp(path), sharp(path).flop(), sharp(path).flip()]
   return Promise.all(
-    pictures.map(async (picture) => (await decode(picture, 'The test picture', { maxPixels: 1e6 })).frame),
+    images.map(async (image) => (await decode(image, 'The test image', { maxPixels: 1e6 })).frame),
   )
 }

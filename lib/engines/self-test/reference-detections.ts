@@ -2,16 +2,16 @@ import { isRecord } from '../../models/guards.js'
 import type { DetectionArrays } from '../../postprocess/detections.js'
 import { COMPARED_DETECTIONS } from './comparison.js'
 
-/** Right answers to the pictures of test-frames.ts, as engine files have them: 3.5 KB each. */
+/** Reference detections of the self-test's images, as engine files have them: 3.5 KB each. */
 export type ReferenceDetectionsJson = readonly {
   readonly [Column in keyof DetectionArrays]: readonly number[]
 }[]
 
-const PICTURES = 3
+const IMAGES = 3
 
 /** Boxes to a hundredth of a pixel, scores to a ten-thousandth: no comparison notices the rest. */
-export function referenceDetectionsToJson(answers: readonly DetectionArrays[]): ReferenceDetectionsJson {
-  return answers.map(({ boxes, scores, classIds }) => ({
+export function referenceDetectionsToJson(detections: readonly DetectionArrays[]): ReferenceDetectionsJson {
+  return detections.map(({ boxes, scores, classIds }) => ({
     boxes: Array.from(boxes, (side) => Math.round(100 * side) / 100),
     scores: Array.from(scores, (score) => Math.round(1e4 * score) / 1e4),
     classIds: [...classIds],
@@ -26,12 +26,12 @@ export function referenceDetectionsFromJson(json: ReferenceDetectionsJson): Dete
   }))
 }
 
-/** Whether a value can be answers of a model with so many classes, one to each picture. */
+/** Whether a value can be detections of a model with so many classes, in each image. */
 export function isReferenceDetectionsJson(value: unknown, classes: number): value is ReferenceDetectionsJson {
-  return Array.isArray(value) && value.length === PICTURES && value.every((each) => isAnswer(each, classes))
+  return Array.isArray(value) && value.length === IMAGES && value.every((each) => isDetections(each, classes))
 }
 
-function isAnswer(value: unknown, classes: number): boolean {
+function isDetections(value: unknown, classes: number): boolean {
   if (!isRecord(value) || !Array.isArray(value.scores)) return false
   const { boxes, scores, classIds } = value
   const count = scores.length

@@ -2,38 +2,38 @@ import { EfficientDetError } from '../../base/errors.js'
 import type { DetectionArrays } from '../../postprocess/detections.js'
 import { type Comparison, compareDetections, isWithin, LIMITS, worstOf } from './comparison.js'
 
-/** What the answers of an engine were compared with: the CPU backend's, or each other. */
+/** What the detections of an engine were compared with: the CPU backend's, or each other. */
 export const REFERENCES = ['cpu', 'itself'] as const
 export type Reference = (typeof REFERENCES)[number]
 
-/** What a test showed, of all its answers: the largest score difference, and the least overlap. */
+/** Worst figures of a test run: the largest score difference, and the least overlap. */
 export interface SelfTestFigures extends Comparison {
   readonly against: Reference
-  /** Answers that were compared. */
+  /** Images that were compared. */
   readonly compared: number
 }
 
-/** One batch of a test: the number of the picture in each place. */
+/** One batch of a test: the number of the image in each place. */
 export type TestBatch = readonly number[]
 
 /**
- * The batches of a test: the fullest and the emptiest of every bucket. A bucket runs as it is first, and by what was
- * recorded of it then (a CUDA graph), so two are the least. Pictures change their places from batch to batch, so that
- * the answers to another batch are noticed.
+ * The batches of a test: the fullest and the emptiest of every profile. A profile runs as it is first, and by what was
+ * recorded of it then (a CUDA graph), so two are the least. Images change their places from batch to batch, so that
+ * the detections of another batch are noticed.
  *
- * @param buckets batches that the engine is tuned for, rising
+ * @param profileBatchSizes batches that the engine is tuned for, ascending
  * @param maxBatchSize of those that will run
  */
 export function testBatches(
   profileBatchSizes: readonly number[],
   maxBatchSize: number,
-  pictures: number,
+  images: number,
 ): TestBatch[] {
-  const sizes = profileBatchSizes.flatMap((bucket, i) => {
+  const sizes = profileBatchSizes.flatMap((largest, i) => {
     const least = (profileBatchSizes[i - 1] ?? 0) + 1
-    return least > maxBatchSize ? [] : [Math.min(bucket, maxBatchSize), least]
+    return least > maxBatchSize ? [] : [Math.min(largest, maxBatchSize), least]
   })
-  return sizes.map((size, i) => Array.from({ length: size }, (_, place) => (place + i) % pictures))
+  return sizes.map((size, i) => Array.from({ length: size }, (_, place) => (place + i) % images))
 }
 
 /** An answer that is wrong, and where it was given; from 0. */
@@ -47,17 +47,17 @@ interface Wrong {
   readonly failure: string | null
 }
 
-/** Compares the answers of a test as they come. */
+/** Compares the detections of a test run as they come. */
 export class SelfTestRun {
   readonly #against: Reference
-  /** The answer to each picture; without a reference, the first that came. */
+  /** The reference of each image; without a reference, the first that came. */
   readonly #expected: DetectionArrays[]
   #worst: Comparison = { scoreDifference: 0, overlap: 1 }
   #compared = 0
   #wrong = 0
   #worstWrong: Wrong | null = null
 
-  /** @param expected right answers to the pictures, or null where nobody knows them */
+  /** @param expected reference detections of the images, or null where nobody knows them */
   constructor(expected: readonly DetectionArrays[] | null) {
     this.#against = expected === null ? 'itself' : 'cpu'
     this.#expected = [...(expected ?? [])]
@@ -65,7 +65,7 @@ export class SelfTestRun {
 
   /** Takes what a batch in a context came to, in each place an answer, or why there is none. */
   add(context: number, batch: TestBatch, answers: readonly (DetectionArrays | string)[]): void {
-    batch.forEach((picture, place) => {
+    batch.forEach((image, place) => {
       const answer = answers[place]
       this.#compared++
       const where = { context, batch: batch.length, place }
@@ -73,8 +73,8 @@ export class SelfTestRun {
         this.#note({ ...where, comparison: null, failure: answer })
         return
       }
-      this.#expected[picture] ??= answer
-      const comparison = compareDetections(answer, this.#expected[picture])
+      this.#expected[image] ??= answer
+      const comparison = compareDetections(answer, this.#expected[image])
       this.#worst = worstOf([this.#worst, comparison])
       if (!isWithin(comparison)) this.#note({ ...where, comparison, failure: null })
     })
@@ -84,7 +84,7 @@ export class SelfTestRun {
   figures(): SelfTestFigures {
     if (this.#worstWrong === null) return { against: this.#against, compared: this.#compared, ...this.#worst }
     const { context, batch, place, comparison, failure } = this.#worstWrong
-    const rival = this.#against === 'cpu' ? "the CPU backend's" : 'its first to the same pictures'
+    const rival = this.#against === 'cpu' ? "the CPU backend's" : 'its first to the same images'
     throw new EfficientDetError(
       'ERR_ENGINE',
       `The engine answers wrongly and is not used: ${this.#wrong} of ${this.#compared} answers differ from ${rival}. ` +

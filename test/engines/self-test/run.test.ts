@@ -97,7 +97,7 @@ describe('the run of a self-test', () => {
     expect(testRun.figures()).toMatchObject({ against: 'itself', compared: 4, scoreDifference: 0 })
     testRun.add(1, [1, 0], [answer(0.5), answer(0.9)])
     expect(() => testRun.figures()).toThrow(
-      refusal('ERR_ENGINE', /2 of 6 answers differ from its first to the same pictures/),
+      refusal('ERR_ENGINE', /2 of 6 answers differ from its first to the same images/),
     )
   })
 })
