@@ -1,3 +1,4 @@
+import { checkActivations } from '../backends/cpu/activation-range.js'
 import { detectReference } from '../backends/cpu/reference-detections.js'
 import { buildOrFind } from '../backends/tensorrt/build.js'
 import { engineGraph } from '../backends/tensorrt/build-graph.js'
@@ -30,7 +31,8 @@ export interface BuiltEngine {
 
 /**
  * Builds a TensorRT engine of a model, or takes it from the cache folder. The file has everything that is needed to
- * run it: `EfficientDet.load(path)`.
+ * run it: `EfficientDet.load(path)`. In `fp16` the network is run on a few images first, where onnxruntime is there, to
+ * see that float16 can hold its activations.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
@@ -51,7 +53,7 @@ export async function buildEngine(model: string, options: BuildOptions = {}): Pr
     purpose: 'build',
   })
   if ('unavailable' in found) throw unavailableError('tensorrt', found.unavailable)
-  const request = { ...settings, path, detectReference }
+  const request = { ...settings, path, checkActivations, detectReference }
   const built = await buildOrFind(found.native, await engineGraph(request), request)
   const { header, plan, cached, notKept } = built
   if (output !== null) await writeEngine(output, { header, plan }, request.signal)

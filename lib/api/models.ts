@@ -1,3 +1,4 @@
+import { checkActivations } from '../backends/cpu/activation-range.js'
 import { checkOutput, stageFile } from '../base/atomic-write.js'
 import { resolveModel } from '../hub/resolve.js'
 import { checkPath } from '../options/checks.js'
@@ -19,7 +20,8 @@ export interface Cancellable {
 
 /**
  * Writes the ONNX file (opset 17) of a model: input `images` N×3×H×W, outputs `box_regression` N×A×4 and
- * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin instead.
+ * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin instead. In `fp16` the
+ * network is run on a few images first, where onnxruntime is there, to see that float16 can hold its activations.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
@@ -33,7 +35,13 @@ export async function exportOnnx(
   const { weights, settings, signal } = checkExportOptions(options)
   const path = await resolveModel(checkPath('model', model))
   await checkOutput(checkPath('output', output), path)
-  return stageFile(output, (staged) => runTask('export', [path, staged, weights, settings], signal))
+  return stageFile(output, async (staged) => {
+    const { inputSize, precision } = settings
+    const model = { path, weights, inputSize, checkMemory: true, signal }
+    const rangeNotes = precision === 'fp16' ? await checkActivations(model) : []
+    const exported = await runTask('export', [path, staged, weights, settings], signal)
+    return { ...exported, notes: [...exported.notes, ...rangeNotes] }
+  })
 }
 
 /**

@@ -68,12 +68,28 @@ export interface OpenRequest {
   readonly devices: readonly number[]
   /** Batches that each works on at the same time. */
   readonly contexts: number
+  /** What looks at activations before an engine is built in fp16. */
+  readonly checkActivations: ActivationCheck
   /** What engines that are built are compared with later. */
   readonly detectReference: ReferenceDetector
   readonly signal: AbortSignal | undefined
   /** Called when a stage begins, and as far as it is known with how much of it is done, 0…1. */
   readonly onStage: (stage: LoadStage, fraction: number) => void
 }
+
+/**
+ * Runs a model in float32 on a few images, to see whether float16 can hold what its layers give.
+ *
+ * @returns notes: a layer that comes near the end of float16, or why nothing was looked at
+ * @throws EfficientDetError ERR_WEIGHTS naming a layer that goes beyond with ordinary images; what is wrong with the
+ *   weights; the signal's reason, at once
+ */
+export type ActivationCheck = (
+  model: Pick<OpenRequest, 'path' | 'weights' | 'inputSize' | 'signal'> & {
+    /** Whether free memory is compared with what the model will take. */
+    readonly checkMemory: boolean
+  },
+) => Promise<string[]>
 
 /**
  * Finds what a model detects in images by another backend than the one that is to be tested.

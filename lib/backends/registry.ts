@@ -8,6 +8,7 @@ import type {
   ProbeSearch,
   Unavailability,
 } from './backend.js'
+import { checkActivations } from './cpu/activation-range.js'
 import { cpu } from './cpu/cpu.js'
 import { detectReference } from './cpu/reference-detections.js'
 import { tensorrt } from './tensorrt/tensorrt.js'
@@ -29,14 +30,14 @@ export interface Opened {
 /** @throws EfficientDetError ERR_BACKEND_UNAVAILABLE that tells of every backend tried; the model's faults */
 export async function openEngine(
   choice: BackendName | 'auto',
-  request: Omit<OpenRequest, 'detectReference'>,
+  request: Omit<OpenRequest, 'checkActivations' | 'detectReference'>,
 ): Promise<Opened> {
   const unavailable: Unavailable[] = []
   for (const backend of BACKENDS) {
     const { name } = backend
     const isChosen = choice === 'auto' ? await backend.takes(request.path) : choice === name
     if (!isChosen) continue
-    const opening = await backend.open({ ...request, detectReference })
+    const opening = await backend.open({ ...request, checkActivations, detectReference })
     if ('engine' in opening) return { name, engine: opening.engine, unavailable }
     unavailable.push({ name, ...opening.unavailable })
   }

@@ -23,6 +23,8 @@ export interface GraphSettings {
   readonly input: GraphPrecision
   /** Decoding and suppression as a last node, in place of the raw outputs; for TensorRT with our plugin alone. */
   readonly detections?: Omit<DetectionsNode, 'classes'>
+  /** Adds the largest and least value of each layer as outputs (see `GraphBuilder.extremes`). */
+  readonly extremes?: boolean
 }
 
 /**
@@ -37,7 +39,7 @@ export interface GraphSettings {
 export function buildGraph(
   architecture: Architecture,
   weights: Weights,
-  { inputSize, batch, precision, input, detections }: GraphSettings,
+  { inputSize, batch, precision, input, detections, extremes = false }: GraphSettings,
 ): Uint8Array {
   const builder = new GraphBuilder(precision)
   const body = ELEMENT_TYPE_OF[precision]
@@ -69,7 +71,7 @@ export function buildGraph(
       { name: 'images', type: ELEMENT_TYPE_OF[input], dims: [n, 3, inputSize.height, inputSize.width] },
       ...last.inputs,
     ],
-    last.outputs,
+    extremes ? [...last.outputs, ...builder.extremes()] : last.outputs,
   )
   return serializeModel(graph, VERSION)
 }

@@ -75,6 +75,23 @@ export class GraphBuilder {
     return this.#store(name, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)))
   }
 
+  /**
+   * Adds the largest and least value of every layer whose values may be larger than its inputs': sums and products of
+   * many. All others only choose, scale down or squash.
+   *
+   * @returns two scalar outputs a layer, `NAME/largest` and `NAME/least`
+   */
+  extremes(): ValueInfo[] {
+    const layers = this.#nodes.filter(({ op }) => op === 'Conv' || op === 'Gemm' || op === 'Add')
+    return layers.flatMap(({ name, outputs: [values] }) =>
+      (['ReduceMax', 'ReduceMin'] as const).map((op) => {
+        const extreme = `${name}/${op === 'ReduceMax' ? 'largest' : 'least'}`
+        this.add({ name: extreme, op, inputs: [values!], outputs: [extreme], attributes: { keepdims: 0 } })
+        return { name: extreme, type: ELEMENT_TYPE_OF[this.#precision], dims: [] }
+      }),
+    )
+  }
+
   graph(name: string, inputs: readonly ValueInfo[], outputs: readonly ValueInfo[]): Graph {
     return {
       name,

@@ -3,6 +3,14 @@ import { toWire, type WireError } from './wire-error.js'
 
 export type Outcome<Result> = { readonly result: Result } | { readonly error: WireError }
 
+/** What a job comes to, whether it succeeds or fails. */
+export function outcomeOf<Result>(work: Promise<Result>): Promise<Outcome<Result>> {
+  return work.then(
+    (result) => ({ result }),
+    (error) => ({ error: toWire(error) }),
+  )
+}
+
 /**
  * Posts what a job comes to, from the thread that does it.
  *
@@ -12,8 +20,7 @@ export function postOutcome<Result>(
   work: Promise<Result>,
   transferOf: (result: Result) => ArrayBuffer[] = () => [],
 ): void {
-  work.then(
-    (result) => parentPort!.postMessage({ result } satisfies Outcome<Result>, transferOf(result)),
-    (error) => parentPort!.postMessage({ error: toWire(error) } satisfies Outcome<unknown>),
+  outcomeOf(work).then((outcome) =>
+    parentPort!.postMessage(outcome, 'result' in outcome ? transferOf(outcome.result) : []),
   )
 }

@@ -37,6 +37,7 @@ export interface Question {
 export interface Decided {
   /** The network, of the first of the variants that fit. */
   readonly architecture: Architecture
+  readonly preprocessing: Preprocessing
   readonly spec: ModelSpec | null
   /** What was assumed, and why: for people to read. */
   readonly notes: readonly string[]
@@ -102,7 +103,7 @@ export function decide(
   }
   const spec =
     anchors !== null && questions.length === 0 ? { architecture, anchors, preprocessing, labels } : null
-  return { architecture, spec, notes, questions }
+  return { architecture, preprocessing, spec, notes, questions }
 }
 
 /**

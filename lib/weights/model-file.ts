@@ -84,10 +84,10 @@ export function inspectModelFile(path: string, options: WeightsOptions = {}): Pr
   })
 }
 
-/** A network whose weights are in memory, with nothing of how it is used. */
-export interface NetworkWeights extends Pick<Model, 'weights' | 'notes'> {
-  readonly architecture: Architecture
-}
+/** A network whose weights are in memory; its spec is null where anything is open. */
+export interface NetworkWeights
+  extends Pick<Model, 'weights' | 'notes'>,
+    Pick<Decided, 'architecture' | 'preprocessing' | 'spec'> {}
 
 /**
  * Reads the network alone, which may do without some of what is open.
@@ -99,12 +99,12 @@ export function readNetwork(
   path: string,
   options: WeightsOptions,
   asked: readonly Question['option'][],
-): Promise<NetworkWeights & Pick<Decided, 'spec'>> {
+): Promise<NetworkWeights> {
   return withFile(path, options, async (checkpoint, identified, decided) => {
     ask(decided, asked)
-    const { architecture, spec } = decided
+    const { architecture, preprocessing, spec } = decided
     const weights = await readTensors(identified, architecture)
-    return { architecture, spec, weights, notes: notesOf(checkpoint, identified, decided) }
+    return { architecture, preprocessing, spec, weights, notes: notesOf(checkpoint, identified, decided) }
   })
 }
 

@@ -3,7 +3,7 @@ import { isEngineFile } from '../../engines/engine-file.js'
 import { runJob } from '../../threads/job.js'
 import type { Backend, Opening, OpenRequest, Probe } from '../backend.js'
 import { CpuEngine, type CpuRequest } from './engine.js'
-import { REINSTALL } from './onnxruntime.js'
+import { disableTelemetry, REINSTALL } from './onnxruntime.js'
 
 /** onnxruntime on the CPU, with pre- and post-processing in TypeScript, in one thread per model. */
 export const cpu = {
@@ -30,12 +30,3 @@ export const cpu = {
     return CpuEngine.open({ ...request, checkMemory: engine.checkMemory })
   },
 } satisfies Backend
-
-/**
- * From 1.30 on, onnxruntime reports to its maker over the network and keeps an identifier in the user's cache folder,
- * unless this variable is set before it is loaded. A program that looks at pictures should tell nobody about it; who
- * wants to may set the variable to 0.
- */
-function disableTelemetry(): void {
-  process.env.ORT_DISABLE_TELEMETRY ??= '1'
-}

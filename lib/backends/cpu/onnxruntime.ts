@@ -42,3 +42,12 @@ export async function loadOnnxruntime(): Promise<
 function unavailable(reason: string, remedy: string): { readonly unavailable: Unavailability } {
   return { unavailable: { reason, remedy, faults: [] } }
 }
+
+/**
+ * From 1.30 on, onnxruntime reports to its maker over the network and keeps an identifier in the user's cache folder,
+ * unless this variable is set before it is loaded. A program that looks at pictures should tell nobody about it; who
+ * wants to may set the variable to 0. Threads have but a copy of the environment, so their starters call this.
+ */
+export function disableTelemetry(): void {
+  process.env.ORT_DISABLE_TELEMETRY ??= '1'
+}

@@ -14,7 +14,14 @@ import { targetOf } from './target.js'
 export interface BuildRequest
   extends Pick<
     OpenRequest,
-    'path' | 'weights' | 'inputSize' | 'maxBatchSize' | 'engine' | 'detectReference' | 'signal'
+    | 'path'
+    | 'weights'
+    | 'inputSize'
+    | 'maxBatchSize'
+    | 'engine'
+    | 'checkActivations'
+    | 'detectReference'
+    | 'signal'
   > {
   /** Number of the GPU to build on. */
   readonly device: number
@@ -49,6 +56,12 @@ export async function buildOrFind(
       }
       // Images that cannot be read fail before the long part.
       const images = engine.selfTest ? await testImages() : null
+      if (engine.precision === 'fp16') {
+        onBuilding({ fraction: 0, phase: "range of the network's activations" })
+        const { path, weights, inputSize, checkActivations } = request
+        const { checkMemory } = engine
+        notes.push(...(await checkActivations({ path, weights, inputSize, checkMemory, signal })))
+      }
       const { onnx } = graph
       const plan = await buildPlan(native, {
         recipe,
