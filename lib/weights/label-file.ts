@@ -3,7 +3,9 @@ import { open } from 'node:fs/promises'
 // YAML, and JSON as a part of it: indentation, anchors and quotes are more than a few lines can read rightly.
 import { parseDocument, visit } from 'yaml'
 import { EfficientDetError } from '../base/errors.js'
+import { MAX_CLASSES, MAX_LABEL_LETTERS, MAX_LABELS_LETTERS } from '../base/limits.js'
 import { abridged, listing } from '../base/listing.js'
+import { isLabels } from '../models/guards.js'
 import { byIndex, LabelProblem, labelsFromLines } from './label-lines.js'
 import { labelsFromPbtxt } from './label-map.js'
 
@@ -39,6 +41,11 @@ const KINDS =
 export async function readLabels(path: string): Promise<string[]> {
   try {
     const labels = labelsOf(decoded(await bytesOf(path)))
+    if (!isLabels(labels)) {
+      throw new LabelProblem(
+        `has more than ${MAX_CLASSES} names, or some of more than ${MAX_LABEL_LETTERS} letters, or ${MAX_LABELS_LETTERS} together`,
+      )
+    }
     if (labels.every((label) => label === '')) throw new LabelProblem('holds no names')
     const wrong = labels.findIndex((label) => /\p{Cc}/u.test(label))
     if (wrong >= 0) {

@@ -8,10 +8,10 @@ const MAX_LINE = 1000
 
 const LIST_INSTEAD = 'If the numbers belong to the names, give a JSON list of names'
 
-/** A number before or after a name, and what stands between. */
+/** A number before or after a name, and what stands between. No character fits two places that follow each other. */
 const FORMS = [
   { pattern: /^(?<id>\d{1,9})\s*[:;,=\t]\s*(?<name>.*)$/, where: 'before' },
-  { pattern: /^(?<name>.*\S)\s*[:;,=\t]\s*(?<id>\d{1,9})$/, where: 'after' },
+  { pattern: /^(?<name>.*\S) *[:;,=\t]\s*(?<id>\d{1,9})$/, where: 'after' },
 ] as const
 const SPACED = /^(?<id>\d{1,9}) +(?<name>\S.*)$/
 

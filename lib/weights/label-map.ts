@@ -1,7 +1,6 @@
+import { MAX_CLASSES } from '../base/limits.js'
+import { abridged } from '../base/listing.js'
 import { LabelProblem } from './label-lines.js'
-
-/** Ids above leave more classes without a name than any data set has with one. */
-const MAX_ID = 100_000
 
 const TOKEN =
   /\s+|#[^\n]*|(?<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?<word>-?[\w.]+)|(?<sign>[{}:;,])/y
@@ -22,9 +21,9 @@ export function labelsFromPbtxt(text: string): string[] {
   const labels: string[] = []
   for (const { id, name, display_name } of itemsOf(text)) {
     const number = /^\d{1,6}$/.test(id ?? '') ? Number(id) : 0
-    if (number < 1 || number > MAX_ID) {
+    if (number < 1 || number > MAX_CLASSES) {
       throw new LabelProblem(
-        `has an item with the id ${id ?? 'left out'}; label maps count from 1, to ${MAX_ID} at most`,
+        `has an item with the id ${abridged(id ?? 'left out')}; label maps count from 1, to ${MAX_CLASSES} at most`,
       )
     }
     const label = display_name ?? name

@@ -24,6 +24,7 @@ const SEEDS = {
   zip: () => ['zip.pth', 'views.pth', 'types.pth', 'nested.pth', 'zip-protocol5.pth'].map(weights),
   safetensors: () => ['plain.safetensors', 'types.safetensors'].map(weights),
   engine: () => [],
+  labels: () => [],
 }
 
 function weights(file) {

@@ -8,6 +8,7 @@ import { checkCompatibility } from '#lib/engines/compatibility.js'
 import { decodeHeader, decodePreamble, PREAMBLE_BYTES } from '#lib/engines/file-format.js'
 import { headerToJson } from '#lib/engines/header.js'
 import { differences, engineKey } from '#lib/engines/key.js'
+import { readLabels } from '#lib/weights/label-file.js'
 import { fromMetadata } from '#lib/weights/metadata.js'
 import { unpickle } from '#lib/weights/pytorch/pickle.js'
 import { openPyTorch } from '#lib/weights/pytorch/pytorch.js'
@@ -31,7 +32,8 @@ export interface FuzzTarget {
 
 const folder = mkdtempSync(join(tmpdir(), 'efficientdet-fuzz-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-const descriptor = openSync(join(folder, 'weights'), 'w+')
+const PATH = join(folder, 'file')
+const descriptor = openSync(PATH, 'w+')
 
 /** A weights file of these bytes: what is read asynchronously comes from memory, which is faster. */
 function fileOf(bytes: Uint8Array): WeightsFile {
@@ -190,6 +192,53 @@ export const TARGETS: ReadonlyMap<string, FuzzTarget> = new Map<string, FuzzTarg
         '1e308',
         '-1',
         '"\\u0000"',
+      ],
+    },
+  ],
+  [
+    'labels',
+    {
+      async read(bytes) {
+        ftruncateSync(descriptor)
+        writeSync(descriptor, bytes, 0, bytes.length, 0)
+        await readLabels(PATH)
+      },
+      codes: ['ERR_LABELS'],
+      examples: [
+        'person\n\ndog\n',
+        '0: person\n1: dog\n',
+        '["person", "dog"]',
+        '{"names": {"0": "person", "1": "dog"}, "nc": 2}',
+        "nc: 2\nnames:\n  - person\n  - 'traffic light'\n",
+        'obj_list: [person, dog]\n',
+        'item {\n  id: 1\n  name: "/m/01g317"\n  display_name: "person"\n}\n',
+      ].map((text) => Buffer.from(text)),
+      tokens: [
+        'names:',
+        'obj_list:',
+        'id2label:',
+        'item {',
+        'id: 1',
+        'display_name:',
+        '\n',
+        '- ',
+        '{',
+        '}',
+        '[',
+        ']',
+        '"',
+        ',',
+        '0',
+        '1',
+        ': ',
+        '&a ',
+        '*a',
+        '!!map ',
+        '|\n',
+        '\xff\xfe',
+        '\xef\xbb\xbf',
+        '#',
+        '? ',
       ],
     },
   ],

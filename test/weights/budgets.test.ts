@@ -142,3 +142,40 @@ describe.skipIf(notConfined !== null)('safetensors within their budget', () => {
     expect((await opened(safetensors(header))).outcome).toBe('0')
   })
 })
+
+describe.skipIf(notConfined !== null)('labels within their budget', () => {
+  const read = async (bytes: string) =>
+    confined(
+      { readLabels: 'weights/label-file.js' },
+      'return (await readLabels(argument)).length',
+      await temporaryFile(bytes, 'labels.txt'),
+    )
+
+  it.each<[string, string, RegExp]>([
+    ['more classes than there may be', 'a\n'.repeat(70_000), /more than 65536 names/],
+    ['numbered classes beyond', `0: a\n70000: b\n`, /lacks/],
+    ['a label map beyond', 'item { id: 70000 name: "a" }', /to 65536 at most/],
+    ['an id of a million letters', `item { id: ${'a'.repeat(1_000_000)} name: "a" }`, /the id a{200}…/],
+    ['a label of 501 letters', `${'a'.repeat(501)}\nb\n`, /some of more than 500 letters/],
+    ['a quoted label of a million letters', `item { id: 1 name: "${'a'.repeat(1_000_000)}" }`, /500 letters/],
+    ['lines of a thousand tabs', `a${'\t'.repeat(990)}b\n`.repeat(1000), /500 letters/],
+  ])('are told of %s in bounded time and memory', async (_, content, message) => {
+    const { outcome, message: found, cpuMilliseconds, grownBytes } = await read(content)
+    expect([outcome, found]).toEqual(['ERR_LABELS', expect.stringMatching(message)])
+    expect(found.length).toBeLessThan(2000)
+    expect(cpuMilliseconds).toBeLessThan(MAX_MILLISECONDS / 4)
+    expect(grownBytes).toBeLessThan(MAX_GROWTH)
+  })
+
+  it.each([
+    ['four billion that are not there', 'new Array(2 ** 32 - 1)'],
+    ['70,000', 'new Array(70_000).fill("a")'],
+    ['one of a million letters', '["a".repeat(1e6)]'],
+    ['millions of letters together', 'new Array(5000).fill("a".repeat(400))'],
+  ])('are refused as an option where they are %s', async (_, labels) => {
+    const body = `checkWeightsOptions({ labels: ${labels} })`
+    const { outcome, cpuMilliseconds } = await confined({ checkWeightsOptions: 'options/weights.js' }, body)
+    expect(outcome).toBe('ERR_LABELS')
+    expect(cpuMilliseconds).toBeLessThan(MAX_MILLISECONDS / 4)
+  })
+})
