@@ -100,3 +100,22 @@ export const MAX_FACT_LETTERS = 200
 /** Notes on a model, and letters of each. */
 export const MAX_NOTES = 100
 export const MAX_NOTE_LETTERS = 3000
+
+// Pictures.
+
+/** Pixels that `maxPixels` allows by itself: the largest cameras' pictures, 300 MB decoded. */
+export const DEFAULT_MAX_PIXELS = 1e8
+
+/** Seconds for which one file is decoded; the largest take some three. */
+export const MAX_DECODE_SECONDS = 60
+
+/** Bytes of picture files that are in memory at the same time, before they are decoded; a longer one is alone. */
+export const MAX_ENCODED_BYTES = 2 ** 28
+
+// Files in the cache folder.
+
+/** Bytes of a timing cache; those of large networks have some megabytes. */
+export const MAX_TIMING_CACHE = 2 ** 26
+
+/** Bytes of the record of a self-test, which has some twenty short facts. */
+export const MAX_TEST_RECORD = 2 ** 14

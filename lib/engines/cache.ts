@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeFileAtomically } from '../base/atomic-write.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { EfficientDetError } from '../base/errors.js'
 import { makeFolder } from '../base/folder.js'
+import { MAX_TIMING_CACHE } from '../base/limits.js'
+import { readSmallFile } from '../base/open-file.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
 import { engineError, engineFault } from './engine-error.js'
@@ -107,7 +109,7 @@ async function find(
     throw engineError(path, 'stale', `has ${difference}. Remove it, or let it be rebuilt.`)
   }
   try {
-    const { header: found, plan, planSha256 } = await readEngine(path, check, signal)
+    const { header: found, plan, planSha256 } = await readEngine(path, check, signal, { ours: true })
     // Labels and notes are what they are now.
     const header = { ...recipe, referenceDetections: found.referenceDetections }
     return { header, plan, planSha256, cached: true, path, notKept: null }
@@ -179,7 +181,7 @@ function timingCacheName({ target }: EngineRecipe): string {
 
 /** Null where there is none, or one whose bytes are not those that were written: it would only cost time. */
 async function readTimingCache(path: string): Promise<Uint8Array | null> {
-  const bytes = await readFile(path).catch(() => null)
+  const bytes = await readSmallFile(path, MAX_TIMING_CACHE, { ours: true }).catch(() => null)
   if (bytes === null) return null
   const cache = bytes.subarray(32)
   return sha256(cache).equals(bytes.subarray(0, 32)) ? cache : null

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { type Links, writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
+import { FileProblem, type OpenFile, type OpenOptions, openFile, readInto } from '../base/open-file.js'
 import { engineError } from './engine-error.js'
 import {
   AGAIN,
@@ -36,8 +37,9 @@ export function isEnginePath(path: string): boolean {
 /** Whether a file is an engine of ours by its first bytes; a file that cannot be read is none. */
 export async function isEngineFile(path: string): Promise<boolean> {
   try {
-    await using handle = await open(path)
-    return isEngine((await handle.read(Buffer.alloc(PREAMBLE_BYTES))).buffer)
+    await using file = await openFile(path)
+    const head = Buffer.alloc(PREAMBLE_BYTES)
+    return isEngine(head.subarray(0, await readInto(file.handle, head, 0)))
   } catch {
     return false
   }
@@ -45,7 +47,7 @@ export async function isEngineFile(path: string): Promise<boolean> {
 
 /** Reads the header of an engine file and checks it against its checksum and the file's length. @throws as readEngine */
 export async function readEngineHeader(path: string): Promise<EngineHeader> {
-  return withEngine(path, async (_, { header }) => header)
+  return withEngine(path, {}, async (_, { header }) => header)
 }
 
 /**
@@ -58,8 +60,9 @@ export async function readEngine(
   path: string,
   check: (header: EngineHeader) => void = () => {},
   signal?: AbortSignal,
+  options: OpenOptions = {},
 ): Promise<CheckedEngine> {
-  return withEngine(path, async (handle, { header, layout }) => {
+  return withEngine(path, options, async (handle, { header, layout }) => {
     check(header)
     const plan = Buffer.allocUnsafeSlow(layout.planBytes)
     const hash = createHash('sha256')
@@ -107,41 +110,34 @@ const PIECE = 1 << 20
 
 async function withEngine<T>(
   path: string,
+  options: OpenOptions,
   use: (handle: FileHandle, parts: { header: EngineHeader; layout: EngineLayout }) => Promise<T>,
 ): Promise<T> {
-  let handle: FileHandle
+  await using file = await open(path, options)
+  const { handle, size } = file
+  const preamble = Buffer.alloc(Math.min(size, PREAMBLE_BYTES))
+  await fill(path, handle, preamble, 0)
+  const layout = decodePreamble(path, preamble, size)
+  const json = Buffer.alloc(layout.headerBytes)
+  await fill(path, handle, json, PREAMBLE_BYTES)
+  return await use(handle, { header: decodeHeader(path, preamble, json, layout), layout })
+}
+
+async function open(path: string, options: OpenOptions): Promise<OpenFile> {
   try {
-    handle = await open(path)
+    return await openFile(path, options)
   } catch (cause) {
-    throw new EfficientDetError(
-      'ERR_MODEL_NOT_FOUND',
-      `The engine ${path} cannot be opened (${(cause as Error).message}).`,
-      {
-        cause,
-      },
-    )
-  }
-  try {
-    const { size } = await handle.stat()
-    const preamble = Buffer.alloc(Math.min(size, PREAMBLE_BYTES))
-    await fill(path, handle, preamble, 0)
-    const layout = decodePreamble(path, preamble, size)
-    const json = Buffer.alloc(layout.headerBytes)
-    await fill(path, handle, json, PREAMBLE_BYTES)
-    return await use(handle, { header: decodeHeader(path, preamble, json, layout), layout })
-  } finally {
-    await handle.close()
+    if (!(cause instanceof FileProblem)) throw cause
+    if (cause.obstacle !== 'missing' && cause.obstacle !== 'system') {
+      throw engineError(path, 'foreign', `${cause.message}, no engine file that can be used.`, cause)
+    }
+    throw new EfficientDetError('ERR_MODEL_NOT_FOUND', `The engine ${path} ${cause.message}.`, { cause })
   }
 }
 
 async function fill(path: string, handle: FileHandle, target: Buffer, position: number): Promise<void> {
-  for (let filled = 0; filled < target.length; ) {
-    const { bytesRead } = await handle
-      .read(target, filled, target.length - filled, position + filled)
-      .catch((cause: Error) => {
-        throw engineError(path, 'damaged', `cannot be read (${cause.message}).`, cause)
-      })
-    if (bytesRead === 0) throw engineError(path, 'truncated', 'became shorter while it was read.')
-    filled += bytesRead
-  }
+  const filled = await readInto(handle, target, position).catch((cause: Error) => {
+    throw engineError(path, 'damaged', `cannot be read (${cause.message}).`, cause)
+  })
+  if (filled < target.length) throw engineError(path, 'truncated', 'became shorter while it was read.')
 }

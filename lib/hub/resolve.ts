@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.js'
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
+import { FileProblem, openFile } from '../base/open-file.js'
 import { BUNDLED_MODELS, bundledPath } from './bundled.js'
 import { OFFICIAL_MODELS, officialModel } from './official.js'
 
@@ -19,10 +20,15 @@ export async function resolveModel(name: string): Promise<string> {
   const official = officialModel(name)
   if (official !== undefined) {
     const path = join(cacheFolder(), official.file)
-    if (await exists(path)) return path
+    const problem = await problemOf(path)
+    if (problem === null) return path
     throw new EfficientDetError(
       'ERR_MODEL_NOT_FOUND',
-      `The official weights of ${name} are not in ${cacheFolder()}. Run: efficientdet pull ${name}`,
+      problem.obstacle === 'missing'
+        ? `The official weights of ${name} are not in ${cacheFolder()}. Run: efficientdet pull ${name}`
+        : `The official weights of ${name} are not taken from the cache: ${path} ${problem.message}. ` +
+            'Remove it and pull again, or give its path if it is meant.',
+      { cause: problem },
     )
   }
   if (await exists(name)) return name
@@ -35,9 +41,21 @@ export async function resolveModel(name: string): Promise<string> {
   )
 }
 
+/** Opens nothing: whoever reads what is there says what is wrong with it. */
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,
   )
+}
+
+/** What stands in the way of a file of the cache; null for nothing. */
+async function problemOf(path: string): Promise<FileProblem | null> {
+  try {
+    await using _ = await openFile(path, { ours: true })
+    return null
+  } catch (error) {
+    if (error instanceof FileProblem) return error
+    throw error
+  }
 }

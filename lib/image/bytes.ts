@@ -1,9 +1,9 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { EfficientDetError } from '../base/errors.js'
+import { FileProblem, openFile, readInto } from '../base/open-file.js'
 import { onAbort } from '../threads/abort.js'
+import { checkFormat, HEAD_BYTES } from './file-format.js'
 import { onThread } from './pool.js'
 import { checkBytes, imageError, reasonOf } from './refusals.js'
 
@@ -11,32 +11,47 @@ export interface BytesOptions {
   /** Bounds the encoded bytes too (see `checkBytes`). */
   readonly maxPixels: number
   readonly signal?: AbortSignal | undefined
+  /** Called when it is known how many bytes a file has, and waited for before they are read. */
+  readonly hold?: (bytes: number) => Promise<void>
 }
 
-/** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */
-const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+/**
+ * Reads the head of a file first, and all of it only where that is of a picture.
+ *
+ * @throws EfficientDetError ERR_IMAGE for what is no regular file, ERR_IMAGE_TOO_LARGE
+ */
+export async function readFile(path: string, name: string, options: BytesOptions): Promise<Uint8Array> {
+  const { maxPixels, signal, hold } = options
+  try {
+    await using file = await onThread(signal, () => openFile(path))
+    const { handle, size } = file
+    if (size === 0) throw imageError(name, 'is empty. The download or copy did not finish.')
+    const head = new Uint8Array(Math.min(size, HEAD_BYTES))
+    await onThread(signal, () => readInto(handle, head, 0))
+    checkFormat(name, head)
+    checkBytes(name, size, maxPixels)
+    await hold?.(size)
+    const bytes = new Uint8Array(size)
+    return bytes.subarray(0, await onThread(signal, () => readInto(handle, bytes, 0, signal)))
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof EfficientDetError) throw error
+    throw imageError(name, whyNotRead(path, error), error)
+  }
+}
 
-/** @throws EfficientDetError ERR_IMAGE for what is no regular file, ERR_IMAGE_TOO_LARGE */
-export function readFile(path: string, name: string, options: BytesOptions): Promise<Uint8Array> {
-  return onThread(options.signal, async () => {
-    let file: FileHandle | null = null
-    try {
-      file = await open(path, READ_WITHOUT_WAITING)
-      const stats = await file.stat()
-      if (stats.isDirectory()) throw imageError(name, 'is a folder, not a picture.')
-      if (!stats.isFile()) throw imageError(name, 'is a device or pipe, not a file.')
-      if (stats.size === 0) throw imageError(name, 'is empty. The download or copy did not finish.')
-      checkBytes(name, stats.size, options.maxPixels)
-      return await file.readFile({ signal: options.signal })
-    } catch (error) {
-      if (error instanceof EfficientDetError) throw error
-      const { code } = error as NodeJS.ErrnoException
-      const missing = code === 'ENOENT' || code === 'ENOTDIR'
-      throw imageError(name, missing ? missingFile(path) : `cannot be read (${reasonOf(error)}).`, error)
-    } finally {
-      await file?.close()
-    }
-  })
+function whyNotRead(path: string, error: unknown): string {
+  const obstacle = error instanceof FileProblem ? error.obstacle : 'system'
+  switch (obstacle) {
+    case 'missing':
+      return missingFile(path)
+    case 'folder':
+      return 'is a folder, not a picture.'
+    case 'special':
+      return 'is a device or pipe, not a file.'
+    default:
+      return error instanceof FileProblem ? `${reasonOf(error)}.` : `cannot be read (${reasonOf(error)}).`
+  }
 }
 
 /** How base64 of JPEG, PNG, GIF and WebP begins. */
@@ -73,9 +88,10 @@ export interface BlobLike {
 export async function readBlob(
   blob: BlobLike,
   name: string,
-  { maxPixels }: BytesOptions,
+  { maxPixels, hold }: BytesOptions,
 ): Promise<Uint8Array> {
   checkBytes(name, blob.size, maxPixels)
+  await hold?.(blob.size)
   try {
     return new Uint8Array(await blob.arrayBuffer())
   } catch (error) {
@@ -132,6 +148,7 @@ export async function readStream(
     stopListening = onAbort(signal, () => stream.destroy())
     const chunks: Uint8Array[] = []
     let length = 0
+    let isKnown = false
     for await (const chunk of stream) {
       if (!ArrayBuffer.isView(chunk)) {
         throw imageError(
@@ -142,6 +159,11 @@ export async function readStream(
       length += chunk.byteLength
       checkBytes(name, length, maxPixels)
       chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      // A stranger may send as much as that of something else.
+      if (!isKnown && length >= HEAD_BYTES) {
+        checkFormat(name, Buffer.concat(chunks, HEAD_BYTES))
+        isKnown = true
+      }
     }
     return Buffer.concat(chunks, length)
   } catch (error) {

@@ -1,5 +1,7 @@
 import type { Metadata, Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
+import { MAX_DECODE_SECONDS } from '../base/limits.js'
+import { checkFormat, type FileFormat } from './file-format.js'
 import type { Frame } from './frame.js'
 import { mendJpeg } from './jpeg.js'
 import { onThread } from './pool.js'
@@ -68,15 +70,19 @@ async function decodeFile(
   name: string,
   { maxPixels, damaged, signal, reserve }: DecodeOptions,
 ): Promise<Decoded> {
+  const format = checkFormat(name, bytes)
   const sharp = await loadSharp()
   const probe = sharp(bytes, { failOn: 'none', limitInputPixels: false })
   const metadata = await onThread(signal, () => probe.metadata())
+  checkDecoder(metadata, name, format)
   check(metadata, name, maxPixels)
   await reserve?.(decodedBytes(metadata))
   const pages = metadata.pages ?? 1
   const read = (file: Uint8Array, failOn: 'warning' | 'none') => {
     const ignoreIcc = metadata.space !== 'cmyk'
-    const pipeline = sharp(file, { failOn, limitInputPixels: maxPixels, ignoreIcc }).autoOrient()
+    const pipeline = sharp(file, { failOn, limitInputPixels: maxPixels, ignoreIcc })
+      .autoOrient()
+      .timeout({ seconds: MAX_DECODE_SECONDS })
     return onThread(signal, () => pixelsOf(finish(pipeline, isDeep(metadata))))
   }
   try {
@@ -87,6 +93,9 @@ async function decodeFile(
     const frame = mended && (await read(mended.bytes, 'warning').catch(() => null))
     if (frame) return { frame, pages, warnings: mended.warnings }
     signal?.throwIfAborted()
+    if (isTimeout(error)) {
+      throw imageError(name, `took longer to decode than ${MAX_DECODE_SECONDS} s. Make it smaller.`, error)
+    }
     const reason = decodingReason(error)
     if (damaged === 'accept') {
       const warning = `The file is damaged (${reason}): pixels are missing or wrong.`
@@ -163,6 +172,21 @@ function whileFed<T>(pipeline: Sharp, name: string, reading: Promise<T>): Promis
     )
     check()
   })
+}
+
+function isTimeout(error: unknown): boolean {
+  return /^timeout: \d+% complete/m.test((error as Error).message)
+}
+
+/** Containers have room for what no decoder was meant to see. @throws EfficientDetError ERR_IMAGE */
+function checkDecoder({ format, compression }: Metadata, name: string, expected: FileFormat): void {
+  const decoder: string = format === 'heif' && compression === 'av1' ? 'avif' : format
+  // Ultra HDR is a JPEG with a second picture, of which the first is taken.
+  if (decoder === expected || (decoder === 'uhdr' && expected === 'jpeg')) return
+  throw imageError(
+    name,
+    `is ${expected.toUpperCase()} that holds ${compression ?? format}. Save it as PNG or JPEG first.`,
+  )
 }
 
 /** @throws EfficientDetError ERR_IMAGE_TOO_LARGE; ERR_IMAGE where nobody says which sample is white */

@@ -1,10 +1,15 @@
+import { MAX_ENCODED_BYTES } from '../base/limits.js'
 import { Semaphore } from '../threads/semaphore.js'
 
 /**
  * Bounds what libuv's threads read and decode: calls whose signal aborts go at once, but libvips finishes what it has
- * begun, and that must not pile up.
+ * begun, and that must not pile up. One thread is left to the rest of the program, whose files and names of hosts
+ * would wait for slow pictures.
  */
-const threads = new Semaphore(Number(process.env.UV_THREADPOOL_SIZE) || 4)
+const threads = new Semaphore(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1))
+
+/** Bytes of files that were read to be decoded. */
+export const encodedBytes = new Semaphore(MAX_ENCODED_BYTES)
 
 /** Runs work of libuv's threads when one is free. @throws the signal's reason where it aborts before */
 export async function onThread<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {

@@ -19,6 +19,7 @@ import {
 } from './bytes.js'
 import { type DecodeOptions, decode } from './decode.js'
 import { type DeviceFrame, type Frame, planesOf } from './frame.js'
+import { encodedBytes } from './pool.js'
 import { checkPixels, imageError } from './refusals.js'
 
 /** The pixels of a canvas, or what has the same shape: RGBA, of which alpha is ignored. */
@@ -87,10 +88,19 @@ async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
   }
   const name = nameOf(source)
   const title = name === '-' ? 'Standard input' : (name ?? 'The picture')
-  const bytes = await readBytes(source, title, options)
-  // So is a buffer that was transferred away, of which no view can be made.
-  if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
-  return { name, ...(await decode(bytes, title, options)) }
+  let held = 0
+  const hold = async (bytes: number) => {
+    await encodedBytes.acquire(bytes, options.signal)
+    held = bytes
+  }
+  try {
+    const bytes = await readBytes(source, title, { ...options, hold })
+    // So is a buffer that was transferred away, of which no view can be made.
+    if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
+    return { name, ...(await decode(bytes, title, options)) }
+  } finally {
+    encodedBytes.release(held)
+  }
 }
 
 /** How the caller can recognise a source: its path, `redacted` URL or file name, or null for anything without one. */

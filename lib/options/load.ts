@@ -2,6 +2,7 @@ import { totalmem } from 'node:os'
 import { BACKEND_NAMES, type BackendName, type LoadStage } from '../backends/backend.js'
 import { availableProcessors } from '../base/available-processors.js'
 import { groupLimits } from '../base/control-groups.js'
+import { DEFAULT_MAX_PIXELS } from '../base/limits.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { checkDevice, invalidOption, type SizeOption } from './checks.js'
 import { BACKEND_LIBRARY, ENGINE, INPUT_SIZE, LIBRARY_PATH, MAX_BATCH_SIZE, SIGNAL } from './common.js'
@@ -53,7 +54,10 @@ export interface LoadOptions extends WeightsOptions {
   readonly maxPendingBytes?: number
   /** What `detect` does when `maxPending` or `maxPendingBytes` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */
   readonly whenFull?: 'wait' | 'reject'
-  /** Images of more pixels are refused. Defaults to 268402689, which is 16383². */
+  /**
+   * Images of more pixels are refused, by their header. Defaults to 100000000, which take 300 MB decoded and, in some
+   * formats, twice that while they are.
+   */
   readonly maxPixels?: number
   /** Ends loading. */
   readonly signal?: AbortSignal
@@ -92,7 +96,12 @@ export const LOAD_OPTIONS = {
     shown: '512 MiB, or an eighth of the memory',
   }),
   whenFull: choice('what a call does when so many are inside', ['wait', 'reject'], byDefault('wait')),
-  maxPixels: integer('pixels of the largest image', 1, Number.MAX_SAFE_INTEGER, byDefault(16383 ** 2)),
+  maxPixels: integer(
+    'pixels of the largest image',
+    1,
+    Number.MAX_SAFE_INTEGER,
+    byDefault(DEFAULT_MAX_PIXELS),
+  ),
   signal: SIGNAL,
   onProgress: callback<NonNullable<LoadOptions['onProgress']>>('called with the stages of loading'),
 } satisfies OptionsOf<Omit<LoadOptions, keyof WeightsOptions>>

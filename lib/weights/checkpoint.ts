@@ -1,7 +1,5 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-
 import { EfficientDetError } from '../base/errors.js'
+import { FileProblem, type OpenFile, openFile } from '../base/open-file.js'
 import { fileKind, HEAD_BYTES } from './file-kind.js'
 import { openPyTorch } from './pytorch/pytorch.js'
 import { openSafetensors } from './safetensors/reader.js'
@@ -21,14 +19,10 @@ export interface OpenedCheckpoint extends Checkpoint {
  * of another kind, which is named; ERR_UNSAFE_PICKLE when its pickle asks for something that could act.
  */
 export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
-  const handle = await openFile(path)
+  const { handle, size } = await open(path)
   try {
-    const stats = await handle.stat()
-    if (stats.isDirectory()) throw weightsError({ path }, 'is a folder; give the weights file inside of it.')
-    if (!stats.isFile())
-      throw weightsError({ path }, 'is a device or pipe; give a file, which can be read anywhere.')
-    if (stats.size === 0) throw weightsError({ path }, 'is empty. The download or copy did not finish.')
-    const opened = await openKnown({ path, handle, size: stats.size })
+    if (size === 0) throw weightsError({ path }, 'is empty. The download or copy did not finish.')
+    const opened = await openKnown({ path, handle, size })
     return { ...opened, close: () => handle.close() }
   } catch (error) {
     await handle.close()
@@ -49,18 +43,21 @@ async function openKnown(file: WeightsFile): Promise<Omit<OpenedCheckpoint, 'clo
   }
 }
 
-/** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */
-const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
-
-async function openFile(path: string): Promise<FileHandle> {
+async function open(path: string): Promise<OpenFile> {
   try {
-    return await open(path, READ_WITHOUT_WAITING)
+    return await openFile(path)
   } catch (cause) {
-    if (isSystemError(cause) && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) {
-      throw new EfficientDetError('ERR_MODEL_NOT_FOUND', `${path}: there is no such file.`, { cause })
+    if (!(cause instanceof FileProblem)) throw cause
+    switch (cause.obstacle) {
+      case 'missing':
+        throw new EfficientDetError('ERR_MODEL_NOT_FOUND', `${path}: there is no such file.`, { cause })
+      case 'folder':
+        throw weightsError({ path }, 'is a folder; give the weights file inside of it.')
+      case 'special':
+        throw weightsError({ path }, 'is a device or pipe; give a file, which can be read anywhere.')
+      default:
+        throw weightsError({ path }, `${cause.message}.`, cause)
     }
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw weightsError({ path }, `cannot be opened (${reason}).`, cause)
   }
 }
 

@@ -1,10 +1,9 @@
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 // YAML, and JSON as a part of it: indentation, anchors and quotes are more than a few lines can read rightly.
 import { parseDocument, visit } from 'yaml'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_CLASSES, MAX_LABEL_LETTERS, MAX_LABELS_LETTERS } from '../base/limits.js'
 import { abridged, listing } from '../base/listing.js'
+import { FileProblem, readSmallFile } from '../base/open-file.js'
 import { isLabels } from '../models/guards.js'
 import { byIndex, LabelProblem, labelsFromLines } from './label-lines.js'
 import { labelsFromPbtxt } from './label-map.js'
@@ -60,20 +59,12 @@ export async function readLabels(path: string): Promise<string[]> {
   }
 }
 
-/** Opening a pipe would wait for its writer; Windows has neither the flag nor the wait. */
-const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
-
 async function bytesOf(path: string): Promise<Uint8Array> {
   try {
-    await using handle = await open(path, READ_WITHOUT_WAITING)
-    const stats = await handle.stat()
-    if (!stats.isFile()) throw new LabelProblem('is no file, but a folder, device or pipe')
-    if (stats.size > MAX_BYTES)
-      throw new LabelProblem(`has ${stats.size} bytes, and ${MAX_BYTES} are the most`)
-    return await handle.readFile()
+    return await readSmallFile(path, MAX_BYTES)
   } catch (cause) {
-    if (cause instanceof LabelProblem) throw cause
-    throw new LabelProblem(`cannot be read (${(cause as Error).message})`)
+    if (!(cause instanceof FileProblem)) throw cause
+    throw new LabelProblem(cause.message)
   }
 }
 

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 
 import { EfficientDetError } from '../base/errors.js'
 import { abridged } from '../base/listing.js'
+import { readInto } from '../base/open-file.js'
 import { INCOMPLETE } from './advice.js'
 
 /** An open file of weights and its size when it was opened, against which every claim in it is checked. */
@@ -38,21 +39,12 @@ export async function readBytes(file: WeightsFile, position: number, length: num
     )
   }
   const bytes = new Uint8Array(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await file.handle
-      .read(bytes, filled, Math.min(length - filled, MAX_READ), position + filled)
-      .catch((cause: unknown) => {
-        throw weightsError(file, `cannot be read (${String(cause)}).`, cause)
-      })
-    if (bytesRead === 0) throw weightsError(file, 'became shorter while it was being read.')
-    filled += bytesRead
-  }
+  const filled = await readInto(file.handle, bytes, position).catch((cause: unknown) => {
+    throw weightsError(file, `cannot be read (${String(cause)}).`, cause)
+  })
+  if (filled < length) throw weightsError(file, 'became shorter while it was being read.')
   return bytes
 }
-
-/** The system refuses to read 2 GiB at once. */
-const MAX_READ = 1 << 30
 
 /** A sequential reader with a fixed end, for formats whose length shows only while they are read. */
 export interface ByteReader {

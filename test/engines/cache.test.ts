@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chown, copyFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { partialName } from '#lib/base/partial-file.js'
@@ -72,6 +72,41 @@ describe('the cache of engines', () => {
     expect(timingCaches).toHaveLength(1)
     expect(results.filter(({ cached }) => !cached)).toHaveLength(1)
     expect(heard).toEqual(Array(8).fill(['building']))
+  })
+
+  it.each<[string, (path: string) => Promise<unknown>]>([
+    ['a link to an engine', async (path) => symlink(path.replace(/[^/]*$/, 'planted'), path)],
+    ['a pipe', async (path) => execFileSync('mkfifo', [path])],
+    [
+      "another user's engine",
+      async (path) => {
+        await copyFile(path.replace(/[^/]*$/, 'planted'), path)
+        await chown(path, 12_345, 12_345)
+      },
+    ],
+  ])('takes nothing that others planted, but builds: %s', async (name, plant) => {
+    if (name.startsWith('another') && process.geteuid?.() !== 0) return
+    await emptyCache()
+    const { wanted } = request()
+    await cachedEngine(wanted)
+    await rename(pathOf(), join(enginesFolder(), 'planted'))
+    await plant(pathOf())
+    await expect(cachedEngine({ ...wanted, onMismatch: 'refuse' })).rejects.toThrow(
+      refusal('ERR_ENGINE', /(is a link|is a device or pipe|belongs to another user)/),
+    )
+    expect(await cachedEngine(wanted)).toMatchObject({ cached: false })
+  })
+
+  it('reads no timing cache through a link', async () => {
+    await emptyCache()
+    const { wanted, timingCaches } = request()
+    await cachedEngine(wanted)
+    const name = (await readdir(enginesFolder())).find((it) => it.endsWith('.timing'))!
+    await rename(join(enginesFolder(), name), join(enginesFolder(), 'planted'))
+    await symlink('planted', join(enginesFolder(), name))
+    await rm(pathOf())
+    await cachedEngine(wanted)
+    expect(timingCaches).toEqual([null, null])
   })
 
   it('gives each build what earlier ones measured on that GPU', async () => {

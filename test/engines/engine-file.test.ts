@@ -192,7 +192,7 @@ describe('an engine file', () => {
   it('that is not there, or is a folder, is refused', async () => {
     const folder = await temporaryFolder()
     await expect(readEngine(join(folder, 'none'))).rejects.toThrow(refusal('ERR_MODEL_NOT_FOUND', /ENOENT/))
-    await expect(readEngine(folder)).rejects.toThrow(refusal('ERR_ENGINE', /EISDIR/))
+    await expect(readEngine(folder)).rejects.toThrow(refusal('ERR_ENGINE', /is a folder/))
   })
 
   it('leaves nothing where it cannot be written', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -27,6 +27,19 @@ describe('resolveModel', () => {
     await mkdir(folder)
     await writeFile(path, 'weights')
     expect(await resolveModel('d0')).toBe(path)
+  })
+
+  it('follows no link in the cache, and takes no folder there, but says how to', async () => {
+    const folder = await emptyCache()
+    await mkdir(folder)
+    const [linked, taken] = ['d1', 'd2'].map((name) => join(folder, officialModel(name)!.file))
+    await symlink(await temporaryFile('planted'), linked)
+    await mkdir(taken)
+    await expect(resolveModel('d1')).rejects.toThrow(
+      refusal(/d1 are not taken from the cache: .* is a link, .*Remove it and pull again, or give its path/),
+    )
+    await expect(resolveModel('d2')).rejects.toThrow(refusal(/is a folder\. Remove it/))
+    expect(await resolveModel(linked)).toBe(linked)
   })
 
   it('takes anything else as a path', async () => {

@@ -46,7 +46,7 @@ describe('load options', () => {
       maxPending: 16,
       maxPendingBytes: expect.any(Number),
       whenFull: 'wait',
-      maxPixels: 268_402_689,
+      maxPixels: 100_000_000,
       signal: undefined,
       onProgress: expect.any(Function),
     })

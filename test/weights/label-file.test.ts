@@ -168,7 +168,9 @@ describe('a label file is refused', () => {
       refusal('ERR_LABELS', /labels\.txt cannot be read \(ENOENT/),
     )
     await mkdir(folder)
-    await expect(readLabels(folder)).rejects.toThrow(refusal('ERR_LABELS', /is no file, but a folder/))
+    await expect(readLabels(folder)).rejects.toThrow(
+      refusal('ERR_LABELS', /labels\.txt is a folder\. Expected/),
+    )
   })
 
   it.each([

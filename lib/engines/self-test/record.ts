@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeFileAtomically } from '../../base/atomic-write.js'
 import { EfficientDetError } from '../../base/errors.js'
 import { makeFolder } from '../../base/folder.js'
+import { MAX_TEST_RECORD } from '../../base/limits.js'
+import { readSmallFile } from '../../base/open-file.js'
 import { VERSION } from '../../base/version.js'
 import { isRecord } from '../../models/guards.js'
 import { enginesFolder } from '../cache.js'
@@ -25,7 +26,8 @@ export interface TestFacts {
 /** What a test showed that was passed, and is remembered in the folder of engines; null for none. */
 export async function findTestRecord(facts: TestFacts): Promise<SelfTestFigures | null> {
   try {
-    return figuresFrom(JSON.parse(await readFile(pathOf(facts), 'utf8')))
+    const json = await readSmallFile(pathOf(facts), MAX_TEST_RECORD, { ours: true })
+    return figuresFrom(JSON.parse(Buffer.from(json).toString()))
   } catch {
     return null
   }
