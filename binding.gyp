@@ -7,6 +7,7 @@
         "native/addon/addon.cc",
         "native/addon/backend_library.cc",
         "native/addon/build.cc",
+        "native/addon/children.cc",
         "native/addon/engine.cc",
         "native/addon/engine_threads.cc",
         "native/addon/library.cc"

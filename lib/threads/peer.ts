@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
+import { endWithThread } from './children.js'
 import { type NativeCalls, noNativeCalls, outliveNativeCalls } from './native-calls.js'
 import { MAX_HEAP, startWorker } from './worker.js'
 
@@ -37,6 +38,7 @@ function startProcess(url: URL, data: object): Peer {
     execArgv: [`--max-old-space-size=${MAX_HEAP}`],
     serialization: 'advanced',
   })
+  endWithThread(child)
   const peer = Object.assign(new EventEmitter(), {
     postMessage(message: object) {
       // Whoever waits for the answer hears of a process that has ended by its `exit`.

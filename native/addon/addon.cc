@@ -2,6 +2,7 @@
 
 #include "addon_data.h"
 #include "build.h"
+#include "children.h"
 #include "engine.h"
 #include "library.h"
 
@@ -16,6 +17,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("inspect", Napi::Function::New(env, Inspect));
   exports.Set("build", Napi::Function::New(env, Build));
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
+  exports.Set("addChild", Napi::Function::New(env, AddChild));
+  exports.Set("removeChild", Napi::Function::New(env, RemoveChild));
   return exports;
 }
 

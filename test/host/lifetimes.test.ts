@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { hasNative } from '../helpers/native.js'
 import { PROLOGUE, program, QUIET } from '../helpers/programs.js'
 
 /**
- * Begins a program that watches its own children: in a worker thread, the CPU backend runs in a process. Node never
- * collects a child whose thread has gone, so that what has ended stays listed as a zombie.
+ * Begins a program that watches its own children: in a worker thread, the CPU backend runs in a process. What ended
+ * with its thread is collected by the addon alone; without it, it stays listed as a zombie.
  */
 const WATCH = `
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,7 +16,7 @@ function living() {
   return readdirSync('/proc').filter((pid) => {
     try {
       const [state, parent] = readFileSync(\`/proc/\${pid}/stat\`, 'utf8').split(') ').at(-1).split(' ')
-      return Number(parent) === process.pid && state !== 'Z'
+      return Number(parent) === process.pid && (${hasNative} || state !== 'Z')
     } catch {
       return false
     }

@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { addonPath, loadAddonFile } from '../../base/addon-file.js'
 import type { LibraryFault } from '../backend.js'
 
 /**
@@ -197,13 +196,6 @@ export interface NativeEngine {
   }
 }
 
-/** Where the addon lies: a local build, or the prebuilt one of this platform. @throws Error that lists what was sought */
-export function addonPath(): string {
-  // node-gyp-build knows where prebuildify and local builds put addons, and which of several fits.
-  const { resolve } = here()('node-gyp-build') as { resolve: (root: string) => string }
-  return resolve(fileURLToPath(new URL('../../..', import.meta.url)))
-}
-
 /** The folder of the addon, in which the backend libraries lie too. */
 export function addonFolder(): string {
   return dirname(addonPath())
@@ -211,10 +203,5 @@ export function addonFolder(): string {
 
 /** Loads the addon, once per thread. @throws Error when it is missing or does not fit this machine */
 export function loadAddon(): Addon {
-  return here()(addonPath()) as Addon
-}
-
-/** Made when it is called, for in a bundle of CommonJS form this module has no place and importing it must not fail. */
-function here(): NodeJS.Require {
-  return createRequire(import.meta.url)
+  return loadAddonFile() as Addon
 }
