@@ -5,7 +5,7 @@
 
 #include <set>
 
-/** Child processes that end with their environment: once a worker thread has gone, nobody else collects its children. */
+/** Child processes that end with their environment: nobody else collects those of a worker thread that has gone. */
 class Children {
  public:
   Children() = default;

@@ -2,8 +2,8 @@ import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { addonPath } from '#lib/backends/tensorrt/addon.js'
 import { tensorrt } from '#lib/backends/tensorrt/tensorrt.js'
+import { addonPath } from '#lib/base/addon-file.js'
 import {
   type DetectionFailure,
   type DetectionResult,
