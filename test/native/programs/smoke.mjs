@@ -1,5 +1,6 @@
 // Runs some frames through the fake backend and tells on which machine.
-import { addonPath, RESULT_FACTS } from '../../../dist/backends/tensorrt/addon.js'
+import { RESULT_FACTS } from '../../../dist/backends/tensorrt/addon.js'
+import { addonPath } from '../../../dist/base/addon-file.js'
 import { frame, load } from './fake.mjs'
 
 const engine = await load()
