@@ -56,7 +56,8 @@ export function findNetworks(tensors: Tensors): Network[] {
       group.names.add(name)
     }
     return [...groups].flatMap(([prefix, group]) => {
-      const naming = namings.find((it) => it.fits(group.tensors))
+      // Behind more parts than are looked at there is a stem, and no network.
+      const naming = namings.find((it) => group.tensors.has(it.stem) && it.fits(group.tensors))
       return naming === undefined ? [] : [{ naming, prefix, ...group }]
     })
   })

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { inspectModelFile } from '#lib/weights/model-file.js'
 import { temporaryFile } from '../helpers/checkpoints.js'
 import { confined, notConfined, type Outcome } from '../helpers/confined.js'
+import { refusal } from '../helpers/refusal.js'
 
 /** What is quadratic takes far longer. */
 const MAX_MILLISECONDS = 10_000
@@ -128,7 +130,12 @@ describe.skipIf(notConfined !== null)('safetensors within their budget', () => {
       () => `{${Array.from({ length: 100_000 }, (_, i) => tensor(i)).join()}}`,
       /more than 50000 tensors/,
     ],
-    ['a name of 10 MB', () => `{"${'n'.repeat(10_000_000)}":{}}`, /describes the tensor "n{200}…"/],
+    [
+      'a shape of 900,000 axes',
+      () => `{"a":{"dtype":"U8","shape":[${'0,'.repeat(900_000)}0],"data_offsets":[0,0]}}`,
+      /describes the tensor "a" in an unknown way/,
+    ],
+    ['a name of 10 MB', () => `{"${'n'.repeat(10_000_000)}":{}}`, /describes the tensor "n+…n+…"/],
   ])('are told of %s in bounded time and memory', async (_, header, message) => {
     const { outcome, message: found, grownBytes, cpuMilliseconds } = await opened(safetensors(header()))
     expect([outcome, found]).toEqual(['ERR_WEIGHTS', expect.stringMatching(message)])
@@ -155,7 +162,7 @@ describe.skipIf(notConfined !== null)('labels within their budget', () => {
     ['more classes than there may be', 'a\n'.repeat(70_000), /more than 65536 names/],
     ['numbered classes beyond', `0: a\n70000: b\n`, /lacks/],
     ['a label map beyond', 'item { id: 70000 name: "a" }', /to 65536 at most/],
-    ['an id of a million letters', `item { id: ${'a'.repeat(1_000_000)} name: "a" }`, /the id a{200}…/],
+    ['an id of a million letters', `item { id: ${'a'.repeat(1_000_000)} name: "a" }`, /the id a+…a+…/],
     ['a label of 501 letters', `${'a'.repeat(501)}\nb\n`, /some of more than 500 letters/],
     ['a quoted label of a million letters', `item { id: 1 name: "${'a'.repeat(1_000_000)}" }`, /500 letters/],
     ['lines of a thousand tabs', `a${'\t'.repeat(990)}b\n`.repeat(1000), /500 letters/],
@@ -178,4 +185,12 @@ describe.skipIf(notConfined !== null)('labels within their budget', () => {
     expect(outcome).toBe('ERR_LABELS')
     expect(cpuMilliseconds).toBeLessThan(MAX_MILLISECONDS / 4)
   })
+})
+
+it('a stem behind more parts of a name than are looked at is no network, and no untyped error', async () => {
+  const name = `${'a.'.repeat(100)}backbone.conv_stem.weight`
+  const path = await temporaryFile(safetensors(`{"${name}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`))
+  await expect(inspectModelFile(path)).rejects.toThrow(
+    refusal('ERR_WEIGHTS', /None of the 1 tensors is the stem/),
+  )
 })

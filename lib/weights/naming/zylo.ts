@@ -87,25 +87,25 @@ function blockTensor([stage, index, part, rest]: string[], variant: Variant): st
   const { stages } = backbone(variant.backbone)
   const before = stages.slice(0, Number(stage)).reduce((sum, { repeats }) => sum + repeats, 0)
   const parts = stages[Number(stage)]!.expand === 1 ? PARTS_WITHOUT_EXPANSION : PARTS_WITH_EXPANSION
-  return `backbone_net.model._blocks.${before + Number(index)}.${parts[part!] ?? part}.${rest}`
+  return `backbone_net.model._blocks.${before + Number(index)}.${parts.get(part!) ?? part}.${rest}`
 }
 
-const PARTS_WITHOUT_EXPANSION: Readonly<Record<string, string>> = {
-  conv_dw: '_depthwise_conv.conv',
-  bn1: '_bn1',
-  'se.conv_reduce': '_se_reduce.conv',
-  'se.conv_expand': '_se_expand.conv',
-  conv_pw: '_project_conv.conv',
-  bn2: '_bn2',
-}
+const PARTS_WITHOUT_EXPANSION: ReadonlyMap<string, string> = new Map([
+  ['conv_dw', '_depthwise_conv.conv'],
+  ['bn1', '_bn1'],
+  ['se.conv_reduce', '_se_reduce.conv'],
+  ['se.conv_expand', '_se_expand.conv'],
+  ['conv_pw', '_project_conv.conv'],
+  ['bn2', '_bn2'],
+])
 
-const PARTS_WITH_EXPANSION: Readonly<Record<string, string>> = {
-  conv_pw: '_expand_conv.conv',
-  bn1: '_bn0',
-  conv_dw: '_depthwise_conv.conv',
-  bn2: '_bn1',
-  'se.conv_reduce': '_se_reduce.conv',
-  'se.conv_expand': '_se_expand.conv',
-  conv_pwl: '_project_conv.conv',
-  bn3: '_bn2',
-}
+const PARTS_WITH_EXPANSION: ReadonlyMap<string, string> = new Map([
+  ['conv_pw', '_expand_conv.conv'],
+  ['bn1', '_bn0'],
+  ['conv_dw', '_depthwise_conv.conv'],
+  ['bn2', '_bn1'],
+  ['se.conv_reduce', '_se_reduce.conv'],
+  ['se.conv_expand', '_se_expand.conv'],
+  ['conv_pwl', '_project_conv.conv'],
+  ['bn3', '_bn2'],
+])

@@ -1,5 +1,5 @@
 import { jsonExtent } from '../../base/json.js'
-import { MAX_SAFETENSORS_HEADER, MAX_SAFETENSORS_VALUES, MAX_TENSORS } from '../../base/limits.js'
+import { MAX_RANK, MAX_SAFETENSORS_HEADER, MAX_SAFETENSORS_VALUES, MAX_TENSORS } from '../../base/limits.js'
 import { abridged } from '../../base/listing.js'
 import { INCOMPLETE } from '../advice.js'
 import { elementCount, elementsToFloat32 } from '../elements.js'
@@ -134,7 +134,7 @@ async function readHeader(file: WeightsFile): Promise<{ json: Record<string, unk
 function parseDescription(value: unknown) {
   if (!isRecord(value)) return undefined
   const { dtype: type, shape, data_offsets: offsets } = value
-  if (typeof type !== 'string' || !isNumbers(shape) || !isNumbers(offsets)) return undefined
+  if (typeof type !== 'string' || !isNumbers(shape, MAX_RANK) || !isNumbers(offsets, 2)) return undefined
   const [begin, end] = offsets
   if (offsets.length !== 2 || !Number.isSafeInteger(begin) || !Number.isSafeInteger(end)) return undefined
   return { type, shape, begin, end }
@@ -148,6 +148,6 @@ function isTextRecord(value: Record<string, unknown>): value is Record<string, s
   return Object.values(value).every((item) => typeof item === 'string')
 }
 
-function isNumbers(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'number')
+function isNumbers(value: unknown, most: number): value is number[] {
+  return Array.isArray(value) && value.length <= most && value.every((item) => typeof item === 'number')
 }

@@ -59,7 +59,7 @@ std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8")
 
 Answer Load(const std::string &plan, ed_engine **engine, uint32_t contexts = 1, const ed_model &model = Model(),
             uint32_t device = 0) {
-  const ed_load_options options{device, contexts};
+  const ed_load_options options{device, contexts, 0};
   return Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, engine);
 }
 
@@ -481,6 +481,20 @@ void ForeignPlansAreRefused() {
   CHECK(engine == nullptr);
 }
 
+void CodeForTheHostIsRefusedUnlessItIsAllowed() {
+  const std::string plan = "stand-in-with-host-code" + Plan(0, 0).substr(std::string("stand-in").size());
+  const auto *bytes = reinterpret_cast<const uint8_t *>(plan.data());
+  const ed_model model = Model();
+  ed_engine *engine = nullptr;
+  CHECK_ANSWER(Load(plan, &engine), ED_INVALID, "Host code is not allowed");
+  ed_bytes json{};
+  CHECK_ANSWER(Call(backend->inspect, bytes, plan.size(), 0u, &json), ED_INVALID, "Host code is not allowed");
+  CHECK(engine == nullptr && json.data == nullptr);
+  const ed_load_options allowed{0, 1, 1};
+  CHECK_ANSWER(Call(backend->load, bytes, plan.size(), &model, &allowed, &engine), ED_OK, "");
+  backend->destroy(engine);
+}
+
 void ContextsRunSideBySide() {
   constexpr uint32_t kContexts = 4;
   ed_engine *engine = Loaded(Plan(0, 0), kContexts);
@@ -647,6 +661,7 @@ int main(int argc, char **argv) {
   RUN(FramesOnAnotherDeviceAreRefused, kLate);
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
+  RUN(CodeForTheHostIsRefusedUnlessItIsAllowed, kLate);
   RUN(ContextsRunSideBySide, kAtOnce);
   RUN(AFailureSpoilsNoCaptureOfAnotherContext, kLate);
   RUN(GrowingMayFail, kLate);

@@ -388,8 +388,7 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
  public:
   explicit Runtime(nvinfer1::ILogger &logger) : logger_(logger) {}
 
-  /** Its plans hold no code. */
-  void setEngineHostCodeAllowed(bool) noexcept override {}
+  void setEngineHostCodeAllowed(bool allowed) noexcept override { is_host_code_allowed_ = allowed; }
 
   nvinfer1::ICudaEngine *deserializeCudaEngine(const void *blob, size_t size) noexcept override {
     const auto *begin = static_cast<const char *>(blob);
@@ -399,7 +398,12 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
     Description d{};
     text >> magic >> d.height >> d.width >> d.anchors >> d.classes >> d.half >> d.capacity;
     for (int64_t batch; text >> batch;) d.batches.push_back(batch);
-    bool is_plan = magic == "stand-in" && !d.batches.empty();
+    const bool has_host_code = magic == "stand-in-with-host-code";
+    if (has_host_code && !is_host_code_allowed_) {
+      logger_.log(nvinfer1::ILogger::Severity::kERROR, "Host code is not allowed");
+      return nullptr;
+    }
+    bool is_plan = (magic == "stand-in" || has_host_code) && !d.batches.empty();
     if (is_plan && line_end != begin + size) {
       const auto bytes = static_cast<size_t>(begin + size - (line_end + 1));
       const auto each = static_cast<size_t>(kSamples + d.anchors * (4 + d.classes)) * sizeof(float);
@@ -418,6 +422,7 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
   }
 
  private:
+  bool is_host_code_allowed_ = false;
   nvinfer1::ILogger &logger_;
 };
 
