@@ -8,7 +8,10 @@ import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { makeFolder } from '../base/folder.js'
 import { abridged } from '../base/listing.js'
+import { checkFormat } from '../image/file-format.js'
 import { loadSharp } from '../image/sharp.js'
+import { readBytes } from '../image/source.js'
+import { LOAD_OPTIONS } from '../options/load.js'
 
 /** Colours that differ in hue and lightness, and stand out from photographs. */
 const COLOURS = [
@@ -81,8 +84,9 @@ export class Annotator {
     const path = await this.#pathFor(basename(name, extname(name)), format === 'png' ? '.png' : '.jpg')
     let bytes: Buffer
     try {
-      // What was detected in can be drawn into: it was read already, with stricter limits.
-      const input = typeof source === 'string' ? source : await source.arrayBuffer()
+      // What was detected in can be drawn into, but something else may lie there by now.
+      const input = await readBytes(source, name, { maxPixels: LOAD_OPTIONS.maxPixels.default.value, signal })
+      checkFormat(name, input)
       bytes = await this.#sharp(input, { failOn: 'none', limitInputPixels: false })
         .autoOrient()
         .toColourspace('srgb')

@@ -70,10 +70,26 @@ export function readDataUrl(url: string, name: string, { maxPixels }: BytesOptio
   const data = url.slice(comma + 1)
   const base64 = /;\s*base64\s*$/i.test(url.slice(0, comma))
   checkBytes(name, base64 ? Math.floor(data.length * 0.75) : data.length, maxPixels)
-  const unescaped = data.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  return Buffer.from(unescaped, base64 ? 'base64' : 'latin1')
+  const bytes = unescaped(Buffer.from(data, 'latin1'))
+  return base64 ? Buffer.from(bytes.toString('latin1'), 'base64') : bytes
+}
+
+/** Puts bytes in place of `%41` and the like: replacing in the text would take a hundred times as long. */
+function unescaped(text: Buffer): Buffer {
+  let length = 0
+  for (let at = 0; at < text.length; at++) {
+    const escaped = text[at] === 0x25 /* % */ ? 16 * hexDigit(text[at + 1]) + hexDigit(text[at + 2]) : -1
+    text[length++] = escaped < 0 ? text[at] : escaped
+    if (escaped >= 0) at += 2
+  }
+  return text.subarray(0, length)
+}
+
+/** The value of a digit's letter; far below zero for what is none. */
+function hexDigit(letter = 0): number {
+  if (letter >= 0x30 && letter <= 0x39) return letter - 0x30
+  const lower = letter | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1000
 }
 
 /** A `Blob` or `File`, of Node or of others. */
@@ -146,8 +162,7 @@ export async function readStream(
       throw imageError(name, 'was read or destroyed already: a stream can be read once.')
     }
     stopListening = onAbort(signal, () => stream.destroy())
-    const chunks: Uint8Array[] = []
-    let length = 0
+    const pages = new Pages()
     let isKnown = false
     for await (const chunk of stream) {
       if (!ArrayBuffer.isView(chunk)) {
@@ -156,16 +171,15 @@ export async function readStream(
           `gives values of type ${typeof chunk}; expected the bytes of a file, without an encoding.`,
         )
       }
-      length += chunk.byteLength
-      checkBytes(name, length, maxPixels)
-      chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      checkBytes(name, pages.length + chunk.byteLength, maxPixels)
+      pages.add(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
       // A stranger may send as much as that of something else.
-      if (!isKnown && length >= HEAD_BYTES) {
-        checkFormat(name, Buffer.concat(chunks, HEAD_BYTES))
+      if (!isKnown && pages.length >= HEAD_BYTES) {
+        checkFormat(name, pages.head)
         isKnown = true
       }
     }
-    return Buffer.concat(chunks, length)
+    return pages.joined()
   } catch (error) {
     if (error instanceof EfficientDetError) throw error
     throw imageError(name, `broke off (${reasonOf(error)}).`, error)
@@ -173,6 +187,40 @@ export async function readStream(
     stopListening()
   }
 }
+
+/** Gathers bytes: kept as they come, a stranger's many small chunks would take a hundred times their size. */
+class Pages {
+  readonly #full: Uint8Array[] = []
+  #last = new Uint8Array(PAGE)
+  #used = 0
+  length = 0
+
+  add(chunk: Uint8Array): void {
+    this.length += chunk.length
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#used === PAGE) {
+        this.#full.push(this.#last)
+        this.#last = new Uint8Array(PAGE)
+        this.#used = 0
+      }
+      const part = chunk.subarray(at, at + PAGE - this.#used)
+      this.#last.set(part, this.#used)
+      this.#used += part.length
+      at += part.length
+    }
+  }
+
+  /** The bytes of the first page. */
+  get head(): Uint8Array {
+    return this.#full[0] ?? this.#last.subarray(0, this.#used)
+  }
+
+  joined(): Uint8Array {
+    return Buffer.concat([...this.#full, this.#last.subarray(0, this.#used)], this.length)
+  }
+}
+
+const PAGE = 2 ** 16
 
 let isStdinRead = false
 

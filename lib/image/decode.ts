@@ -174,7 +174,8 @@ function whileFed<T>(pipeline: Sharp, name: string, reading: Promise<T>): Promis
   })
 }
 
-function isTimeout(error: unknown): boolean {
+/** Whether sharp's own limit of time ended a pipeline. */
+export function isTimeout(error: unknown): boolean {
   return /^timeout: \d+% complete/m.test((error as Error).message)
 }
 
@@ -193,7 +194,7 @@ function checkDecoder({ format, compression }: Metadata, name: string, expected:
 function check({ width, height, pageHeight, depth }: Metadata, name: string, maxPixels: number): void {
   checkPixels(name, width, pageHeight ?? height, maxPixels)
   if (depth === 'uchar' || depth === 'ushort') return
-  const kind = DEPTHS[depth] ?? depth
+  const kind = DEPTHS.get(depth) ?? depth
   throw imageError(
     name,
     `has ${kind} samples, of which nothing says which are black and white. Scale them to 8 or 16 bits, unsigned.`,
@@ -204,16 +205,16 @@ function decodedBytes({ width, height, pageHeight }: Metadata): number {
   return 3 * width * (pageHeight ?? height)
 }
 
-const DEPTHS: Readonly<Record<string, string>> = {
-  char: 'signed 8-bit',
-  short: 'signed 16-bit',
-  int: 'signed 32-bit',
-  uint: 'unsigned 32-bit',
-  float: 'floating-point',
-  double: 'double-precision',
-  complex: 'complex',
-  dpcomplex: 'complex',
-}
+const DEPTHS: ReadonlyMap<string, string> = new Map([
+  ['char', 'signed 8-bit'],
+  ['short', 'signed 16-bit'],
+  ['int', 'signed 32-bit'],
+  ['uint', 'unsigned 32-bit'],
+  ['float', 'floating-point'],
+  ['double', 'double-precision'],
+  ['complex', 'complex'],
+  ['dpcomplex', 'complex'],
+])
 
 function isDeep({ depth }: Metadata): boolean {
   return depth === 'ushort'

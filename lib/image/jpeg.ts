@@ -8,14 +8,21 @@ export interface MendedJpeg {
 const [SOI, EOI, SOS, APP0] = [0xd8, 0xd9, 0xda, 0xe0]
 const COEFFICIENTS = 64
 
+/** Segments of a file that is mended: cameras and progressive encoders write some hundred. Each takes memory. */
+const MAX_SEGMENTS = 10_000
+
+/** Bytes of a file that is mended, which are looked at one by one: a fifth of a second. */
+const MAX_BYTES = 2 ** 27
+
 /**
  * Mends what is wrong with a JPEG outside of its entropy-coded data (ITU-T T.81, annex B). Pixels are not looked at:
  * a decoder that has nothing to warn about in the mended file has found all of them.
  *
- * @returns null for a file that is no JPEG, has no such flaw, or ends before its last scan of a progressive one
+ * @returns null for a file that is no JPEG, has no such flaw, ends before its last scan of a progressive one, or is too
+ *   long to be looked at
  */
 export function mendJpeg(jpeg: Uint8Array): MendedJpeg | null {
-  if (jpeg[0] !== 0xff || jpeg[1] !== SOI) return null
+  if (jpeg[0] !== 0xff || jpeg[1] !== SOI || jpeg.length > MAX_BYTES) return null
   const warnings = new Set<string>()
   const parts: Uint8Array[] = [jpeg.slice(0, 2)]
   const scans = new Scans()
@@ -36,7 +43,7 @@ export function mendJpeg(jpeg: Uint8Array): MendedJpeg | null {
       return { bytes: Buffer.concat(parts), warnings: [...warnings] }
     }
     at = start + 2 + jpeg[start + 2] * 256 + jpeg[start + 3]
-    if (at > jpeg.length) return null
+    if (at > jpeg.length || parts.length > MAX_SEGMENTS) return null
     const segment = jpeg.slice(start, at)
     parts.push(segment)
     inScan = marker === SOS
@@ -57,7 +64,8 @@ export function mendJpeg(jpeg: Uint8Array): MendedJpeg | null {
 
 /** Finds the next marker that has a segment, or EOI; fill bytes before it count as nothing. */
 function markerFrom(jpeg: Uint8Array, from: number): number | null {
-  for (let at = jpeg.indexOf(0xff, from); at >= 0; at = jpeg.indexOf(0xff, at + 1)) {
+  for (let at = from; at < jpeg.length; at++) {
+    if (jpeg[at] !== 0xff) continue
     const next = jpeg[at + 1]
     const alone = next === 0 || next === 1 || next === 0xff || (next >= 0xd0 && next <= SOI)
     if (next === EOI || (!alone && at + 3 < jpeg.length)) return at

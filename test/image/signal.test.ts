@@ -46,10 +46,15 @@ const ENDLESS: [string, () => Source][] = [
   ['a sharp pipeline that is being decoded', () => sharp(big)],
 ]
 
+/** The width alone, for a failing test would write down every pixel, at 500 bytes each. */
+async function widthOf(source: Source, signal?: AbortSignal): Promise<number> {
+  return (await readSource(source, { ...LIMIT, signal })).frame.width
+}
+
 describe('An abort of the signal', () => {
   it.each(ENDLESS)('rejects at once with its reason, for %s', async (_, source) => {
     const controller = new AbortController()
-    const reading = readSource(source(), { ...LIMIT, signal: controller.signal })
+    const reading = widthOf(source(), controller.signal)
     setImmediate(() => controller.abort(new Error('enough')))
     await expect(reading).rejects.toThrow('enough')
     await expect.poll(() => getEventListeners(controller.signal, 'abort')).toEqual([])
@@ -57,18 +62,16 @@ describe('An abort of the signal', () => {
 
   it.each(ENDLESS)('that came before rejects without touching the source, for %s', async (_, source) => {
     const reason = { any: 'value' }
-    const reading = readSource(source(), { ...LIMIT, signal: AbortSignal.abort(reason) })
+    const reading = widthOf(source(), AbortSignal.abort(reason))
     await expect(reading).rejects.toBe(reason)
   })
 
   it.each(ENDLESS)('leaves room for others, after twenty of %s', async (_, source) => {
     const controller = new AbortController()
-    const readings = Array.from({ length: 20 }, () =>
-      readSource(source(), { ...LIMIT, signal: controller.signal }),
-    )
+    const readings = Array.from({ length: 20 }, () => widthOf(source(), controller.signal))
     setImmediate(() => controller.abort())
     for (const { status } of await Promise.allSettled(readings)) expect(status).toBe('rejected')
-    await expect(readSource(PERSON, LIMIT)).resolves.toMatchObject({ frame: { width: 640 } })
+    await expect(widthOf(PERSON)).resolves.toBe(640)
   })
 
   it('lets go of the stream that was read', async () => {
