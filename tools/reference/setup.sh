@@ -25,6 +25,6 @@ echo "Making $venv with $("$python" --version) (about 6 GB, a few minutes) ..."
 rm -f "$stamp"
 "$python" -m venv --clear "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
-"$venv/bin/python" -c 'import effdet, onnx, onnxruntime, pycocotools, safetensors, torchvision'
+"$venv/bin/python" -c 'import cv2, effdet, onnx, onnxruntime, pycocotools, safetensors, torchvision'
 echo "$wanted" >"$stamp"
 echo "Done: $("$venv/bin/python" -m pip --disable-pip-version-check list 2>/dev/null | grep -Ei '^(torch|timm|effdet|onnx|onnxruntime) ' | tr -s ' ' | paste -sd ',' | sed 's/,/, /g')"
