@@ -1,73 +1,71 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream } from 'node:stream/web'
 import { cacheFolder } from '../base/cache-folder.js'
 import { EfficientDetError } from '../base/errors.js'
 import { makeFolder } from '../base/folder.js'
+import { FileProblem, openFile } from '../base/open-file.js'
 import { abandonedFiles, partialName } from '../base/partial-file.js'
-import { downloadUrl, type OfficialModel } from './official.js'
+import { type DownloadOptions, download } from './download.js'
+import { downloadUrl, hasWholeSum, type OfficialModel } from './official.js'
 
-export interface PullOptions {
+export interface PullOptions extends Partial<Omit<DownloadOptions, 'maxBytes'>> {
   /** A folder on a server that has the files under their own names, instead of effdet's release. */
   readonly mirror?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Bytes so far, and of the whole file where the server tells. */
-  readonly onProgress?: (received: number, total: number | null) => void
+  /** Whether the mirror may also give models of whose SHA-256 only eight digits are known. Defaults to false. */
+  readonly trustMirror?: boolean
+  /** Looks at a file before it gets its name, and throws where it is no such model. */
+  readonly check?: (path: string) => Promise<void>
 }
 
 export interface Pulled {
   readonly path: string
   /** Whether it was there already. */
   readonly cached: boolean
+  /** What was compared with what is known, in hexadecimal digits. */
+  readonly sha256: string
 }
 
 /**
  * Brings official weights into the cache folder: continues an interrupted download, verifies the SHA-256, and
  * only then gives the file its name. Several processes may do so at once; each has its own unfinished file.
  *
- * @throws EfficientDetError ERR_DOWNLOAD, ERR_OUTPUT; the signal's reason
+ * @throws EfficientDetError ERR_DOWNLOAD, ERR_INVALID_OPTION, ERR_OUTPUT; the signal's reason
  */
-export async function pullModel(
-  model: OfficialModel,
-  { mirror, signal, onProgress = () => {} }: PullOptions = {},
-): Promise<Pulled> {
+export async function pullModel(model: OfficialModel, options: PullOptions = {}): Promise<Pulled> {
+  const { mirror, trustMirror = false, signal } = options
   signal?.throwIfAborted()
+  const url = downloadUrl(model, mirror)
   const folder = cacheFolder()
   const path = join(folder, model.file)
+  await makeFolder(folder).catch((cause) => {
+    throw outputError(folder, cause)
+  })
+  const there = await wholeFile(path, model, signal)
+  if (there !== null) return { path, cached: true, sha256: there }
+  if (mirror !== undefined && !trustMirror && !hasWholeSum(model)) {
+    throw new EfficientDetError(
+      'ERR_INVALID_OPTION',
+      `Of ${model.name} only the first ${model.sha256.length} digits of its SHA-256 are known, which another file can be made to have. ` +
+        'Pull it without a mirror, or say that this one is trusted (--trust-mirror).',
+    )
+  }
   const partial = partialName(path)
   inUse.add(partial)
   try {
-    try {
-      await makeFolder(folder)
-      if (await verifies(path, model, signal)) return { path, cached: true }
-      await adopt(folder, model.file, partial)
-    } catch (cause) {
-      signal?.throwIfAborted()
+    await using file = await begin(folder, model, partial).catch((cause) => {
       throw outputError(folder, cause)
-    }
-    const url = downloadUrl(model, mirror)
-    const continued = await download(url, partial, path, signal, onProgress)
-    if (continued && !(await verifies(partial, model, signal))) {
-      // What was continued may not have been a part of this file: once more from its beginning.
-      await rm(partial, { force: true })
-      await download(url, partial, path, signal, onProgress)
-    }
-    const found = await sha256(partial, signal)
-    if (!found.startsWith(model.sha256)) {
-      await rm(partial, { force: true })
-      throw new EfficientDetError(
-        'ERR_DOWNLOAD',
-        `${url} gave a file with SHA-256 ${found}; expected ${model.sha256}${model.sha256.length < 64 ? '…' : ''}. Nothing was kept; try again.`,
-      )
-    }
+    })
+    const sha256 = await fetchWhole(url, model, { partial, path, file }, options).catch(async (error) => {
+      if ((await file.stat()).size === 0) await rm(partial, { force: true })
+      throw error
+    })
     await rename(partial, path).catch((cause) => {
       throw outputError(folder, cause)
     })
-    return { path, cached: false }
+    return { path, cached: false, sha256 }
   } finally {
     inUse.delete(partial)
   }
@@ -76,74 +74,114 @@ export async function pullModel(
 /** Unfinished files that this process writes now; it may continue those of its earlier tries. */
 const inUse = new Set<string>()
 
-/**
- * Takes over an unfinished file whose writer has ended. A damaged one under the final name stays until it is
- * replaced: another process may have put a good one there in the meantime.
- */
-async function adopt(folder: string, file: string, partial: string): Promise<void> {
-  const [first, ...others] = await abandonedFiles(folder, file, (path) => !inUse.has(path))
-  // Another process may be quicker; then this one begins anew.
-  if (first !== undefined) await rename(first, partial).catch(() => {})
-  for (const other of others) await rm(other, { force: true })
+/** A file on its way: its name for now, its name in the end. */
+interface Unfinished {
+  readonly partial: string
+  readonly path: string
+  readonly file: FileHandle
 }
 
-/** @returns whether it went on from what was there */
-async function download(
-  url: string,
-  partial: string,
-  path: string,
-  signal: AbortSignal | undefined,
-  onProgress: (received: number, total: number | null) => void,
-): Promise<boolean> {
-  const begun = await sizeOf(partial)
-  try {
-    const response = await fetch(url, {
-      signal: signal ?? null,
-      headers: begun > 0 ? { Range: `bytes=${begun}-` } : {},
+/** @returns the SHA-256 of what came, which is what was asked for; of anything else nothing is kept */
+async function fetchWhole(
+  url: URL,
+  model: OfficialModel,
+  { partial, path, file }: Unfinished,
+  { signal, onProgress = () => {}, check = async () => {} }: PullOptions,
+): Promise<string> {
+  const attempt = () =>
+    download(url, file, { maxBytes: model.maxBytes, signal, onProgress }).catch((cause) => {
+      signal?.throwIfAborted()
+      throw downloadError(url, path, cause)
     })
-    // The server has nothing beyond what is here: the sum will tell whether that is all.
-    if (response.status === 416) return true
-    if (!response.ok || response.body === null)
-      throw new Error(`the server answered ${response.status} ${response.statusText}`)
-    const continued = response.status === 206
-    let received = continued ? begun : 0
-    const length = Number(response.headers.get('content-length'))
-    const total = length > 0 ? received + length : null
-    const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>)
-    body.on('data', (chunk: Uint8Array) => {
-      received += chunk.length
-      onProgress(received, total)
-    })
-    await pipeline(body, createWriteStream(partial, { flags: continued ? 'a' : 'w', flush: true }))
-    return continued
-  } catch (cause) {
-    signal?.throwIfAborted()
-    // Failures of files name their system call; those of the network are hidden in the cause of another error.
-    if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw outputError(dirname(path), cause)
-    const reason = [cause, (cause as Error).cause]
-      .map((error) => (error as Error | undefined)?.message)
-      .filter(Boolean)
-    throw new EfficientDetError(
-      'ERR_DOWNLOAD',
-      `${url} cannot be downloaded (${reason.join(': ')}). What arrived is kept, and the next try continues it. ` +
-        `By hand: download it on another machine and put it at ${path}.`,
-      { cause },
-    )
+  const refuse = async (problem: string, cause?: unknown) => {
+    await rm(partial, { force: true })
+    return new EfficientDetError('ERR_DOWNLOAD', `${url} ${problem} Nothing was kept; try again.`, { cause })
   }
+  const known = (sum: string) => sum.startsWith(model.sha256)
+  const hadBeginning = (await file.stat()).size > 0
+  let outcome = await attempt()
+  let sum = await sha256(file, signal)
+  if (!known(sum) && outcome !== 'begun' && hadBeginning) {
+    // What was continued may not have been a part of this file: once more from its beginning.
+    await file.truncate(0)
+    outcome = await attempt()
+    sum = await sha256(file, signal)
+  }
+  if (outcome === 'too long') {
+    throw await refuse(`gave more than ${model.maxBytes} bytes, the most that ${model.name} has.`)
+  }
+  if (!known(sum)) {
+    const expected = `${model.sha256}${hasWholeSum(model) ? '' : '…'}`
+    throw await refuse(`gave a file with SHA-256 ${sum}; expected ${expected}.`)
+  }
+  await check(partial).catch(async (cause: Error) => {
+    signal?.throwIfAborted()
+    throw await refuse(`gave a file that is not ${model.name} (${cause.message}).`, cause)
+  })
+  return sum
 }
 
-async function verifies(
+/**
+ * Opens an unfinished file whose writer has ended, taken over under a new name, or a new one. A damaged one under the
+ * final name stays until it is replaced: another process may have put a good one there in the meantime.
+ */
+async function begin(
+  folder: string,
+  { file, maxBytes }: OfficialModel,
+  partial: string,
+): Promise<FileHandle> {
+  const [first, ...others] = await abandonedFiles(folder, file, (path) => !inUse.has(path))
+  for (const other of others) await rm(other, { force: true }).catch(() => {})
+  // Another process may be quicker; then this one begins anew.
+  const isAdopted =
+    first !== undefined &&
+    (await rename(first, partial).then(
+      () => true,
+      () => false,
+    ))
+  const adopted = isAdopted ? await openOwn(partial, maxBytes) : null
+  if (adopted !== null) return adopted
+  await rm(partial, { force: true })
+  return open(partial, 'wx+')
+}
+
+const { O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+
+/** Opens a file that this user made and no other name leads to: others may write into a shared folder. Null for the rest. */
+async function openOwn(path: string, maxBytes: number): Promise<FileHandle | null> {
+  const file = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK).catch(() => null)
+  if (file === null) return null
+  const stats = await file.stat()
+  const isOwn = stats.isFile() && stats.nlink === 1 && stats.uid === (process.geteuid?.() ?? stats.uid)
+  if (isOwn && stats.size <= maxBytes) return file
+  await file.close()
+  return null
+}
+
+/** @returns its SHA-256 where there is the whole file, which `load` would open, else null */
+async function wholeFile(
   path: string,
   model: OfficialModel,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  return (await sizeOf(path)) > 0 && (await sha256(path, signal)).startsWith(model.sha256)
+): Promise<string | null> {
+  try {
+    await using file = await openFile(path, { ours: true })
+    // What is too long need not be read.
+    if (file.size === 0 || file.size > model.maxBytes) return null
+    const sum = await sha256(file.handle, signal)
+    return sum.startsWith(model.sha256) ? sum : null
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error
+    // Another file can be put in the place of anything but a folder.
+    if (error.obstacle !== 'folder') return null
+    throw outputError(dirname(path), new Error(`EISDIR: ${path} ${error.message}`))
+  }
 }
 
-async function sha256(path: string, signal: AbortSignal | undefined): Promise<string> {
+async function sha256(file: FileHandle, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash('sha256')
   try {
-    await pipeline(createReadStream(path), hash, { signal })
+    await pipeline(file.createReadStream({ start: 0, autoClose: false }), hash, { signal })
   } catch (error) {
     signal?.throwIfAborted()
     throw error
@@ -151,10 +189,16 @@ async function sha256(path: string, signal: AbortSignal | undefined): Promise<st
   return hash.digest('hex')
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
+/** @param cause what went wrong with the network, or with our file, which names its system call */
+function downloadError(url: URL, path: string, cause: unknown): EfficientDetError {
+  if ((cause as NodeJS.ErrnoException).syscall !== undefined) return outputError(dirname(path), cause)
+  // Failures of the network are hidden in the cause of another error.
+  const reasons = [cause, (cause as Error).cause].map((error) => (error as Error | undefined)?.message)
+  return new EfficientDetError(
+    'ERR_DOWNLOAD',
+    `${url} cannot be downloaded (${reasons.filter(Boolean).join(': ')}). What arrived is kept, and the next try continues it. ` +
+      `By hand: download it on another machine and put it at ${path}.`,
+    { cause },
   )
 }
 

@@ -24,7 +24,7 @@ export const MODEL: OfficialModel = {
   name: 'd0',
   variant: 'd0',
   file: 'tf_efficientdet_d0_test.pth',
-  bytes: BYTES,
+  maxBytes: BYTES,
   sha256: createHash('sha256').update(CONTENT).digest('hex'),
 }
 

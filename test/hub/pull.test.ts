@@ -40,7 +40,7 @@ describe('pull', () => {
       mirror: url,
       onProgress: (received, total) => progress.push([received, total]),
     })
-    expect(pulled).toEqual({ path: join(folder, MODEL.file), cached: false })
+    expect(pulled).toEqual({ path: join(folder, MODEL.file), cached: false, sha256: MODEL.sha256 })
     await expectWhole(folder)
     expect(ranges).toEqual([null])
     expect(progress.at(-1)).toEqual([CONTENT.length, CONTENT.length])
@@ -50,15 +50,38 @@ describe('pull', () => {
   it('asks nobody when the file is there, and checks that it is whole', async () => {
     const folder = await cacheWith({ [MODEL.file]: CONTENT })
     const { url, ranges } = await mirror()
-    expect(await pullModel(MODEL, { mirror: url })).toEqual({ path: join(folder, MODEL.file), cached: true })
+    expect(await pullModel(MODEL, { mirror: url })).toMatchObject({
+      path: join(folder, MODEL.file),
+      cached: true,
+    })
     expect(ranges).toEqual([])
   })
 
-  it('accepts a mirror with a slash at its end, and sums of which only the first digits are known', async () => {
+  it('accepts a mirror with slashes at its end', async () => {
     const folder = await emptyCache()
     const { url } = await mirror()
-    await pullModel({ ...MODEL, sha256: MODEL.sha256.slice(0, 8) }, { mirror: `${url}//` })
+    await pullModel(MODEL, { mirror: `${url}//` })
     await expectWhole(folder)
+  })
+
+  it('takes a model of whose sum only the first digits are known from a mirror that is trusted, and tells the sum', async () => {
+    const folder = await emptyCache()
+    const { url, ranges } = await mirror()
+    const unsure = { ...MODEL, sha256: MODEL.sha256.slice(0, 8) }
+    await expect(pullModel(unsure, { mirror: url })).rejects.toThrow(
+      refusal(
+        'ERR_INVALID_OPTION',
+        /only the first 8 digits of its SHA-256 are known.*\(--trust-mirror\)\.$/,
+      ),
+    )
+    expect(ranges).toEqual([])
+    expect(await readdir(folder)).toEqual([])
+    expect(await pullModel(unsure, { mirror: url, trustMirror: true })).toMatchObject({
+      sha256: MODEL.sha256,
+    })
+    await expectWhole(folder)
+    // What is there needs no mirror.
+    expect(await pullModel(unsure, { mirror: url })).toMatchObject({ cached: true, sha256: MODEL.sha256 })
   })
 
   it('continues what a process left that has ended', async () => {
@@ -285,6 +308,15 @@ describe('efficientdet pull', () => {
       stderr: expect.stringMatching(/"lite5"\. Did you mean lite\d\?/),
     })
     expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/"yolov8"\. There are d0, d1/) })
+  })
+
+  it('takes models of unsure sums from no mirror that it was not told to trust', async () => {
+    await emptyCache()
+    const { url, ranges } = await mirror()
+    const { code, stdout, stderr } = await efficientdet(['pull', 'd5', '--mirror', url])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^error: Of d5 only the first 8 digits .*\[ERR_INVALID_OPTION\]\n$/)
+    expect(ranges).toEqual([])
   })
 
   it('reports a failed download and does not leave a file', async () => {

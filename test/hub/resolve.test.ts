@@ -79,9 +79,9 @@ describe('official models', () => {
 
   it('come from effdet or from a mirror', () => {
     const d0 = officialModel('d0')!
-    expect(downloadUrl(d0)).toMatch(
+    expect(downloadUrl(d0).href).toMatch(
       /^https:\/\/github\.com\/rwightman\/efficientdet-pytorch\/releases\/.*f153e0cf\.pth$/,
     )
-    expect(downloadUrl(d0, 'https://host/folder/')).toBe(`https://host/folder/${d0.file}`)
+    expect(downloadUrl(d0, 'https://host/folder/').href).toBe(`https://host/folder/${d0.file}`)
   })
 })
