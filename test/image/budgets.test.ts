@@ -49,9 +49,11 @@ describe('Bytes of a stranger', () => {
     const before = held()
     const stream = new Readable({
       read() {
-        // Each has memory of its own, as pieces of a socket's do.
-        this.push(given < COUNT ? Uint8Array.of(gif[given] ?? 0) : null)
-        if (given++ === COUNT - 1) grown = held() - before
+        // Each comes by itself and has memory of its own, as pieces from a socket do.
+        setImmediate(() => {
+          this.push(given < COUNT ? Uint8Array.of(gif[given] ?? 0) : null)
+          if (given++ === COUNT - 1) grown = held() - before
+        })
       },
     })
     expect(await readBytes(stream, 'x', LIMIT)).toHaveLength(COUNT)
