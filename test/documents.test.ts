@@ -12,7 +12,7 @@ interface Document {
 
 async function documents(): Promise<Document[]> {
   const pages = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'))
-  const names = ['README.md', 'CONTRIBUTING.md', ...pages.map((name) => `docs/${name}`)]
+  const names = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...pages.map((name) => `docs/${name}`)]
   return Promise.all(names.map(async (name) => ({ name, text: await readFile(join(ROOT, name), 'utf8') })))
 }
 

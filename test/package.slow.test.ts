@@ -58,11 +58,20 @@ describe('the package', () => {
   it('holds the build, the models and what explains them, nothing else', async () => {
     const { files } = await pack()
     const folders = new Set(files.map((file) => file.split('/')[0]))
-    const allowed = ['dist', 'models', 'prebuilds', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']
+    const allowed = [
+      'dist',
+      'models',
+      'prebuilds',
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'SECURITY.md',
+    ]
     for (const folder of folders) expect(allowed).toContain(folder)
     expect(files).toEqual(
       expect.arrayContaining([
-        ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
+        ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'],
         ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js'],
         ...['dist/backends/cpu/network-worker.js', 'dist/tasks/task-worker.js'],
         ...['models/person/person.safetensors', 'models/person/person.jpg'],
