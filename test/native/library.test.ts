@@ -17,7 +17,7 @@ describe.skipIf(!hasNative)('the search for a backend library', () => {
 
   it('tells of every file why it will not do', async () => {
     expect(await find({ files: ['/nowhere/x.so', NEXT_FAKE_BACKEND] })).toEqual({
-      reason: expect.stringMatching(/There is no \/nowhere\/x\.so\. .*speaks version 3.*[^.]$/),
+      reason: expect.stringMatching(/There is no \/nowhere\/x\.so\. .*speaks version \d+.*[^.]$/),
       faults: [],
     })
   })

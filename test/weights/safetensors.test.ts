@@ -202,7 +202,7 @@ describe('writing', () => {
   it('says where it cannot write', async () => {
     const path = join(await temporaryFolder(), 'absent', 'model.safetensors')
     await expect(writeSafetensors(path, tensors)).rejects.toThrow(
-      refusal('ERR_OUTPUT', /absent\/model\.safetensors: cannot be written \(ENOENT/),
+      refusal('ERR_OUTPUT', /absent\/model\.safetensors cannot be written \(ENOENT/),
     )
   })
 })
