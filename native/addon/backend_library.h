@@ -12,8 +12,8 @@ struct BackendLibrary {
 };
 
 /**
- * Opens a backend library by its absolute path and checks that both sides speak the same version of the contract.
- * Libraries that were opened stay so for the life of the process: CUDA and TensorRT do not survive being closed.
- * May be called by any thread; a path is opened once.
+ * Opens a backend library by its absolute path, once, and checks its version of the contract. Any thread may call it.
+ *
+ * Libraries stay open for the life of the process: CUDA and TensorRT do not survive being closed.
  */
 BackendLibrary OpenBackendLibrary(const std::string &path);

@@ -5,7 +5,7 @@
 /**
  * build(library, onnx: Uint8Array, options, cancel: Int32Array, onProgress): Promise<{ plan, timingCache, log }>.
  *
- * Runs on a thread of its own, not as an AsyncWorker: a build takes minutes, in which it would hold one of libuv's four
- * threads, and an environment that goes waits for those before anybody could tell the build to end.
+ * Runs on its own thread: an AsyncWorker would hold one of libuv's four for minutes, and an ending environment waits
+ * for it before anybody could cancel.
  */
 Napi::Value Build(const Napi::CallbackInfo &info);

@@ -13,8 +13,8 @@
 #include "job.h"
 
 /**
- * The threads that an engine runs on, one for each of its contexts. Jobs wait in a bounded queue; those that wait
- * together run together, up to the engine's batch. Knows nothing of Node.
+ * The threads that an engine runs on, one for each context. Jobs in its bounded queue run together, up to the
+ * engine's batch. Knows nothing of Node.
  *
  * A batch is held back for at most `max_delay`, and only while fewer jobs wait than callers were seen last time: one
  * caller alone never waits.
@@ -53,8 +53,8 @@ class EngineThreads {
   Staging Stage(size_t size);
 
   /**
-   * Copies a frame. A thread of the engine that has nothing else to do lends a hand, and is awake when the job comes:
-   * waking it takes longer than queueing a job.
+   * Copies a frame, helped by an idle thread of the engine, which then is awake when the job comes: waking it takes
+   * longer than queueing a job.
    */
   void Copy(uint8_t *to, const uint8_t *from, size_t size);
 
@@ -62,8 +62,10 @@ class EngineThreads {
   bool Submit(std::unique_ptr<Job> &job);
 
   /**
-   * Queues jobs that run together as one batch, no more than the engine takes, in a context of the caller's choice;
-   * false if closed. For tests of an engine: such a batch comes before all that is queued, and has no limit but memory.
+   * Queues jobs as one batch in a context of the caller's choice, for tests of an engine: before all that is queued,
+   * with no limit but memory.
+   *
+   * @returns false if closed
    */
   bool SubmitTo(uint32_t context, std::vector<std::unique_ptr<Job>> batch);
 

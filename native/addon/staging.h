@@ -50,11 +50,10 @@ class Staging {
 };
 
 /**
- * Memory for frames: of a backend, from which its device copies fastest, or of the process where the backend has none.
- * Then copies take longer, and a device that was lost still gets the chance to say so.
+ * Memory for frames: of a backend, from which its device copies fastest, or of the process, so that a lost device
+ * still gets the chance to say so.
  *
- * What frames leave is kept for those to come, for fresh memory costs more than filling it, and given back by `Trim`
- * when it is not needed any more. Any thread may use it. Held by a shared pointer, which each Staging shares.
+ * What frames leave is kept until `Trim`, for fresh memory costs more than filling it. Any thread may use it.
  */
 class StagingPool : public std::enable_shared_from_this<StagingPool> {
  public:

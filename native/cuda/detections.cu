@@ -1,14 +1,14 @@
 /*
- * Candidates are known by keys: the logit's bits, made such that greater logits have greater bits, above the bits of
- * the inverted index. No two are equal, and the best has the greatest, ties included.
+ * Candidates are known by keys: the logit's bits, made to rise with it, above those of the inverted index. No two are
+ * equal; the best is greatest, ties included.
  *
- * Scan finds them all. Mostly they fit into the pool, and are there when it ends. Where they do not (low thresholds,
- * damaged networks), the first scan has counted them by their keys' first digit, and further ones count by the next
- * digits until a lower bound is known above which enough of them, and not too many, lie; Collect brings those. Rank
- * puts the pool in order, and Suppress goes through it from the best to the worst.
+ * Scan finds them all, mostly within the pool. Otherwise it counts them digit by digit until a lower bound is known,
+ * above which Collect brings them.
  *
- * Compiled without contraction into fused multiply-adds (-fmad=false; -ffp-contract=off on the CPU), for boxes and
- * overlaps are to be the reference's: boxes that overlap by exactly the threshold occur.
+ * Rank puts the pool in order, and Suppress goes through it from the best to the worst.
+ *
+ * Compiled without fused multiply-adds (-fmad=false; -ffp-contract=off on the CPU), as boxes that overlap by exactly
+ * the threshold occur and must be the reference's.
  */
 #include "detections.h"
 #include "launch.h"

@@ -1,7 +1,6 @@
 /*
- * From a network's raw outputs to detections, on the device: the plugin and the call after an engine without one are
- * this function. Results are those of lib/postprocess/detections.ts: threshold, the best candidates, boxes decoded,
- * hard non-maximum suppression, clipped last. Always in float32 and float64, whatever the network's precision.
+ * Raw outputs → detections, on the device, for the plugin and for engines without one. Results are those of
+ * lib/postprocess/detections.ts, in float32 and float64 whatever the network's precision.
  */
 #ifndef EFFICIENTDET_CUDA_DETECTIONS_H
 #define EFFICIENTDET_CUDA_DETECTIONS_H
@@ -93,8 +92,8 @@ inline float LogitThreshold(float score) {
 size_t DetectionsWorkspace(int32_t batch, const DetectionsShape &shape);
 
 /**
- * Detects in a batch. Waits for nothing and takes no decision on the host, so it may be captured in a graph. Runs of
- * the same inputs give the same bits: what is equally good comes in the order of anchors, then classes.
+ * Detects in a batch. Takes no decision on the host, so it may be captured in a graph. Equal inputs give equal bits;
+ * ties come by anchor, then class.
  *
  * @param batch 1…65535
  */

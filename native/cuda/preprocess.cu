@@ -1,6 +1,6 @@
 /*
- * Compiled without contraction into fused multiply-adds (-fmad=false; -ffp-contract=off on the CPU): Pillow's weights
- * and the reference's interpolation round after every operation, and a weight that differs by one unit changes bytes.
+ * Compiled without fused multiply-adds (-fmad=false; -ffp-contract=off on the CPU): the reference rounds after every
+ * operation, and a weight that differs by one unit changes bytes.
  */
 #include <cuda_fp16.h>
 
@@ -137,9 +137,10 @@ __device__ void FillBeside(const PreprocessModel &model, int width, int height, 
 }
 
 /**
- * Pillow's resize: rows first, then columns, with 8-bit samples in between. A block goes through the source rows that
- * its tile needs, a few at a time: turns them to RGB, filters each along x, and adds what that gives to the sums of the
- * columns. Nothing but the frame is read from memory, and nothing but the input is written, whatever the sizes.
+ * Pillow's resize: rows first, then columns, with 8-bit samples in between. A block turns a few source rows to RGB,
+ * filters them, and adds to its columns' sums.
+ *
+ * Nothing but the frame is read from memory, and nothing but the input is written, whatever the sizes.
  *
  * @param block kTile × kRows threads
  */
@@ -251,8 +252,8 @@ __device__ Neighbours NeighboursOf(int from, int to, int position) {
 }
 
 /**
- * The four neighbours at half-pixel centres, with no filter when shrinking. In float64 like the reference: a value near
- * the mean keeps but a few of its bits when that is subtracted, and float32 would have spoilt them.
+ * The four neighbours at half-pixel centres, with no filter when shrinking. In float64, as subtracting the mean from
+ * a value near it leaves few of float32's bits.
  */
 template <class Value>
 __global__ void __launch_bounds__(kTile *kRows)

@@ -1,6 +1,6 @@
 /*
- * From frames in device memory to the network's input, as the weights' trainer made it: scaled to fit, filled up,
- * normalised. The arithmetic is that of lib/image/preprocess.ts, result for result.
+ * From frames in device memory to the network's input, scaled to fit, filled up and normalised as the weights'
+ * trainer did; bit for bit lib/image/preprocess.ts.
  */
 #ifndef EFFICIENTDET_CUDA_PREPROCESS_H
 #define EFFICIENTDET_CUDA_PREPROCESS_H
@@ -68,8 +68,8 @@ struct PreprocessModel {
 };
 
 /**
- * Fills `input`, batch×3×height×width, from `batch` frames of any sizes and formats. One kernel, whose launch depends
- * on nothing but the model and the batch: it may be captured in a graph, and `frames` filled anew for each run.
+ * Fills `input`, batch×3×height×width, from frames of any sizes and formats. The launch depends on model and batch
+ * alone, so a graph may capture it and `frames` change.
  *
  * @param frames in device memory
  */

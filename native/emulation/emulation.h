@@ -21,9 +21,12 @@ void SetSchedule(Schedule schedule);
 /** Changes the order in which blocks, and threads within blocks, begin. 0: ascending. */
 void SetOrder(uint32_t seed);
 
-/** Makes the `countdown`-th call of the runtime from now (1: the next) answer `error`, once; 0: none. An error that
-    devices do not recover from answers every later call that concerns the same device, too, until `Revive`: to a
-    process, the device is lost. */
+/**
+ * Makes the `countdown`-th call of the runtime from now (1: the next) answer `error`, once; 0: none.
+ *
+ * An error that devices do not recover from answers every later call for that device until `Revive`, as for a lost
+ * one.
+ */
 void FailCall(size_t countdown, cudaError_t error);
 /** Calls of the runtime that could have been made to fail, since the program began. */
 size_t Calls();
@@ -33,9 +36,10 @@ void Revive();
 /** Devices that there are; 1 at first. 0 is a machine with a driver and no device. */
 void SetDeviceCount(int count);
 
-/** The newest CUDA that the driver runs, as CUDA counts; at first what the environment's EMULATED_DRIVER says, or
-    our own (CUDART_VERSION). An older driver answers every call with cudaErrorInsufficientDriver. 0 is a machine
-    without a driver, on which CUDA says the same. */
+/**
+ * The newest CUDA that the driver runs, at first EMULATED_DRIVER or our CUDART_VERSION. Older drivers, and 0 for
+ * none, answer every call with cudaErrorInsufficientDriver.
+ */
 void SetDriverVersion(int version);
 
 /** What was made and not given back. */

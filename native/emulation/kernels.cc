@@ -21,11 +21,11 @@
 #endif
 
 /*
- * The threads of a block are fibres: contexts with stacks of their own, of which one runs until it waits. A fibre whose
- * thread ends goes on with the next thread that has not begun, so a kernel without barriers is a loop on one fibre.
+ * The threads of a block are fibres, each running until it waits. An ended one takes the next thread, so kernels
+ * without barriers loop on one fibre.
  *
- * ThreadSanitizer takes fibres for threads, and learns from the annotations below that only barriers order them: it
- * finds the races of a kernel that forgets one. There, each thread gets a fibre of its own.
+ * Under ThreadSanitizer each thread gets a fibre of its own: annotations tell it that only barriers order them, so
+ * that it finds a missing one.
  */
 namespace emulation {
 namespace {
@@ -54,8 +54,10 @@ std::atomic<uint32_t> order{0};
 struct Rendezvous {
   unsigned arrived = 0;
   unsigned generation = 0;
-  /** What orders the threads that meet, one for even and one for odd generations, so that those who come early to the
-      next are not taken for those who come to this one. */
+  /**
+   * Orders the threads that meet, by even and odd generations, so that early comers to the next are not taken for
+   * this one's.
+   */
   char order[2];
 };
 

@@ -1,34 +1,37 @@
 /*
- * A backend for tests: it keeps the contract's promises, or breaks one as told, and needs no GPU. It is told by words
- * `key=value` in the environment variable FAKE_BACKEND, and by the bytes it builds from or loads where those are short
- * (whole networks are not read):
+ * A backend for tests, which needs no GPU: it keeps the contract's promises, or breaks one as told by words
+ * `key=value` in the environment variable FAKE_BACKEND.
  *
- *   batch=N      frames per infer (default 8)
- *   contexts=N   batches at the same time (default 1)
- *   devices=N    GPUs (default 1)
- *   delay=N      microseconds that a batch takes (default 0); slept, not worked
- *   hold_build=PATH     waits half way through a build while there is this file, or until the build is cancelled
- *   hold_batches=PATH   waits in every batch while there is this file
- *   together=N   a batch waits until N of them are running, on whatever devices
- *   found=N      detections per frame (default 1)
- *   fail=build|load|infer   refuses to build or load, or fails every batch
- *   fail=attach|probe   lacks its library, or cannot run here
- *   fail=device  loses its device, the last if there are several, with the first batch
- *   hang=1|device   never answers, or not on the last device if there are several
- *   nonsense=count|class|nan   answers what cannot be
- *   refuse=N     the first byte of frames that it refuses, with all that run with them
- *   yuv=N        twice the matrix and the range that frames must have; others it refuses, with all that run with them
- *   machine=N    of which machine its devices are, by their UUIDs (default 1)
- *   not_finite=N   the first byte of frames for which the network gives NaN
- *   answers=PATH   a file of what to answer for frames that it knows: for each, 32-bit FNV-1a of its first row of
- * pixels and number of detections, 32 bits, then these as ed_detection wrong=score|box|class|frame|nothing|nan answers
- * what may be and is wrong: scores, boxes or classes that are others, the answer for the batch's next frame, nothing,
- * or that the network gave NaN wrong_context=N, wrong_batch=N, wrong_place=N   so only in this context, in batches of
- * so many, for this frame of them
+ * What it builds from or loads tells it as well, where that is short (whole networks are not read).
+ * - `batch=N`: frames per infer (default 8)
+ * - `contexts=N`: batches at the same time (default 1)
+ * - `devices=N`: GPUs (default 1)
+ * - `delay=N`: microseconds that a batch takes (default 0); slept, not worked
+ * - `hold_build=PATH`: waits half way through a build while there is this file, or until the build is cancelled
+ * - `hold_batches=PATH`: waits in every batch while there is this file
+ * - `together=N`: a batch waits until N of them are running, on whatever devices
+ * - `found=N`: detections per frame (default 1)
+ * - `fail=build|load|infer`: refuses to build or load, or fails every batch
+ * - `fail=attach|probe`: lacks its library, or cannot run here
+ * - `fail=device`: loses its device, the last if there are several, with the first batch
+ * - `hang=1|device`: never answers, or not on the last device if there are several
+ * - `nonsense=count|class|nan`: answers what cannot be
+ * - `refuse=N`: the first byte of frames that it refuses, with all that run with them
+ * - `yuv=N`: twice the matrix and the range that frames must have; others it refuses, with all that run with them
+ * - `machine=N`: which machine's its devices are, by their UUIDs (default 1)
+ * - `not_finite=N`: the first byte of frames for which the network gives NaN
+ * - `answers=PATH`: a file of answers, in 32 bits each: FNV-1a of a frame's first row of pixels, number of
+ *   detections, then these as ed_detection
+ * - `wrong=score|box|class|frame|nothing|nan`: answers what may be and is wrong: other scores, boxes or classes,
+ *   those of the batch's next frame, nothing, or that the network gave NaN
+ * - `wrong_context=N`, `wrong_batch=N`, `wrong_place=N`: so only in this context, in batches of so many, for this
+ *   frame of them
  *
- * It answers for each frame a box of the frame's size whose score is the first byte of the frame over 255, so that a
- * test can tell whose answer it got. `build` hands its bytes on as the plan, after 100 steps of `step=N` microseconds.
- * Compiled with FAKE_ABI_VERSION, it claims another version of the contract.
+ * It answers for each frame a box of the frame's size whose score is the frame's first byte over 255, so that a test
+ * can tell whose it is.
+ *
+ * `build` hands its bytes on as the plan, after 100 steps of `step=N` microseconds. Compiled with FAKE_ABI_VERSION,
+ * it claims another version of the contract.
  */
 #include <algorithm>
 #include <atomic>

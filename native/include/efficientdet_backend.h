@@ -1,14 +1,15 @@
 /*
- * The contract between the addon and what runs networks: one table of C functions, in a shared library of its own
- * that is found and opened at run time. The addon knows nothing of TensorRT; a backend knows nothing of Node.
+ * The contract between the addon, which knows nothing of TensorRT, and what runs networks: one table of C functions
+ * in a shared library opened at run time.
  *
  * Rules for both sides:
- *  - Nothing throws or longjmps across these functions. They return a status and, if it is not ED_OK, write a
- *    sentence into the message buffer: what was found, what was expected, what to do.
- *  - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
- *  - A library is never closed again, so strings and tables it hands out stay valid.
- *  - `infer` of one context of an engine is called by one thread at a time; contexts run side by side.
- *    Everything else may be called by any thread.
+ * - Nothing throws or longjmps across these functions. They return a status.
+ * - Unless that is ED_OK, they write a sentence into the message buffer: what was found, what was expected, what to
+ *   do.
+ * - Memory is freed by the side that allocated it. Strings are UTF-8 and end with NUL.
+ * - A library is never closed again, so strings and tables it hands out stay valid.
+ * - `infer` of one context of an engine is called by one thread at a time; contexts run side by side. Everything else
+ *   may be called by any thread.
  */
 #ifndef EFFICIENTDET_BACKEND_H
 #define EFFICIENTDET_BACKEND_H
@@ -288,8 +289,9 @@ typedef struct ed_backend {
   const char *name;
 
   /**
-   * Finds the libraries below: in this folder, or where the system looks if it is NULL. Comes before everything else;
-   * a second folder in the same process is ED_INVALID once a first was taken. Where this fails it may be tried again.
+   * Finds the libraries below in this folder, or where the system looks if it is NULL, before any other call.
+   *
+   * May be tried again where it fails; a second folder once a first was taken is ED_INVALID.
    */
   ed_status (*attach)(const char *folder, ed_message *message);
   /** Whether it can run here, on which devices. Fills the probe in whatever it says. */
@@ -297,8 +299,11 @@ typedef struct ed_backend {
   /** Builds an engine from an ONNX file's bytes. Seconds to minutes. */
   ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
                      ed_message *message);
-  /** What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device.
-      ED_INVALID for plans with code for the host, which is never run for this. */
+  /**
+   * What an engine consists of, as the library's own JSON: each layer with its precision. Needs the engine's device.
+   *
+   * ED_INVALID for plans with code for the host, which is never run for this.
+   */
   ed_status (*inspect)(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message);
   void (*free_bytes)(ed_bytes *bytes);
   /** Makes an engine ready to run. */

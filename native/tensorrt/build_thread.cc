@@ -46,8 +46,8 @@ class Running {
   }
 
   /**
-   * Has the process wait before it destroys what TensorRT has made until now: handlers run in reverse order. What it
-   * makes only while it builds is no exception, so this is called again when a build is left behind.
+   * Has the process wait before it destroys what TensorRT has made until now, as handlers run in reverse order.
+   * Builds left behind need it again.
    */
   static void WaitAtExit() { std::atexit(Wait); }
 

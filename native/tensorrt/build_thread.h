@@ -7,10 +7,10 @@ namespace efficientdet {
 /**
  * Builds an engine on a thread of its own, and tells of its progress and log on the caller's.
  *
- * TensorRT looks at its progress monitor between steps, of which some take long, and does not while it reads a graph.
- * So a build that is cancelled is waited for, but not longer than a second; then the thread is left behind to end at
- * TensorRT's next step and to free what it holds. A process that exits meanwhile waits for that, as TensorRT does not
- * bear being taken down at work.
+ * A cancelled build is waited for at most a second, as TensorRT's steps may take long. Its thread then ends at the
+ * next step and frees everything.
+ *
+ * A process that exits meanwhile waits for it: TensorRT does not bear being taken down at work.
  *
  * @throws Failure as BuildEngine does, and ED_CANCELLED.
  */

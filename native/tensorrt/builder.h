@@ -37,14 +37,14 @@ struct BuiltEngine {
 std::vector<uint32_t> ProfileBatchSizes(uint32_t max_batch_size);
 
 /**
- * Builds an engine of an ONNX file on this thread. Its plan has an optimisation profile for each of these batch sizes,
- * which it is tuned for and which is its largest; its smallest follows the one before.
+ * Builds an engine of an ONNX file on this thread, with an optimisation profile tuned for each of these batch sizes
+ * and taking those down to the one before.
  *
- * The request's `onnx` is emptied when TensorRT has read it. `monitor` may end the building, but not the reading. `log`
- * listens on this thread; the message of a failure quotes it.
+ * The request's `onnx` is emptied when TensorRT has read it. `monitor` may end the building, but not the reading.
+ * `log` listens on this thread.
  *
- * @throws Failure ED_INVALID for options that the family cannot serve and for graphs that TensorRT refuses, with the
- *     node's name; ED_NO_PARSER; what `UseDevice` throws without a device; ED_OUT_OF_MEMORY; ED_FAILED.
+ * @throws Failure ED_INVALID for options the family lacks and graphs TensorRT refuses, with the node's name;
+ *   ED_NO_PARSER; what `UseDevice` throws; ED_OUT_OF_MEMORY; ED_FAILED. Quotes the log.
  */
 BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monitor, const LogListener &log);
 

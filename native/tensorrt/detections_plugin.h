@@ -12,14 +12,14 @@ inline constexpr const char *kPluginNamespace = "efficientdet";
 /**
  * Makes the plugin known that turns a network's raw outputs into detections. It takes, for batches of N frames,
  *
- *   box_regression [N, A, 4], class_logits [N, A, C], anchors [A, 4], class_thresholds [N, C] and postprocess [N, 8]
+ *     box_regression N×A×4, class_logits N×A×C, anchors A×4, class_thresholds N×C and postprocess N×8
  *
  * in float32, as DetectionsInputs of native/cuda/detections.h tells, and gives
  *
- *   detections [N, K, 6] in float32 and counts [N, 4] in int32, as DetectionsOutputs tells.
+ *     detections N×K×6 in float32 and counts N×4 in int32, as DetectionsOutputs tells.
  *
- * Thresholds and wishes are inputs, so that no engine has to be built for others. Its fields are limits, int32:
- * `capacity`, the K, and `candidates`, how many class scores enter non-maximum suppression (5000 if it is not given).
+ * Its fields are limits, int32: `capacity`, the K, and `candidates`, how many class scores enter non-maximum
+ * suppression (default 5000). All else is an input, to build no engine twice.
  *
  * @throws Failure ED_FAILED if the registry refuses.
  */

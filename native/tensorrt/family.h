@@ -10,9 +10,8 @@
 #include "failure.h"
 
 /**
- * All in which the three families differ for us: TensorRT 10, TensorRT 11 and TensorRT-RTX. Their classes have
- * different layouts, so each has a library of its own, compiled from the same source; which one this is, the headers
- * say.
+ * All in which TensorRT 10, 11 and TensorRT-RTX differ for us. Their classes have different layouts, so the same
+ * source becomes a library for each, as the headers say.
  */
 namespace efficientdet::family {
 
@@ -141,8 +140,8 @@ inline void SetTargets(nvinfer1::IBuilderConfig &, const std::vector<uint32_t> &
 using TimingCache = nvinfer1::ITimingCache;
 
 /**
- * Has a build use what earlier builds measured, if that fits, and note what it measures itself. The cache, which must
- * outlive the building, is null if TensorRT makes none.
+ * Has a build use what earlier builds measured, if that fits, and note its own. The cache must outlive the building;
+ * null if TensorRT makes none.
  */
 inline std::unique_ptr<TimingCache> SetTimingCache(nvinfer1::IBuilderConfig &config,
                                                    const std::vector<uint8_t> &earlier) {

@@ -97,9 +97,8 @@ Library::Library(const std::string &folder) : folder_(folder) {
   object.Find("createInferBuilder_INTERNAL", create_builder_, family::kProduct);
   object.Find("createInferRuntime_INTERNAL", create_runtime_, family::kProduct);
   object.Find("getPluginRegistry", get_plugins_, family::kProduct);
-  // The builder opens further libraries (libnvinfer_builder_resource*.so.*): 11, RTX and 10 from 10.16 on where the
-  // system looks, unless they are told. 10.15 has no such function and looks beside itself first: its RUNPATH is
-  // $ORIGIN.
+  // The builder's further libraries (libnvinfer_builder_resource*.so.*) are looked for where the system looks, unless
+  // told; 10.15 has no such function and looks beside itself (RUNPATH $ORIGIN).
   const auto set_path = object.Find<bool(const char *)>("setInternalLibraryPath");
   if (set_path != nullptr && !folder.empty()) set_path(folder.c_str());
   try {

@@ -11,16 +11,16 @@ namespace efficientdet {
 std::string VersionText(int32_t version);
 
 /**
- * TensorRT in this process: found at run time, so that a backend loads where there is none and can say so. No class of
- * it is touched before its version is known to be one whose classes ours fit.
+ * TensorRT in this process, found at run time, so that a backend without it can say so. No class is touched before
+ * its version is known.
  */
 class Library {
  public:
   /**
-   * Opens TensorRT and its parser in a folder, or where the system looks if that is null; from then on `Attached` has
-   * it. Once this has succeeded, it does nothing for the same folder. Registers our plugins.
-   * @throws Failure ED_NO_LIBRARY, ED_NOT_A_LIBRARY or ED_WRONG_VERSION; ED_INVALID for a
-   *     second folder.
+   * Opens TensorRT and its parser in a folder, or where the system looks if null, and registers our plugins. Does
+   * nothing the second time.
+   *
+   * @throws Failure ED_NO_LIBRARY, ED_NOT_A_LIBRARY or ED_WRONG_VERSION; ED_INVALID for a second folder.
    */
   static void Attach(const char *folder);
 

@@ -16,8 +16,8 @@ namespace efficientdet {
 nvinfer1::ILogger &Log();
 
 /**
- * Collects what TensorRT says while it lives: what is said on the thread that made it, and what is said on threads of
- * TensorRT's own, of which nobody knows for whom they work.
+ * Collects what TensorRT says while it lives, on the thread that made it and on TensorRT's own, which may work for
+ * anybody.
  */
 class LogListener {
  public:

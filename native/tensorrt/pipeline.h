@@ -14,9 +14,10 @@
 namespace efficientdet {
 
 /**
- * Detects in one batch at a time: frames → network's input → network → detections, in one stream of the device and in
- * memory of its own. A batch is filled up to the size of its profile, so that all runs of a profile do the same; from
- * the second on they are one CUDA graph, which starts in one call.
+ * Detects in one batch at a time: frames → network's input → network → detections, in a stream and memory of its own.
+ *
+ * A batch is filled up to its profile's size, so that all runs do the same; from the second on, one CUDA graph, which
+ * starts in one call.
  */
 class Pipeline {
  public:

@@ -11,9 +11,10 @@
 namespace efficientdet {
 
 /**
- * Makes one number, which never falls, of TensorRT's phases: these go on inside each other's steps, repeat, and may end
- * before their last step. Each phase has a stretch of the way from 0 to 1. One that begins within another's step gets
- * most of what is left of that step, for nobody says whether others will follow.
+ * Makes one number 0…1, which never falls, of TensorRT's phases: these nest, repeat, and may end before their last
+ * step.
+ *
+ * A phase within another's step gets most of what is left of that step, for nobody says whether others will follow.
  */
 class Progress final : public nvinfer1::IProgressMonitor {
  public:

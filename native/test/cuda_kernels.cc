@@ -1,8 +1,8 @@
 /*
- * Runs the CUDA kernels for test/native/kernels-*.test.ts: reads requests from standard input until it ends, writes the
- * answers to standard output. All numbers are little-endian; see the reading functions for their order. Everything is
- * run twice and must come out the same; on the CPU, with blocks and threads in different orders. With nvcc it is a
- * program for a GPU (test/gpu/kernels.mjs).
+ * Runs the CUDA kernels for test/native/kernels-*.test.ts, or with nvcc on a GPU (test/gpu/kernels.mjs): reads
+ * requests from standard input and writes answers to standard output, in little-endian numbers.
+ *
+ * Everything is run twice and must come out the same; on the CPU, with blocks and threads in different orders.
  */
 #include <cstdio>
 #include <cstdlib>

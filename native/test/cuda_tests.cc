@@ -1,8 +1,9 @@
 /*
- * Tests of the CPU stand-in for CUDA and of the kernels on it, run plainly and under sanitizers (CMake's
- * EFFICIENTDET_SANITIZE). What the kernels compute is compared with the TypeScript reference by
- * test/native/kernels-*.test.ts; here is what that cannot reach. Each function is a test; a failed CHECK ends the
- * program.
+ * Tests of the CPU stand-in for CUDA and of the kernels on it, plainly and under sanitizers (CMake's
+ * EFFICIENTDET_SANITIZE). Each function is one; a failed CHECK ends the program.
+ *
+ * What kernels compute, test/native/kernels-*.test.ts compare with the TypeScript reference; here is what that cannot
+ * reach.
  */
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 /*
- * Preloaded, it has the system start only so many more threads as THREADS_LEFT says from the moment that it is set: as
- * where a limit of a container or of a user is reached.
+ * Preloaded, it lets the system start only THREADS_LEFT more threads from the moment that it is set, as at a limit of
+ * a container or of a user.
  */
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /*
- * Tests of the parts of the addon that know nothing of Node, against the fake backend: run plainly and under
- * sanitizers (CMake's EFFICIENTDET_SANITIZE). Each function is a test; a failed CHECK ends the program.
+ * Tests of the addon without Node, against the fake backend, plainly and under sanitizers (CMake's
+ * EFFICIENTDET_SANITIZE). Each function is one; a failed CHECK ends the program.
  */
 #include <dlfcn.h>
 #include <unistd.h>

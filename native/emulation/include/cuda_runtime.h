@@ -1,12 +1,13 @@
 /*
- * A stand-in for CUDA's header of this name, for tests on machines without a GPU: with its folder in front of CUDA's
- * on the include path, .cu files compile as C++ (g++ -x c++) and their kernels run on the CPU, block by block, with
- * real barriers, votes, shuffles and atomics. Only what this package uses is there; names and meanings are CUDA's.
+ * A stand-in for CUDA's header of this name, for tests without a GPU, of what this package uses. Its folder stands
+ * before CUDA's on the include path.
  *
- * Streams are queues which run late: what was put into one happens when somebody synchronises with it, and no sooner.
- * So a program that reads a copy before it waited for it reads what was there before, and one whose streams do not
- * wait for one another finds their work in the wrong order, each time instead of now and then. `emulation.h` can turn
- * that round (everything happens at once), make calls fail, and count what was not given back.
+ * As C++ (g++ -x c++), kernels run on the CPU, block by block, with real barriers, votes, shuffles and atomics.
+ *
+ * Streams run late: what was put into one happens when somebody synchronises with it. So reading too early fails each
+ * time instead of now and then.
+ *
+ * `emulation.h` can make everything happen at once instead, make calls fail, and count what was not given back.
  */
 #ifndef EFFICIENTDET_EMULATION_CUDA_RUNTIME_H
 #define EFFICIENTDET_EMULATION_CUDA_RUNTIME_H

@@ -1,11 +1,12 @@
 /*
  * How a backend finds its libraries, and what it says of those that it does not find:
  *
- *   library_tests BACKEND LIBRARY PARSER VERSION FOLDER OTHER
+ *     library_tests BACKEND LIBRARY PARSER VERSION FOLDER OTHER
  *
- * LIBRARY and PARSER are the names of the files that the backend looks for, VERSION what the library in FOLDER says of
- * itself, OTHER the file of another family's TensorRT. There is no driver here, or the tests of its absence are
- * skipped.
+ * LIBRARY and PARSER are file names that the backend looks for, VERSION what the library in FOLDER says of itself,
+ * OTHER another family's TensorRT.
+ *
+ * With a driver, tests of its absence are skipped.
  */
 #include <fstream>
 

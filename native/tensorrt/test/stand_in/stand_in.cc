@@ -1,18 +1,20 @@
 /*
- * A stand-in for TensorRT's library, for tests on machines without a GPU: against TensorRT's own headers, with the
- * stand-in for CUDA below it. It has engines that our backend can run, and nothing to build them with.
+ * A stand-in for TensorRT's library, for tests without a GPU, against TensorRT's own headers and over the stand-in
+ * for CUDA. It runs engines and cannot build any.
  *
- * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`, with HALF 1 for float16 images,
- * CAPACITY the plugin's most detections, or 0 for raw outputs, and for each profile its largest batch; a single
- * negative one is a fixed batch.
+ * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`.
+ * - HALF: 1 for float16 images
+ * - CAPACITY: the plugin's most detections, or 0 for raw outputs
+ * - BATCH: each profile's largest; a single negative one is a fixed batch
  *
- * Its network finds one object in each image whose input begins with a pixel (r, g, b), as numbers: the anchor number
- * r, unchanged, as class g, with a logit of 2; and where b is 255, regressions that are no numbers.
+ * Its network finds one object by an image's first pixel (r, g, b): anchor r, unchanged, of class g, with logit
+ * 2. With b 255, regressions are NaN.
  *
- * A plan may go on, after the end of its line, with what a real network answered: for each image kSamples numbers of
- * its input, evenly spaced, then its box_regression and class_logits, all of them float32. Then the network answers
- * each input with what it knows of it, and one that it does not know with numbers that are none, so that whoever
- * prepares or batches images wrongly does not get away with it. test/helpers/emulated.ts writes such plans.
+ * After its line, a plan may hold a network's answers in float32 (test/helpers/emulated.ts): for each image kSamples
+ * numbers of its input, evenly spaced, box_regression and class_logits.
+ *
+ * Then an unknown input is answered with NaN, so that whoever prepares or batches images wrongly does not get away
+ * with it.
  */
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
-// Writes the classes that stand_in.cc derives from: TensorRT's own interfaces (NvInferImpl.h) with every function there,
-// each ending the program, so that the stand-in writes down only what our backend calls.
+// Writes the classes that stand_in.cc derives from: TensorRT's interfaces (NvInferImpl.h) with every function ending
+// the program, so that the stand-in writes down only what our backend calls.
 //
-//   node unimplemented.mjs NvInferImpl.h > unimplemented.h
+//     node unimplemented.mjs NvInferImpl.h > unimplemented.h
 import { readFileSync } from 'node:fs'
 
 const CLASSES = ['VRuntime', 'VCudaEngine', 'VExecutionContext']
