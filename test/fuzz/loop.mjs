@@ -49,12 +49,20 @@ async function isNew(bytes) {
   return found
 }
 
-/** The smallest inputs that cover all that the corpus does, as far as taking them in this order finds. */
+/** Bytes of all inputs that are kept, for they lie in the repository. */
+const MOST_KEPT = 300_000
+
+/** The smallest inputs that cover what the corpus does, as far as taking them in this order finds and there is room. */
 async function minimised(corpus) {
   seen = new Uint32Array(counters.length)
   const kept = []
-  for (const bytes of [...corpus].sort((a, b) => a.length - b.length))
-    if (await isNew(bytes)) kept.push(bytes)
+  let room = MOST_KEPT
+  for (const bytes of [...corpus].sort((a, b) => a.length - b.length)) {
+    if (bytes.length > room) break
+    if (!(await isNew(bytes))) continue
+    kept.push(bytes)
+    room -= bytes.length
+  }
   return kept
 }
 
