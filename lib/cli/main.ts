@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { inspect } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { EfficientDetError } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
@@ -66,5 +67,10 @@ try {
   } else if (error instanceof EfficientDetError) {
     printError(`error: ${error.message} [${error.code}]`)
     process.exitCode = 1
-  } else throw error
+  } else {
+    // What it quotes may have any lines; indented, none of them is taken for one of ours.
+    const stack = linesOf(inspect(error)).map((line) => `  ${line}`)
+    printError('error: This is a fault of efficientdet-trt itself. Please report it.', ...stack)
+    process.exitCode = 1
+  }
 }

@@ -70,6 +70,19 @@ describe('arguments that are refused', () => {
   })
 })
 
+describe('a fault of our own', () => {
+  it('is told in lines that are none of ours', async () => {
+    const fault = `JSON.stringify = () => { throw new Error("a\\n${FORGED}\\x1b[2J") }`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` }
+    const { code, stdout, stderr } = await efficientdet(['info', '--json'], { env })
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    const [first, ...rest] = stderr.trimEnd().split('\n')
+    expect(first).toBe('error: This is a fault of efficientdet-trt itself. Please report it.')
+    expect(rest).toContainEqual(expect.stringMatching(/^ {2}error: forged/))
+    for (const line of rest) expect(line).toMatch(/^ {2}[^\p{Cc}]*$/u)
+  })
+})
+
 describe('secrets in URLs', () => {
   const URLS = [
     'http://user:s3cret@127.0.0.1:3/?sig=s3cret#s3cret',
