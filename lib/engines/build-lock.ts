@@ -28,13 +28,14 @@ export interface BuildLock {
 const LONGEST_SILENCE = 60_000
 
 /**
- * Lets one builder of engines into a folder at a time, among all threads and processes of a user on a machine. Two at
- * once would compete for memory, and each disturb what the other measures; no file would come to harm.
+ * Lets one builder of engines into a folder at a time, of all that a user runs on a machine: two would compete for
+ * memory and disturb measurements.
  *
- * Those who want the lock queue up with listening sockets, in a folder that only this user can reach: the kernel closes a
- * socket when its owner ends, however that ends, so that a queue needs no times. A lock file (proper-lockfile) outlives a
- * killed owner until its time stamp is old, and cannot tell progress; those who wait here are connected to the builder,
- * hear of its progress, and of its end at once. Machines that share a folder do not see each other's sockets.
+ * Those who want the lock queue with listening sockets in the user's own folder: the kernel closes them however their
+ * owner ends, so a queue needs no times.
+ *
+ * A lock file (proper-lockfile) outlives a killed owner and cannot tell progress; those who wait here are connected
+ * to the builder and hear of its progress and end.
  *
  * @param onProgress called while another one builds
  * @param silence milliseconds without a word from a builder, after which it is not waited for

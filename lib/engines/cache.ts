@@ -45,10 +45,11 @@ export interface CachedEngine extends EngineFile {
 }
 
 /**
- * An engine: from the cache folder, or built now and kept there. Whoever wants an engine that is being
- * built waits for it and receives its progress; a builder that ends early makes way for the next.
+ * An engine from the cache folder, or built now and kept there. One that is being built is waited for, with its
+ * progress, and built here if that ends early.
  *
- * @throws EfficientDetError ERR_ENGINE for a mismatch where those are refused; what `build` throws; the signal's reason
+ * @throws EfficientDetError ERR_ENGINE for a mismatch where those are refused; what `build` throws; the signal's
+ *   reason
  */
 export async function cachedEngine(request: CacheRequest): Promise<CachedEngine> {
   const { recipe, signal } = request
@@ -163,8 +164,8 @@ function outputError(path: string, cause: unknown): EfficientDetError {
 }
 
 /**
- * Takes an engine out of the cache that answers wrongly, so that the next load builds another: also what was measured
- * for it, for that would likely choose the same kernels again. What cannot be removed stays, and is found wrong again.
+ * Takes a wrong engine out of the cache, with its measurements, which would likely choose the same kernels again.
+ * What cannot be removed is found wrong again.
  */
 export async function discardEngine({ path, header }: CachedEngine): Promise<void> {
   if (path === null) return

@@ -22,9 +22,10 @@ export interface Machine {
 const AMPERE = 80
 
 /**
- * Refuses an engine that was built for something else, before TensorRT sees it, with both values. Builds may move
- * to a later TensorRT of the same major version if they are version-compatible, and to later GPUs if they are
- * hardware-compatible.
+ * Refuses an engine that was built for something else, before TensorRT sees it, with both values.
+ *
+ * Version-compatible builds may move to later TensorRT of the same major version, hardware-compatible ones to later
+ * GPUs.
  *
  * @throws EfficientDetError ERR_ENGINE, with the fault `stale`
  */

@@ -7,9 +7,11 @@ export type EngineIdentity = Pick<EngineHeader, 'target' | 'settings' | 'graph' 
 }
 
 /**
- * The name under which an engine is kept: a hash of everything that decides it. The graph's hash stands for weights,
- * architecture, padding and precision, so that equal weights from anywhere find the same engine. The driver is not
- * part of it: engines outlive its updates.
+ * The name under which an engine is kept: a hash of everything that decides it. The driver is no part: engines
+ * outlive its updates.
+ *
+ * The graph's hash stands for weights, architecture, padding and precision, so that equal weights from anywhere find
+ * the same engine.
  */
 export function engineKey(identity: EngineIdentity): string {
   const facts = factsOf(identity).map(([, value]) => value)

@@ -6,8 +6,8 @@ import { isAbsolute, join } from 'node:path'
 const MOST_BYTES = 107 - 40
 
 /**
- * The folder of this user's sockets, which nobody else can reach: in `XDG_RUNTIME_DIR`, or in the folder of temporary
- * files. Null where there is none, for its name is taken by somebody else, or is too long.
+ * The folder of this user's sockets, which nobody else can reach: in `XDG_RUNTIME_DIR` or the folder of temporary
+ * files. Null where its name is somebody else's or too long.
  */
 export async function lockFolder(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
   const { XDG_RUNTIME_DIR: runtime = '' } = env

@@ -30,8 +30,8 @@ export interface Ticket {
 }
 
 /**
- * Takes the place behind all that are in the queue. While a number is chosen, the socket has a name that says so: whoever
- * looks for those before it has to wait for that (L. Lamport's bakery algorithm, 1974).
+ * Takes the place behind all in the queue. While it chooses a number, its socket's name says so and others wait (L.
+ * Lamport's bakery algorithm, 1974).
  *
  * @throws the system's error
  */

@@ -25,9 +25,10 @@ export interface DeviceMemory {
 const BYTES_PER_VALUE = { fp32: 4, tf32: 4, fp16: 2, bf16: 2 } as const
 
 /**
- * Memory of TensorRT-RTX 1.7.1's builder, fitted to measured peaks, of which they give 0.99 to 1.51 times
- * (bench/results/engine-memory-2026-11-25.txt): a base, copies of the weights, and for each layer what its kernels take,
- * once and again for every further batch size that it tunes for.
+ * Memory of TensorRT-RTX 1.7.1's builder: a base, copies of the weights, and each layer's kernels, once and again for
+ * every further batch size.
+ *
+ * They give 0.99 to 1.51 times measured peaks (bench/results/engine-memory-2026-11-25.txt).
  */
 const HOST_BASE = 100e6
 const HOST_COPIES = 4.2
@@ -43,9 +44,10 @@ const DEVICE_COPIES = 2
 export const SPARING_LEVEL = 1
 
 /**
- * Estimates what a build takes: on the host a base, copies of the weights and kernels; on the GPU a base, two copies of the
- * weights, the largest layer and the outputs at the largest batch, and scratch memory for kernels under trial – the
- * workspace where that was limited, else as much again as the largest layer.
+ * Estimates what a build takes: on the host a base, copies of the weights and kernels; on the GPU also the largest
+ * layer, outputs and a workspace.
+ *
+ * A workspace without limit counts as much as the largest layer, at the largest batch.
  *
  * @param onDevice whether the library measures on a GPU while it builds, as TensorRT 10 and 11 do and RTX does not
  */
@@ -70,8 +72,10 @@ export function estimateMemory(
 }
 
 /**
- * Memory of the CPU backend in the self-test's images, fitted to measured peaks, of which they give 1.05 to 2.64 times
- * (bench/results/cpu-memory-2026-11-26.txt): a base, copies of the weights, and layers that are there at the same time.
+ * Memory of the CPU backend in the self-test's images: a base, copies of the weights, and layers that are there at
+ * the same time.
+ *
+ * They give 1.05 to 2.64 times measured peaks (bench/results/cpu-memory-2026-11-26.txt).
  */
 const CPU_BASE = 250e6
 const CPU_COPIES = 5.5
@@ -119,8 +123,8 @@ export interface MemoryRequest {
 }
 
 /**
- * Compares what a build needs with what is free. A Jetson's GPU takes its memory from the host, and of that the host's
- * part may go into swap; the GPU's part may not.
+ * Compares what a build needs with what is free. A Jetson's GPU takes its part from the host's memory, where only the
+ * host's part may go into swap.
  *
  * @returns a warning where it is tight, null where there is plenty
  * @throws EfficientDetError ERR_OUT_OF_MEMORY that tells both numbers and what would need less

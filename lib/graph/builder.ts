@@ -76,8 +76,8 @@ export class GraphBuilder {
   }
 
   /**
-   * Adds the largest and least value of every layer whose values may be larger than its inputs': sums and products of
-   * many. All others only choose, scale down or squash.
+   * Adds the largest and least value of every layer that sums and multiplies. All others only choose, scale down or
+   * squash their inputs.
    *
    * @returns two scalar outputs a layer, `NAME/largest` and `NAME/least`
    */

@@ -17,13 +17,14 @@ const PLUGIN = { op: 'EfficientDetDetections', version: '1', domain: 'efficientd
 const POSTPROCESS_WIDTH = 8
 
 /**
- * Appends the node. What a caller can choose are inputs, so that no engine is built twice for it: `class_thresholds`
- * N×classes (logits; +∞ for classes that are not wanted) and `postprocess` N×8 (IoU threshold, most detections, most
- * candidates, 1 if all classes compete, letterbox scale, source width and height, 0), all float32.
+ * Appends the node. What a caller can choose are float32 inputs, so that no engine is built twice for it:
+ * - `class_thresholds` N×classes, logits; +∞ for classes that are not wanted
+ * - `postprocess` N×8: IoU threshold, most detections, most candidates, 1 if all classes compete, letterbox scale,
+ *   source width and height, 0
  *
- * @returns inputs it adds to the graph's, and outputs in place of the heads': `detections` N×capacity×6 (x1, y1, x2,
- *   y2 in source pixels, score, class) and `counts` N×4 (detections, whether candidates and detections were capped,
- *   whether anything was not finite)
+ * @returns inputs it adds to the graph's, and outputs in place of the heads':
+ * - `detections` N×capacity×6: x1, y1, x2, y2 in source pixels, score, class
+ * - `counts` N×4: detections, whether candidates and detections were capped, whether anything was not finite
  */
 export function detectionsNode(
   graph: GraphBuilder,

@@ -23,8 +23,8 @@ const LARGEST = 65504
 /**
  * Judges whether float16 can hold what layers gave in float32.
  *
- * @returns a note where a layer comes within a factor of two of the end for an ordinary image, or goes beyond it for
- *   another; null where there is room
+ * @returns a note where a layer comes within a factor of two of the end for an ordinary image, or beyond for another;
+ *   null where there is room
  * @throws EfficientDetError ERR_WEIGHTS naming the first layer that goes beyond for an ordinary image
  *   (`details.layers` has all that do)
  */

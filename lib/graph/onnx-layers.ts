@@ -106,9 +106,8 @@ export class OnnxLayers implements Layers<Value> {
       pads: border,
     })
     if (outside === 'zero') {
-      // Pooling pads with −∞. The maximum with a constant that is 0 where a window leaves the map is what
-      // zeros outside would give, and no optimiser can mistake it: onnxruntime 1.30 fuses Pad into MaxPool
-      // and loses the zeros.
+      // Pooling pads with −∞; the maximum with 0 where a window leaves the map equals zeros outside. onnxruntime 1.30
+      // fuses Pad into MaxPool and loses the zeros.
       const constant = `max_pool_border.${x.height}x${x.width}`
       const values = () => borderMask(x, size, border, LOWEST[this.#precision])
       const mask = this.#graph.constant(constant, [1, 1, size.height, size.width], values)
@@ -196,9 +195,10 @@ export class OnnxLayers implements Layers<Value> {
 }
 
 /**
- * A scale that gives exactly `to` cells and ⌊i · from / to⌋ as source of cell i in every runtime. For
- * to = 2·from it is 2. For to = 2·from − 1 both hold for any scale in (2 − 1/(from − 1), 2) whose product
- * with `from` is at least `to`; this one lies in the middle, away from rounding at either end.
+ * A scale that gives exactly `to` cells and ⌊i · from / to⌋ as source of cell i in every runtime: 2 for to = 2·from.
+ *
+ * For to = 2·from − 1, it lies in the middle, away from rounding, of those in (2 − 1/(from − 1), 2) whose product
+ * with `from` is at least `to`.
  */
 function upsampleScale(from: number, to: number): number {
   if (to === 2 * from || to === from) return to / from

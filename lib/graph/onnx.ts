@@ -2,7 +2,8 @@ import type { Message } from './protobuf.js'
 import { bytes, int, message, nested, serialize, string } from './protobuf.js'
 
 /**
- * ONNX files: the messages of onnx.proto3 that our graphs use, by their field numbers there.
+ * ONNX files: messages of onnx.proto3 that our graphs use, by their field numbers.
+ *
  * Opset 17 is the newest that TensorRT 10.0 and onnxruntime 1.14 both read whole; IR version 8 goes with it.
  */
 const IR_VERSION = 8

@@ -5,8 +5,8 @@ import type { ConvPadding } from '../models/spec.js'
 export type Pads = readonly [number, number, number, number]
 
 /**
- * Padding before and after one axis. SAME depends on the size: for even n and stride 2 a 3-wide kernel gets
- * 0 before and 1 after, for odd n 1 and 1, as TensorFlow pads.
+ * Padding before and after one axis. SAME depends on n, as TensorFlow pads: width 3, stride 2 gets 0 and 1 for even
+ * n, 1 and 1 for odd.
  */
 function axisPads(n: number, kernel: number, stride: number, padding: ConvPadding): [number, number] {
   if (padding === 'symmetric') return [(kernel - 1) / 2, (kernel - 1) / 2]

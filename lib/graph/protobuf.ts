@@ -1,7 +1,8 @@
 /**
- * Protocol Buffers' wire format, writing only: the three field kinds that ONNX needs. Messages are kept as
- * lists of chunks, so that hundreds of megabytes of weights are copied once, when the file is put together.
- * (A protobuf library would copy them several times and cannot take typed arrays as they are.)
+ * Protocol Buffers' wire format, writing only: the three field kinds that ONNX needs.
+ *
+ * Messages are lists of chunks, so that hundreds of megabytes of weights are copied once. Protobuf libraries copy
+ * several times and cannot take typed arrays as they are.
  */
 export interface Message {
   readonly chunks: readonly Uint8Array[]

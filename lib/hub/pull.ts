@@ -29,8 +29,8 @@ export interface Pulled {
 }
 
 /**
- * Brings official weights into the cache folder: continues an interrupted download, verifies the SHA-256, and
- * only then gives the file its name. Several processes may do so at once; each has its own unfinished file.
+ * Brings official weights into the cache folder: continues an interrupted download, verifies the SHA-256, and only
+ * then names the file. Each of several processes has its own unfinished file.
  *
  * @throws EfficientDetError ERR_DOWNLOAD, ERR_INVALID_OPTION, ERR_OUTPUT; the signal's reason
  */
@@ -122,8 +122,8 @@ async function fetchWhole(
 }
 
 /**
- * Opens an unfinished file whose writer has ended, taken over under a new name, or a new one. A damaged one under the
- * final name stays until it is replaced: another process may have put a good one there in the meantime.
+ * Opens an unfinished file whose writer has ended, under a new name, or a new one. A damaged final one stays until
+ * replaced: another process may have mended it.
  */
 async function begin(
   folder: string,

@@ -8,8 +8,8 @@ import { BUNDLED_MODELS, bundledPath } from './bundled.js'
 import { OFFICIAL_MODELS, officialModel } from './official.js'
 
 /**
- * The weights file that a name stands for: a bundled model, an official one after `pull`, or the path of a
- * file. Names win over files; `./person` is always a file.
+ * The weights file that a name stands for: a bundled model, an official one after `pull`, or a path. Names win over
+ * files; `./person` is always a file.
  *
  * @throws EfficientDetError ERR_MODEL_NOT_FOUND
  */

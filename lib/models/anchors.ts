@@ -31,9 +31,10 @@ export function countAnchors(input: Size, maxLevel: number, perCell: number): nu
 }
 
 /**
- * All anchors of a network input, A×4 float32: centre y, centre x, height, width, in input pixels.
- * Order: level → y → x → scale → ratio (automl tf2/anchors.py:117-165). The stride is input / cells as a
- * float, so it is not a power of two where the input is not a multiple of 2^level.
+ * All anchors of a network input, A×4 float32: centre y, centre x, height, width, in input pixels, by level → y → x →
+ * scale → ratio (automl tf2/anchors.py:117-165).
+ *
+ * The stride is input / cells as a float: no power of two where the input is not a multiple of 2^level.
  */
 export function anchorBoxes(input: Size, maxLevel: number, config: AnchorConfig): Float32Array {
   const perCell = anchorsPerCell(config)

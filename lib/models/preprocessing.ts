@@ -1,15 +1,19 @@
 /**
- * How a trainer turned images into network input. Weights work best with the arithmetic they were trained with, so
- * it follows their origin: effdet's transforms.py, zylo's utils.py, automl's dataloader.py.
+ * How a trainer turned images into network input. Weights work best with the arithmetic they were trained with:
+ * effdet's transforms.py, zylo's utils.py, automl's dataloader.py.
  *
- * All do: scale by min(H/h, W/w), truncate the new size to integers (at least 1), put the image at the top
- * left, fill the rest, normalise as (pixel − mean) / std in RGB order.
+ * All scale by min(H/h, W/w), truncate the new size to integers (at least 1), put the image at the top left, and fill
+ * the rest.
+ *
+ * Then they normalise as (pixel − mean) / std in RGB order.
  */
 export interface Preprocessing {
   /**
-   * `antialiased` – Pillow's bilinear filter, whose support grows when shrinking, on 8-bit pixels with 8-bit
-   * results (effdet). `bilinear` – four neighbours at half-pixel centres, in floating point, as OpenCV's and
-   * TensorFlow's (zylo, automl; they normalise first, which commutes with interpolation).
+   * `antialiased` – Pillow's bilinear filter, whose support grows when shrinking, on 8-bit pixels with 8-bit results
+   * (effdet).
+   *
+   * `bilinear` – four neighbours at half-pixel centres, in floating point, as OpenCV's and TensorFlow's (zylo;
+   * automl, which normalises first, to the same effect).
    */
   readonly resize: 'antialiased' | 'bilinear'
   /** Per channel R, G, B, in pixel units 0…255. */

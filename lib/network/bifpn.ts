@@ -52,8 +52,9 @@ interface Fpn<T extends FeatureMap> {
 }
 
 /**
- * One cell. Node order and inputs as automl tf2/fpn_configs.py:24-75: going down, a node takes the newest map
- * of its level and of the level above; going up, all maps of its level and the newest of the level below.
+ * One cell (automl tf2/fpn_configs.py:24-75): going down, a node takes the newest map of its level and the one above.
+ *
+ * Going up, it takes all maps of its level and the newest of the level below.
  */
 function biFpnCell<T extends FeatureMap>(fpn: Fpn<T>, inputs: readonly T[], name: string): T[] {
   const entries: Entry<T>[] = inputs.map((map, i) => ({ level: i + 3, map }))

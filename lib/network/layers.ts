@@ -44,8 +44,10 @@ export interface Layers<T extends FeatureMap> {
   /** Weighted sum of maps of one shape: weights ReLU(w) / (Σ ReLU(w) + 1e-4), or a plain sum without a name. */
   fuse(inputs: readonly T[], weightsName: string | null): T
   /**
-   * The last, pointwise convolution of a head over all levels at once, as N × (cells · anchors) × values:
-   * level → y → x → anchor. Tensors `${name}.weight` [anchors · values, C, 1, 1] and `${name}.bias`.
+   * The last, pointwise convolution of a head over all levels, N × (cells · anchors) × values: level → y → x →
+   * anchor.
+   *
+   * Tensors: `${name}.weight`, (anchors · values)×C×1×1, and `${name}.bias`.
    */
   output(levels: readonly T[], layer: HeadOutput): void
 }

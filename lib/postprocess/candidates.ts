@@ -11,8 +11,8 @@ export interface Candidates {
 }
 
 /**
- * Selects the best class scores, exactly: all above their class's threshold are found, sorted by score, ties by their
- * index (lower anchor first, then lower class), and cut at the limit.
+ * Selects the best class scores, exactly: all above their class's threshold, sorted by score, ties by index (lower
+ * anchor first, then lower class), cut at the limit.
  *
  * @param logits A×classes, before the sigmoid
  * @param scoreThresholds of each class, 0…1: its scores must be above it. 2 for a class that is not wanted

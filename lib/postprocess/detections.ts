@@ -50,9 +50,8 @@ export interface SourceGeometry {
 }
 
 /**
- * From raw outputs to detections, as effdet does it: thresholds, the best `preNmsTopK` anchor-class pairs,
- * boxes decoded, hard NMS, boxes clipped, those beside the image left out. This is the oracle of the CUDA
- * kernels.
+ * From raw outputs to detections, as effdet does it, and the oracle of the CUDA kernels: thresholds, the best
+ * `preNmsTopK` anchor-class pairs, hard NMS, clipping.
  *
  * @throws EfficientDetError ERR_INFERENCE when the network answered NaN or infinity anywhere
  */
@@ -67,8 +66,8 @@ export function selectDetections(
   const classIds = candidates.indices.map((index) => index % classes)
   const boxes = decodeBoxes(boxRegression, anchors, anchorIndices)
   const { kept, capped } = suppress(boxes, nms === 'class' ? classIds : null, iouThreshold, maxDetections)
-  // Clipping comes last: boxes that reach out of the image compete with their whole areas. So it is in automl,
-  // and in effdet where it is not told the image's size; where it is, effdet clips first and may drop others.
+  // Clipping comes last, so boxes compete with their whole areas, as in automl and in effdet without the image's
+  // size; with it, effdet clips first.
   toSourcePixels(boxes, scale, width, height)
   // Nothing is left of boxes that lie in the letterbox's margin.
   const visible = kept.filter((i) => boxes[4 * i] < boxes[4 * i + 2] && boxes[4 * i + 1] < boxes[4 * i + 3])

@@ -79,8 +79,8 @@ function graphOf(
 }
 
 /**
- * Reads weights and writes the ONNX file of their network, whole or not at all. What is open about the model is asked
- * only where the graph depends on it: the variant without an input size, everything with anchors inside.
+ * Reads weights and writes their network's ONNX file, whole or not at all. Asks only what the graph depends on: the
+ * variant without an input size, all with anchors.
  */
 export async function exportModelFile(
   input: string,

@@ -12,11 +12,11 @@ export interface OpenedCheckpoint extends Checkpoint {
 }
 
 /**
- * Opens a weights file by what it is, whatever its name: PyTorch's (both containers) or safetensors. Reads
- * no weights; the file stays open for its tensors' `read()` until `close()`.
+ * Opens a weights file by what it is, whatever its name: PyTorch's (both containers) or safetensors. Reads no
+ * weights; the file stays open for its tensors' `read()` until `close()`.
  *
- * @throws ERR_MODEL_NOT_FOUND when there is no such file; ERR_WEIGHTS when it is a folder, empty, damaged or
- * of another kind, which is named; ERR_UNSAFE_PICKLE when its pickle asks for something that could act.
+ * @throws ERR_MODEL_NOT_FOUND for no such file; ERR_WEIGHTS for a folder, or one that is empty, damaged or of another
+ *   kind; ERR_UNSAFE_PICKLE for a pickle that could act.
  */
 export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
   const { handle, size } = await open(path)

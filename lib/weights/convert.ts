@@ -15,12 +15,13 @@ export interface ConvertOptions extends WeightsOptions {
 }
 
 /**
- * Rewrites a weights file as our safetensors, in effdet's names, with everything that was given or found out
- * about it in its metadata.
+ * Rewrites a weights file as our safetensors, in effdet's names, with everything that was given or found out about it
+ * in its metadata.
  *
- * With `fp16`, only tensors of two or more dimensions become float16: the vectors (BatchNorm, biases, fusion
- * weights) are a few per cent of the bytes, and their rounding would cost more accuracy than all the rest. A
- * tensor with a value beyond float16 stays float32 as well.
+ * With `fp16`, only tensors of two or more dimensions become float16: rounding vectors would cost most of the
+ * accuracy and save a few per cent of the bytes.
+ *
+ * A tensor with a value beyond float16 stays float32 as well.
  *
  * @throws EfficientDetError what `readModelFile` and `writeSafetensors` throw
  */

@@ -71,12 +71,12 @@ function hintIn(text: string): Hint | null {
 }
 
 /**
- * Decides what the tensors leave open. Options come first, then what our own files store, then what the naming
- * implies, then hints in names (said in the notes); the rest are questions.
+ * Decides what the tensors leave open: by options, then what our own files store, the naming, and hints in names
+ * (said in the notes); the rest are questions.
  *
  * @param names the file's base name and, if the checkpoint tells it, the architecture's
- * @throws EfficientDetError ERR_INVALID_OPTION for anchors that do not fit the heads, ERR_LABELS for a list of
- *   labels of the wrong length
+ * @throws EfficientDetError ERR_INVALID_OPTION for anchors that do not fit the heads, ERR_LABELS for a list of labels
+ *   of the wrong length
  */
 export function decide(
   identified: Identified,

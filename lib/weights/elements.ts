@@ -3,8 +3,8 @@ import { float16ToFloat32 } from '../base/float16.js'
 import type { DType } from './tensor.js'
 
 /**
- * Little-endian elements as float32. The bytes must be a buffer of their own (offset 0), which is used as it
- * is where the type is float32 already. float64 and integers beyond 2²⁴ are rounded to nearest.
+ * Little-endian elements as float32; float64 and integers beyond 2²⁴ are rounded to nearest. The bytes must be a
+ * buffer of their own (offset 0), which float32 uses.
  */
 export function elementsToFloat32(bytes: Uint8Array, dtype: DType): Float32Array {
   const { buffer } = bytes
@@ -33,8 +33,8 @@ export function elementsToFloat32(bytes: Uint8Array, dtype: DType): Float32Array
 }
 
 /**
- * The number of elements of a shape (1 for a scalar), or undefined where a dimension is not a whole number
- * ≥ 0 or the product is too large to count exactly.
+ * The number of elements of a shape (1 for a scalar), or undefined where a dimension is no whole number ≥ 0 or the
+ * product cannot be counted exactly.
  */
 export function elementCount(shape: readonly unknown[]): number | undefined {
   let count = 1

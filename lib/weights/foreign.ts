@@ -1,6 +1,6 @@
 /**
- * Detectors that go by EfficientDet's name, or are often mistaken for one, with other architectures inside. The
- * first that fits is told, so names that only one family has come first.
+ * Detectors often mistaken for EfficientDet, with other architectures inside. The first that fits is told, so names
+ * that only one family has come first.
  */
 const FAMILIES: readonly (readonly [pattern: RegExp, family: string])[] = [
   [/(^|\.)neck\.stack_bifpn_convs\./, 'toandaominh1997/EfficientDet.Pytorch'],

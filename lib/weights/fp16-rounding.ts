@@ -8,9 +8,11 @@ const SPLITTER = 2 ** 42 + 1
 const SMALLEST_NORMAL = 2 ** -14
 
 /**
- * Rounds weights to half numbers so that the errors of each filter add up to less than one rounding: what one
- * weight loses is carried to the next. Inputs of a filter are alike in their mean, so it is the sum of the errors
- * that moves the output; rounding each weight by itself lets it grow with their number.
+ * Rounds weights to half numbers, carrying each error to the next weight, so that those of a filter add up to less
+ * than one rounding.
+ *
+ * The sum of the errors moves the output, as a filter's inputs are alike in their mean; by itself it grows with their
+ * number.
  *
  * @param values filters × weights of one, magnitudes below 65520
  */

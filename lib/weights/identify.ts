@@ -35,12 +35,11 @@ interface Choice {
 }
 
 /**
- * Finds the EfficientDet in a file, whatever lies beside it, and out which naming, variant, class count and anchor
- * count it is.
+ * Finds the EfficientDet in a file, whatever lies beside it, and which naming, variant, class count and anchor count
+ * it is.
  *
- * @throws EfficientDetError ERR_WEIGHTS naming every missing, unexpected, mis-shaped and unreadable tensor
- *   (`details.missing`, `.unexpected`, `.misshaped`, `.unreadable`; the message shows the first ten of each);
- *   ERR_WEIGHTS_AMBIGUOUS for several whole networks of which none is meant more than others
+ * @throws EfficientDetError ERR_WEIGHTS naming missing, unexpected, mis-shaped and unreadable tensors (all in
+ *   `details`, ten of each in the message); ERR_WEIGHTS_AMBIGUOUS for several whole networks, equally meant
  */
 export function identify(all: Tensors, wanted: Wanted = {}): Identified {
   const tensors = reparametrised(all)

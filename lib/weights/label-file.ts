@@ -23,16 +23,17 @@ const KINDS =
 
 /**
  * Reads class names from a file, in the order of class ids, whatever of these it is:
- *
- * - One name a line; an empty line is a class without a name. Where every line has a number before or after its name
- *   (`0: person`, `0 person`, `person,0`), the numbers are class ids.
+ * - One name a line; an empty line is a class without a name. Numbers before or after every name are class ids
+ *   (`0: person`, `0 person`, `person,0`).
  * - JSON or YAML: a list, an object of ids and names either way round, or either under `names` (YOLO), `obj_list`
  *   (zylo), `classes`, `labels` or `id2label`.
- * - TensorFlow's label map (pbtxt), whose ids count from 1: class id = id − 1, and ids that are left out are classes
- *   without a name. `display_name` wins over `name`.
+ * - TensorFlow's label map (pbtxt): class id = id − 1, and ids that are left out are classes without a name.
+ *   `display_name` wins over `name`.
  *
  * Class ids must be complete and different, and count from 0, or all from 1. The text is UTF-8, or UTF-16 with a byte
- * order mark, of 1 MiB at most, or 64 kB of JSON or YAML.
+ * order mark.
+ *
+ * Its size is 1 MiB at most, or 64 kB of JSON or YAML.
  *
  * @returns one name per class, empty for classes without
  * @throws EfficientDetError ERR_LABELS

@@ -12,8 +12,8 @@ interface Item {
 }
 
 /**
- * Reads TensorFlow's label map: `item { id: 1 name: "…" display_name: "…" }`, ids from 1, of which any may be left
- * out. What else an item has, such as keypoints, is passed over.
+ * Reads TensorFlow's label map: `item { id: 1 name: "…" display_name: "…" }`. Ids start at 1 and any may be left out.
+ * Other fields, such as keypoints, are passed over.
  *
  * Source: object_detection/protos/string_int_label_map.proto.
  */

@@ -10,8 +10,8 @@ import type { Network } from './networks.js'
 import type { StoredTensor } from './tensor.js'
 
 /**
- * effdet's own `efficientdet_lite0` (model_config.py), which shares its name with TensorFlow's lite0 but fuses
- * with learned weights, by which its files are told, and was made for larger pictures and anchors.
+ * effdet's own `efficientdet_lite0` (model_config.py): despite TensorFlow's name, it fuses with learned weights,
+ * which tell its files, and has larger pictures and anchors.
  */
 const NATIVE_LITE0: Variant = { ...variant('lite0'), inputSize: 384, anchorScale: 4, fusion: 'fastattn' }
 

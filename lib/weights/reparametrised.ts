@@ -1,9 +1,10 @@
 import type { StoredTensor, Tensors } from './tensor.js'
 
 /**
- * Puts the weights back that PyTorch split in two while it trained: pruned ones (`weight_orig` × `weight_mask`) and
- * normalised ones (`weight_g` · `weight_v` / ‖`weight_v`‖, or `parametrizations.weight.original0` and `original1`).
- * Other reparametrisations cannot be known by their names; their weights become a reason instead of values.
+ * Puts the weights back that PyTorch split in two while it trained. Other reparametrisations cannot be known by name;
+ * their weights become a reason.
+ * - pruned: `weight_orig` × `weight_mask`
+ * - normalised: `weight_g` · `weight_v` / ‖`weight_v`‖, or `parametrizations.weight.original0` and `original1`
  *
  * Source: torch/nn/utils/prune.py, weight_norm.py, spectral_norm.py, parametrize.py and parametrizations.py.
  */

@@ -58,8 +58,8 @@ export interface ByteReader {
 }
 
 /**
- * Reads a part of a file through a small window. It reads synchronously: a pickle is some hundred kilobytes
- * of one-byte instructions, and awaiting each would cost far more than these few reads.
+ * Reads a part of a file through a small window, synchronously: awaiting each one-byte instruction of a pickle would
+ * cost far more than these few reads.
  */
 export function fileReader(file: WeightsFile, start: number, end: number): ByteReader {
   return windowedReader(start, end, (position, length) => {

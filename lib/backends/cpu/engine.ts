@@ -30,8 +30,10 @@ interface Job {
 }
 
 /**
- * The caller's side of the engine's thread. The thread has one frame at a time; the others wait here, where an
- * abort can still take them out. The thread keeps the process alive only while a call is pending.
+ * The caller's side of the engine's thread, which has one frame at a time; the others wait here, where an abort can
+ * still take them out.
+ *
+ * The thread keeps the process alive only while a call is pending.
  */
 export class CpuEngine implements Engine {
   readonly spec: Ready['spec']

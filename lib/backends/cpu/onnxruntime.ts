@@ -44,9 +44,10 @@ function unavailable(reason: string, remedy: string): { readonly unavailable: Un
 }
 
 /**
- * From 1.30 on, onnxruntime reports to its maker over the network and keeps an identifier in the user's cache folder,
- * unless this variable is set before it is loaded. A program that looks at pictures should tell nobody about it; who
- * wants to may set the variable to 0. Threads have but a copy of the environment, so their starters call this.
+ * Keeps onnxruntime, from 1.30 on, from reporting to its maker: a program that looks at pictures should tell nobody.
+ * Setting the variable to 0 allows it.
+ *
+ * Called before onnxruntime is loaded, and by starters of threads, which have but a copy of the environment.
  */
 export function disableTelemetry(): void {
   process.env.ORT_DISABLE_TELEMETRY ??= '1'

@@ -16,8 +16,8 @@ export interface Addon {
    */
   probe(library: Library, folder: string | null): Promise<NativeProbe>
   /**
-   * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile. Takes minutes, and a thread of
-   * its own. Errors have what the libraries said as `log`.
+   * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile. Takes minutes on its own
+   * thread. Errors have what the libraries said as `log`.
    *
    * @param cancel one element in shared memory; storing anything but 0 ends the build
    * @param onProgress a fraction 0…1 that never falls, and the phase's name
@@ -126,9 +126,11 @@ export interface NativeOptions {
 }
 
 /**
- * What a call found, in 4-byte words of the machine's order: float32 for the six facts (milliseconds of waiting,
- * preprocessing, network and postprocessing; 1 if candidates were capped; 1 if detections were), then for D detections
- * boxes (4·D float32: x1, y1, x2, y2 of each), scores (D float32) and class ids (D uint32).
+ * What a call found, in 4-byte words of the machine's order:
+ * - six facts, float32: milliseconds of waiting, preprocessing, network and postprocessing; 1 if candidates were
+ *   capped; 1 if detections were
+ * - boxes, D×4 float32: x1, y1, x2, y2
+ * - scores, D float32, and class ids, D uint32
  */
 export type NativeResult = ArrayBuffer
 
@@ -168,8 +170,8 @@ export interface NativeEngine {
     ...parameters: NativePostprocess
   ): Promise<NativeResult>
   /**
-   * Queues frames of RGB, rows without a gap, that run together in a context of the caller's choice, before all else that
-   * is queued: for tests of the engine. Jobs have ids from `id` on.
+   * Queues frames of RGB, rows without a gap, as one batch in a context of the caller's choice, before all else, for
+   * tests. Jobs count from `id`.
    */
   submitTo(
     context: number,
@@ -184,8 +186,8 @@ export interface NativeEngine {
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */
   close(): Promise<void>
   /**
-   * Takes no more jobs, drops those there are, whose promises never settle, and settles `close`. Waits for nothing: a
-   * batch that runs ends when the backend ends it, and keeps no process alive.
+   * Takes no more jobs, drops those there are, whose promises never settle, and settles `close`. A running batch is
+   * not waited for and keeps no process alive.
    */
   abandon(): void
   info(): {

@@ -41,8 +41,8 @@ export class NativeBackendEngine implements Engine {
   readonly description: string
   readonly #native: NativeEngine
   readonly #deadline: Deadline
-  // What the addon reads while a call is submitted. It takes a small array's memory out of the heap first, which costs
-  // as much as all else of a call, so these are used anew.
+  // What the addon reads while a call is submitted, used anew: taking a small array's memory out of the heap costs as
+  // much as all else of a call.
   readonly #planes = new Uint32Array(2 * MAX_PLANES)
   #nextId = 1
   /** Set when the backend did not answer in time: its thread may never come back. */

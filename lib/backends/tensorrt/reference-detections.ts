@@ -17,8 +17,8 @@ export interface ReferenceDetections {
 }
 
 /**
- * Reference detections of a model in the self-test's images. The weights are read anew: their float32 in memory during
- * every build would cost more than a second's reading, so that they are the graph's still is checked.
+ * Reference detections of a model in the self-test's images. Reads the weights anew, as their float32 in memory would
+ * cost more, and checks that they are the graph's.
  *
  * @throws the signal's reason
  */

@@ -6,16 +6,17 @@ export interface Comparison {
   /** The largest difference between the best scores of both, the second best, and so on; 0…1. */
   readonly scoreDifference: number
   /**
-   * How much the best boxes of one answer overlap (IoU, 0…1) with the nearest of the same class in the other: the mean
-   * over these boxes, and the lower of both ways.
+   * How much the best boxes of one answer overlap (mean IoU, 0…1) with the nearest of the same class in the other;
+   * the lower of both ways.
    */
   readonly overlap: number
 }
 
 /**
- * What is asked of engines that are compared: the best hundred anchors as they are. Suppression would make much of
- * little: where two boxes overlap by nearly its threshold, another precision drops a box that this one keeps. Without
- * it, no score of a rank differs by more than the network's largest error.
+ * What is asked of engines that are compared: the best hundred anchors before suppression, so that no score of a rank
+ * differs by more than the network's largest error.
+ *
+ * Suppression would make much of little: where boxes overlap by nearly its threshold, another precision drops one.
  */
 export function comparedParameters(classes: number): PostprocessParameters {
   return {
@@ -34,10 +35,11 @@ export const COMPARED_DETECTIONS = 100
 const BEST = 20
 
 /**
- * Where right engines end. `node tools/self-test-limits.mjs` prints how far answers are from float32's (its output of
- * 2026-11-26 is in bench/results): float16's scores by up to 0.0072, bfloat16's by 0.0334, with overlaps from 0.997 and
- * 0.918 on. With `person`, scores of wrong networks differ by 0.079 and more, or their boxes overlap by less than 0.8;
- * all but one that makes boxes half as large again at one of two sizes (0.837).
+ * Where right engines end (docs/engines.md): float16's scores are up to 0.0072 from float32's, bfloat16's 0.0334,
+ * with overlaps from 0.997 and 0.918 on.
+ *
+ * Scores of wrong networks differ by 0.079 and more with `person`, or boxes overlap by less than 0.8; one reaches
+ * 0.837 (`node tools/self-test-limits.mjs`).
  */
 export const LIMITS: Comparison = { scoreDifference: 0.07, overlap: 0.8 }
 

@@ -6,9 +6,10 @@ import type { Frame } from '../../image/frame.js'
 import { loadSharp } from '../../image/sharp.js'
 
 /**
- * The images that engines are tested with: a photograph, its mirror image, and it upside down. They are three so
- * that frames of a batch that change places are noticed: no power of two is a multiple of three. Engine files have
- * reference detections of them: whoever changes them gives file-format.ts another VERSION.
+ * The images that engines are tested with: a photograph, its mirror image, and it upside down. No power of two is a
+ * multiple of three, so swapped frames are noticed.
+ *
+ * Engine files hold reference detections of them: whoever changes them gives file-format.ts another VERSION.
  *
  * @throws EfficientDetError ERR_PACKAGE_FILE in a bundle, ERR_IMAGE where sharp cannot be loaded
  */

@@ -17,9 +17,10 @@ export interface SelfTestFigures extends Comparison {
 export type TestBatch = readonly number[]
 
 /**
- * The batches of a test: the fullest and the emptiest of every profile. A profile runs as it is first, and by what was
- * recorded of it then (a CUDA graph), so two are the least. Images change their places from batch to batch, so that
- * the detections of another batch are noticed.
+ * The batches of a test: the fullest and the emptiest of every profile. Two are the least: the first run records a
+ * CUDA graph, which the second uses.
+ *
+ * Images change their places from batch to batch, so that the detections of another batch are noticed.
  *
  * @param profileBatchSizes batches that the engine is tuned for, ascending
  * @param maxBatchSize of those that will run

@@ -7,8 +7,8 @@ export interface Naming {
   /** One sentence for people. */
   readonly description: string
   /**
-   * Name of the stem convolution's weight. It is the same for every variant, so a file is of this naming if some
-   * name ends with it; whatever stands before it is what wrappers added to all names.
+   * Name of the stem convolution's weight, in every variant: a name that ends with it tells this naming, and what
+   * stands before is what wrappers added.
    */
   readonly stem: string
   /** First parts of all its names; whatever lies under them is the network. */

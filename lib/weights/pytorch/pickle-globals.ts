@@ -1,10 +1,13 @@
 /*
- * Names that a pickle asks Python to import, judged without importing anything. Nothing of a pickle is ever
- * run here, so every name would be harmless to us; but a file that asks for one of these was made to act on
- * whoever loads it with Python, or cannot be told from such a file, and its user must hear that.
+ * Names that a pickle asks Python to import, judged without importing. Nothing of a pickle is run here, so none could
+ * harm us.
  *
- * The list refuses what runs commands or code, loads code or further pickles, reaches files and the network,
- * or fetches an attribute by its name (with which everything else can be reached through harmless names).
+ * But a file that asks for one of these was made to act on whoever loads it with Python, or might be, and its user
+ * must hear that.
+ *
+ * Refused is what runs or loads code, loads further pickles, reaches files and the network, or fetches attributes by
+ * name, which reaches everything else.
+ *
  * All other names, a trainer's own classes included, pass and stay inert placeholders.
  */
 
@@ -68,10 +71,10 @@ function within(module: string, names: string): string[] {
 /**
  * Whether `module.name` could act when Python loads it.
  *
- * `name` may have dots, which Python follows from attribute to attribute: `random` with `_os.system` is
- * `os.system`, since the imports of a module are its attributes. Therefore what a dot leads to is judged like
- * a module of its own, and names with an inner double underscore (`f.__globals__`), which lead anywhere, are
- * refused.
+ * `name` may have dots, which lead to attributes: `random` with `_os.system` is `os.system`. So what a dot leads to
+ * is judged like a module.
+ *
+ * Names with an inner double underscore (`f.__globals__`), which lead anywhere, are refused.
  */
 export function isUnsafe(module: string, name: string): boolean {
   const steps = name.split('.')

@@ -1,6 +1,6 @@
 /**
- * What a pickle describes, as plain data. Classes and functions stay names, and objects made by them stay
- * notes of what would have been called: nothing is imported, called or looked up.
+ * What a pickle describes, as plain data. Classes, functions and what they make stay names and notes: nothing is
+ * imported, called or looked up.
  */
 export type PickleValue =
   | null

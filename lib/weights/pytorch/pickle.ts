@@ -37,13 +37,13 @@ export interface UnpickleOptions {
 /**
  * Reads one pickle, of any protocol from 0 to 5, up to its STOP. The reader is left behind it.
  *
- * Every instruction counts, and every value, memo place and open mark (lib/base/limits.ts); there is no recursion. The
- * result may contain itself, since pickles may say so; walk it with a bound.
+ * Every instruction counts, and every value, memo place and open mark (lib/base/limits.ts); there is no recursion.
+ * The result may contain itself: walk it with a bound.
  *
  * Source: the opcodes' descriptions in CPython's pickletools.
  *
- * @throws ERR_WEIGHTS when it is damaged or uses what checkpoints never do (extension registry, out-of-band
- * buffers); ERR_UNSAFE_PICKLE when it asks for something that could act, such as `os.system`.
+ * @throws ERR_WEIGHTS when it is damaged or uses what checkpoints never do (extension registry, out-of-band buffers);
+ *   ERR_UNSAFE_PICKLE when it asks for something that could act, such as `os.system`.
  */
 export function unpickle(reader: ByteReader, options: UnpickleOptions): PickleValue {
   try {

@@ -11,11 +11,11 @@ export interface PyTorchCheckpoint extends Omit<Checkpoint, 'close'> {
 }
 
 /**
- * Opens what torch.save wrote, in the container of PyTorch ≥ 1.6 (a zip archive) or the one before. Neither
- * weights nor optimizer states are read; the chosen tensors are checked to lie within the file.
+ * Opens what torch.save wrote, in the container of PyTorch ≥ 1.6 (zip) or the one before, without reading weights.
+ * The chosen tensors are checked to lie within the file.
  *
- * @throws ERR_WEIGHTS when the file is damaged, holds a whole module, or no tensors; ERR_UNSAFE_PICKLE when
- * its pickle asks for something that could act.
+ * @throws ERR_WEIGHTS when the file is damaged, holds a whole module, or no tensors; ERR_UNSAFE_PICKLE when its
+ *   pickle asks for something that could act.
  */
 export async function openPyTorch(
   file: WeightsFile,

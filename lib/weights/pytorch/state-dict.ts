@@ -12,8 +12,8 @@ export interface StateDict {
 }
 
 /**
- * Where trainers put the weights. Averages come first, because they are what the trainer itself evaluated
- * (timm and effdet validate `state_dict_ema`), then the plain weights under the names in use.
+ * Where trainers put the weights. Averages come first, as trainers evaluate them (timm and effdet validate
+ * `state_dict_ema`), then the plain weights under the names in use.
  */
 const AVERAGES = ['state_dict_ema', 'model_ema', 'ema_state_dict', 'ema']
 const PLAIN = [
@@ -32,9 +32,8 @@ const PLAIN = [
 const MAX_DEPTH = 4
 
 /**
- * Chooses the state dict in what torch.save was given: the dictionary itself where it holds tensors, or one
- * inside of it under a known name (averaged weights before plain ones), or those under any names, which then are
- * prefixes of the tensors' names.
+ * Chooses the state dict in what torch.save was given: the dictionary itself, one inside under a known name (averages
+ * first), or several under names that become prefixes.
  *
  * @returns the tensors, or the reason why there are none as a sentence without a subject.
  */

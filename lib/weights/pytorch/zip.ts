@@ -51,8 +51,8 @@ export async function readZipDirectory(file: WeightsFile): Promise<ReadonlyMap<s
 }
 
 /**
- * Reads with our own checks. yauzl's own reader throws from within a callback, which ends the process, when the
- * file tells it a position beyond 2⁵³; and it would read from whatever file has the number of a closed one.
+ * Reads with our own checks. yauzl's reader throws within a callback, which ends the process, for a position beyond
+ * 2⁵³, and may read from a closed file's number.
  */
 class CheckedReader extends RandomAccessReader {
   readonly #file: WeightsFile

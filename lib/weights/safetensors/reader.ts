@@ -30,9 +30,11 @@ const TYPES: ReadonlyMap<string, DType> = new Map([
 const MAX_DEPTH = 3
 
 /**
- * Opens a safetensors file: 8 bytes with the length of the header, the header in JSON, the tensors. Only the
- * header is read. Everything the reference implementation refuses is refused: tensors that overlap, leave
- * holes, reach out of the file or differ in length from their shape, and names that occur twice.
+ * Opens a safetensors file: 8 bytes with the length of the header, the header in JSON, the tensors. Only the header
+ * is read.
+ *
+ * Refuses all that the reference implementation does: tensors that overlap, leave holes, reach out of the file or
+ * differ in length from their shape, and names that occur twice.
  *
  * Source: the format's description in the safetensors repository's README.
  *

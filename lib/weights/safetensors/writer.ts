@@ -14,12 +14,13 @@ export interface WritableTensor {
 }
 
 /**
- * Writes a safetensors file. It is complete or absent at any time: it is written beside, then renamed. The
- * bytes depend on the tensors alone, not on their order: float32 come before float16, which keeps all of
- * them aligned, each sorted by name, as the reference implementation does.
+ * Writes a safetensors file, complete or absent at any time: it is written beside, then renamed.
  *
- * @throws ERR_WEIGHTS when a name occurs twice or the data do not fill their shape; ERR_OUTPUT when the file
- * cannot be written.
+ * The bytes depend on the tensors alone, not on their order: float32 before float16, for alignment, each sorted by
+ * name, as the reference implementation does.
+ *
+ * @throws ERR_WEIGHTS when a name occurs twice or the data do not fill their shape; ERR_OUTPUT when the file cannot
+ *   be written.
  */
 export async function writeSafetensors(
   output: string | StagedFile,
