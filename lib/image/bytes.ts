@@ -1,8 +1,10 @@
-import { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
+import type { Readable } from 'node:stream'
+import type { ReadableStreamDefaultReader } from 'node:stream/web'
+import { isAnyArrayBuffer } from 'node:util/types'
 import { EfficientDetError } from '../base/errors.js'
 import { FileProblem, openFile, readInto } from '../base/open-file.js'
 import { onAbort } from '../threads/abort.js'
+import { Turns } from '../threads/turns.js'
 import { checkFormat, HEAD_BYTES } from './file-format.js'
 import { onThread } from './pool.js'
 import { checkBytes, imageError, reasonOf } from './refusals.js'
@@ -42,6 +44,8 @@ export async function readFile(path: string, name: string, options: BytesOptions
 
 function whyNotRead(path: string, error: unknown): string {
   const obstacle = error instanceof FileProblem ? error.obstacle : 'system'
+  // Longer text than a path may be is none for the system.
+  if (obstacle === 'system' && isBase64(path)) return missingFile(path)
   switch (obstacle) {
     case 'missing':
       return missingFile(path)
@@ -57,8 +61,12 @@ function whyNotRead(path: string, error: unknown): string {
 /** How base64 of JPEG, PNG, GIF and WebP begins. */
 const BASE64 = /^(\/9j\/|iVBORw0KGgo|R0lGOD|UklGR)/
 
-function missingFile(path: string): string {
+function isBase64(path: string): boolean {
   return BASE64.test(path) && path.length > 40
+}
+
+function missingFile(path: string): string {
+  return isBase64(path)
     ? "there is no such file. If this is base64, give Buffer.from(text, 'base64')."
     : 'there is no such file.'
 }
@@ -155,36 +163,80 @@ export async function readStream(
   name: string,
   { maxPixels, signal }: BytesOptions,
 ): Promise<Uint8Array> {
-  let stopListening = () => {}
   try {
-    const stream = 'getReader' in source ? Readable.fromWeb(source as unknown as ReadableStream) : source
-    if (stream.destroyed || stream.readableEnded) {
-      throw imageError(name, 'was read or destroyed already: a stream can be read once.')
-    }
-    stopListening = onAbort(signal, () => stream.destroy())
     const pages = new Pages()
+    const turns = new Turns()
     let isKnown = false
-    for await (const chunk of stream) {
-      if (!ArrayBuffer.isView(chunk)) {
+    for await (const chunk of 'getReader' in source
+      ? webChunks(source, name, signal)
+      : nodeChunks(source, name, signal)) {
+      const part = partOf(chunk)
+      if (part === null) {
+        const kind = chunk === null ? 'null' : typeof chunk
         throw imageError(
           name,
-          `gives values of type ${typeof chunk}; expected the bytes of a file, without an encoding.`,
+          `gives values of type ${kind}; expected the bytes of a file, without an encoding.`,
         )
       }
-      checkBytes(name, pages.length + chunk.byteLength, maxPixels)
-      pages.add(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      checkBytes(name, pages.length + part.length, maxPixels)
+      pages.add(part)
       // A stranger may send as much as that of something else.
       if (!isKnown && pages.length >= HEAD_BYTES) {
         checkFormat(name, pages.head)
         isKnown = true
       }
+      if (turns.due) await turns.give()
     }
     return pages.joined()
   } catch (error) {
     if (error instanceof EfficientDetError) throw error
     throw imageError(name, `broke off (${reasonOf(error)}).`, error)
+  }
+}
+
+function partOf(chunk: unknown): Uint8Array | null {
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  return isAnyArrayBuffer(chunk) ? new Uint8Array(chunk) : null
+}
+
+async function* nodeChunks(
+  stream: Readable,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown, void, undefined> {
+  if (stream.destroyed || stream.readableEnded) {
+    throw imageError(name, 'was read or destroyed already: a stream can be read once.')
+  }
+  const stopListening = onAbort(signal, () => stream.destroy())
+  try {
+    yield* stream
   } finally {
     stopListening()
+  }
+}
+
+/** Unlike `Readable.fromWeb`, it ends at nothing but the stream's end, and needs no class of Node's. */
+async function* webChunks(
+  stream: WebStream,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown, void, undefined> {
+  if (stream.locked)
+    throw imageError(name, 'is locked: somebody reads it already, and a stream can be read once.')
+  const reader = stream.getReader() as ReadableStreamDefaultReader<unknown>
+  // Nobody waits for it: a source might never say that it has stopped.
+  const cancel = () => void reader.cancel().catch(() => {})
+  const stopListening = onAbort(signal, cancel)
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      signal?.throwIfAborted()
+      if (done) return
+      yield value
+    }
+  } finally {
+    stopListening()
+    cancel()
   }
 }
 

@@ -1,3 +1,4 @@
+import { isUint8Array, isUint8ClampedArray } from 'node:util/types'
 import { EfficientDetError } from '../base/errors.js'
 import { refuseUnknownNames } from '../base/names.js'
 import { YUV_MATRICES, YUV_RANGES, type YuvMatrix, type YuvRange } from './yuv.js'
@@ -59,9 +60,24 @@ export function isDeviceFrame(frame: Frame | DeviceFrame): frame is DeviceFrame 
 }
 
 /** A frame with bytes of its own. */
-export function copyOf({ data, format, width, height, stride, matrix, range }: Frame): Frame {
+export function copyOf(frame: Frame): Frame {
+  return { data: new Uint8Array(frame.data), ...layoutOf(frame) }
+}
+
+/**
+ * A frame as plain data over the same bytes: each field is read once, so that what is checked is what is used.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION for an unknown name
+ */
+export function snapshotOf(frame: Frame | DeviceFrame): Frame | DeviceFrame {
+  refuseUnknownFields(frame)
+  if (!isDeviceFrame(frame)) return { data: frame.data, ...layoutOf(frame) }
+  const { devicePointer, byteLength, device } = frame
+  return { devicePointer, byteLength, ...(device !== undefined && { device }), ...layoutOf(frame) }
+}
+
+function layoutOf({ format, width, height, stride, matrix, range }: FrameLayout): FrameLayout {
   return {
-    data: new Uint8Array(data),
     format,
     width,
     height,
@@ -113,7 +129,7 @@ export interface Plane {
  *   not a whole number in range, or fewer bytes than the size asks for
  */
 export function planesOf(frame: Frame | DeviceFrame): Plane[] {
-  refuseUnknownNames('the frame', frame, isDeviceFrame(frame) ? DEVICE_FRAME_NAMES : FRAME_NAMES)
+  refuseUnknownFields(frame)
   const { format, width, height } = frame
   if (!PIXEL_FORMATS.includes(format)) {
     throw invalid(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)
@@ -163,6 +179,10 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   return planes
 }
 
+function refuseUnknownFields(frame: Frame | DeviceFrame): void {
+  refuseUnknownNames('the frame', frame, isDeviceFrame(frame) ? DEVICE_FRAME_NAMES : FRAME_NAMES)
+}
+
 function checkColour(frame: FrameLayout): void {
   for (const [name, values] of [
     ['matrix', YUV_MATRICES],
@@ -180,7 +200,8 @@ function checkColour(frame: FrameLayout): void {
 }
 
 function hostBytesOf({ data }: Frame): number {
-  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return data.length
+  // Also arrays of another realm, such as those that jsdom gives to tests, but no proxy of one.
+  if (isUint8Array(data) || isUint8ClampedArray(data)) return data.length
   throw invalid('no bytes in data; expected a Uint8Array or Buffer')
 }
 

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { isAnyArrayBuffer } from 'node:util/types'
+import { isAnyArrayBuffer, isUint8ClampedArray } from 'node:util/types'
 import type { Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
+import { inspect, uninspectable } from '../base/inspect.js'
 import { abridged, redacted } from '../base/listing.js'
 import { untilAborted } from '../threads/abort.js'
 import {
@@ -18,9 +19,9 @@ import {
   type WebStream,
 } from './bytes.js'
 import { type DecodeOptions, decode } from './decode.js'
-import { type DeviceFrame, type Frame, planesOf } from './frame.js'
+import { type DeviceFrame, type Frame, planesOf, snapshotOf } from './frame.js'
 import { encodedBytes } from './pool.js'
-import { checkPixels, imageError } from './refusals.js'
+import { checkBytes, checkPixels, imageError } from './refusals.js'
 
 /** The pixels of a canvas, or what has the same shape: RGBA, of which alpha is ignored. */
 export interface ImageDataLike {
@@ -81,6 +82,14 @@ export async function readSource(source: Source, options: ReadOptions): Promise<
 }
 
 async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
+  try {
+    return await readAny(source, options)
+  } catch (error) {
+    throw options.signal?.aborted ? error : uninspectable('The source', error)
+  }
+}
+
+async function readAny(source: Source, options: ReadOptions): Promise<ReadSource> {
   const frame = readFrame(source, options)
   if (frame !== null) return frame
   if (isSharp(source)) {
@@ -95,7 +104,6 @@ async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
   }
   try {
     const bytes = await readBytes(source, title, { ...options, hold })
-    // So is a buffer that was transferred away, of which no view can be made.
     if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
     return { name, ...(await decode(bytes, title, options)) }
   } finally {
@@ -105,13 +113,18 @@ async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
 
 /** How the caller can recognise a source: its path, `redacted` URL or file name, or null for anything without one. */
 export function nameOf(source: Source): string | null {
-  if (typeof source === 'string' || source instanceof URL) {
-    const text = String(source)
-    if (/^data:/i.test(text)) return abridged(text, 60)
-    return URL_TEXT.test(text) ? redacted(text) : text
+  try {
+    const text = isUrl(source) ? source.href : source
+    if (typeof text === 'string') {
+      if (/^data:/i.test(text)) return abridged(text, 60)
+      return URL_TEXT.test(text) ? redacted(text) : text
+    }
+    if (isResponse(source)) return redacted(source.url) || null
+    return isBlob(source) && 'name' in source && typeof source.name === 'string' ? source.name : null
+  } catch {
+    // An object that throws when it is looked at.
+    return null
   }
-  if (isResponse(source)) return redacted(source.url) || null
-  return isBlob(source) && 'name' in source && typeof source.name === 'string' ? source.name : null
 }
 
 /**
@@ -122,8 +135,8 @@ export function nameOf(source: Source): string | null {
  */
 export async function readBytes(source: Source, title: string, options: BytesOptions): Promise<Uint8Array> {
   if (typeof source === 'string') return readText(source, title, options)
-  if (source instanceof URL) return readText(source.href, title, options)
-  if (ArrayBuffer.isView(source) || isAnyArrayBuffer(source)) return bytesOf(source)
+  if (isUrl(source)) return readText(source.href, title, options)
+  if (ArrayBuffer.isView(source) || isAnyArrayBuffer(source)) return copyOfBytes(source, title, options)
   if (isResponse(source)) return readResponse(source, title, options)
   if (isBlob(source)) return readBlob(source, title, options)
   if (isStream(source)) return readStream(source, title, options)
@@ -137,6 +150,7 @@ export async function readBytes(source: Source, title: string, options: BytesOpt
 const URL_TEXT = /^(data:|blob:|[a-z][a-z\d+.-]+:\/\/|file:)/i
 
 async function readText(text: string, title: string, options: BytesOptions): Promise<Uint8Array> {
+  if (text === '') throw imageError('The path', 'is empty.')
   if (text === '-') return readStdin(title, options)
   const scheme = URL_TEXT.exec(text)?.[0].toLowerCase()
   if (scheme === undefined) return readFile(text, title, options)
@@ -162,14 +176,35 @@ function pathOf(url: string): string {
   }
 }
 
-/** Memory that other threads share is copied: decoders trust that bytes stay as they are. */
-function bytesOf(source: ArrayBufferView | ArrayBuffer | SharedArrayBuffer): Uint8Array {
-  const bytes = ArrayBuffer.isView(source)
-    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
-    : source.byteLength === 0
-      ? new Uint8Array(0)
+/**
+ * Copies the caller's bytes. Decoders work in other threads and trust that bytes stay where and as they are, while the
+ * caller may write to them, shrink their buffer, or transfer it to a worker that then frees it.
+ */
+async function copyOfBytes(
+  source: ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
+  title: string,
+  { maxPixels, hold }: BytesOptions,
+): Promise<Uint8Array> {
+  const bytes = viewOf(source, title)
+  checkBytes(title, bytes.byteLength, maxPixels)
+  const copy = bytes.slice()
+  await hold?.(copy.byteLength)
+  return copy
+}
+
+function viewOf(source: ArrayBufferView | ArrayBuffer | SharedArrayBuffer, title: string): Uint8Array {
+  try {
+    return ArrayBuffer.isView(source)
+      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
       : new Uint8Array(source)
-  return bytes.buffer instanceof ArrayBuffer ? bytes : Uint8Array.from(bytes)
+  } catch (error) {
+    throw imageError(title, 'is empty: its memory was transferred away or shrunk.', error)
+  }
+}
+
+/** Tells a URL by its fields, for those of other realms and libraries are no instances of Node's class. */
+function isUrl(source: Source): source is URL {
+  return isObject(source) && 'href' in source && 'protocol' in source && typeof source.href === 'string'
 }
 
 /** Tells sharp by its methods, for the caller's need not be the copy that this package would load. */
@@ -182,7 +217,7 @@ function isFrame(source: Source): source is Frame | DeviceFrame {
 }
 
 function isImageData(source: Source): source is ImageDataLike {
-  return hasPixels(source) && source.data instanceof Uint8ClampedArray
+  return hasPixels(source) && isUint8ClampedArray(source.data)
 }
 
 /** Whether a source is pixels of which no format is told; some decoders for JavaScript give such streams. */
@@ -207,7 +242,14 @@ function isStream(source: Source): source is Readable | WebStream {
 
 /** Whether the caller feeds a source, which then might never end. */
 export function isFed(source: Source): boolean {
-  return source === '-' || isResponse(source) || isStream(source) || isSharp(source)
+  return (
+    source === '-' ||
+    isResponse(source) ||
+    isStream(source) ||
+    isSharp(source) ||
+    // Node's own has its bytes, or a file's.
+    (isBlob(source) && !(source instanceof Blob))
+  )
 }
 
 /** Callers without types may give anything. */
@@ -221,7 +263,9 @@ function isObject(source: unknown): source is object {
  * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_IMAGE_TOO_LARGE
  */
 export function readFrame(source: Source, { maxPixels }: Pick<ReadOptions, 'maxPixels'>): ReadSource | null {
-  const frame = isFrame(source) ? source : isImageData(source) ? frameOf(source) : null
+  const frame = inspect('The source', () =>
+    isFrame(source) ? snapshotOf(source) : isImageData(source) ? frameOf(source) : null,
+  )
   if (frame === null) return null
   planesOf(frame)
   checkPixels('The frame', frame.width, frame.height, maxPixels)
@@ -237,10 +281,15 @@ function describe(source: unknown): string {
   if (typeof source === 'function') return 'a function'
   if (!isObject(source)) return abridged(String(source))
   if (Array.isArray(source)) return 'an array; give its items to detectBatch or stream'
+  if (Symbol.iterator in source || Symbol.asyncIterator in source)
+    return 'an iterable; give it to detectBatch or stream'
   if ('then' in source) return 'a Promise; await it first'
   if ('getContext' in source) return "a canvas; give canvas.toBuffer('image/png') or its ImageData"
   if ('type' in source && source.type === 'Buffer')
     return 'a Buffer that became JSON; give Buffer.from(it.data)'
+  if ('source' in source) return 'an item; give it to detectBatch or stream, or its source alone'
+  if ('data' in source && 'info' in source)
+    return "what sharp's raw() comes to; give { data, format, width, height }, of which info tells the rest"
   if (hasPixels(source)) return "pixels without a format; add format: 'rgba', say"
   return `an object of class ${source.constructor?.name ?? 'null'}`
 }

@@ -39,6 +39,15 @@ function shared(): SharedArrayBuffer {
 
 const file = () => temporaryFile(png, 'a picture ü.png')
 
+function webStream(...chunks: unknown[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk as Uint8Array)
+      controller.close()
+    },
+  })
+}
+
 /** A stream that gives a piece at a time. */
 const pieces = () => Readable.from([png.subarray(0, 20), png.subarray(20, 21), png.subarray(21)])
 
@@ -152,8 +161,10 @@ describe('readSource refuses', () => {
     ['a Response that was read', () => read(new Response(png)), /was read already/],
     ['an empty Blob', () => new Blob([]), /is empty/],
     ['a Blob that cannot be read', unreadable, /cannot be read \(the file has changed\)/],
-    ['a web stream that somebody reads', locked, /^The picture broke off \(.*locked/],
+    ['a web stream that somebody reads', locked, /^The picture is locked: somebody reads it/],
     ['a web stream that errs', erring, /broke off \(no more\)/],
+    ['a web stream of text', () => webStream('abc'), /values of type string; expected the bytes/],
+    ['a web stream with nothing amid', () => webStream(png, null, png), /values of type null/],
     ['a Node stream that breaks off', failing, /broke off \(the network went away\)/],
     ['a Node stream that was read', () => read(pieces()), /was read or destroyed already/],
     ['a Node stream that was destroyed', () => pieces().destroy(), /was read or destroyed already/],
@@ -169,6 +180,23 @@ describe('readSource refuses', () => {
     ['a data URL of no picture', () => 'data:text/plain,hello', /is of an unknown kind/],
   ])('%s', async (_, source, message) => {
     await expect(readSource((await source()) as Source, LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', message))
+  })
+
+  it('streams without end that leave nothing else its turn, once their signal aborts', async () => {
+    const node = new Readable({
+      read() {
+        this.push(Buffer.alloc(1))
+      },
+    })
+    const web = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) })
+    for (const source of [node, web]) {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      setImmediate(() => controller.abort(reason))
+      // Without its turn for the signal, it would come to the end of what maxPixels allows.
+      const reading = readSource(source, { maxPixels: 1, signal: controller.signal })
+      await expect(reading).rejects.toBe(reason)
+    }
   })
 
   it('more bytes than pictures of maxPixels have, and stops reading', async () => {

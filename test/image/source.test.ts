@@ -1,9 +1,10 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import sharp, { type Sharp } from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { readFrame, readSource, type Source } from '#lib/image/source.js'
+import { nameOf, readFrame, readSource, type Source } from '#lib/image/source.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { refusal } from '../helpers/refusal.js'
 
@@ -156,19 +157,38 @@ describe('readSource refuses', () => {
   })
 
   it('base64 without a data URL, and says how to give it', async () => {
-    await expect(readSource(png.toString('base64'), LIMIT)).rejects.toThrow(
-      refusal('ERR_IMAGE', /give Buffer\.from\(text, 'base64'\)/),
-    )
+    // Longer text than a path may be is refused by the system in another way.
+    for (const bytes of [png, Buffer.concat([png, Buffer.alloc(9999)])]) {
+      await expect(readSource(bytes.toString('base64'), LIMIT)).rejects.toThrow(
+        refusal('ERR_IMAGE', /give Buffer\.from\(text, 'base64'\)/),
+      )
+    }
   })
 
-  it('no bytes at all, and bytes that were transferred away', async () => {
-    const gone = new ArrayBuffer(8)
-    structuredClone(gone, { transfer: [gone] })
-    for (const source of [new Uint8Array(0), Buffer.alloc(0), new ArrayBuffer(0), gone]) {
+  it('no bytes at all', async () => {
+    for (const source of [new Uint8Array(0), Buffer.alloc(0), new ArrayBuffer(0)]) {
       await expect(readSource(source, LIMIT)).rejects.toThrow(
         refusal('ERR_IMAGE', /^The picture is empty\.$/),
       )
     }
+  })
+
+  it.each<[string, (buffer: ArrayBuffer) => Source]>([
+    ['an ArrayBuffer', (buffer) => buffer],
+    ['a Uint8Array', (buffer) => new Uint8Array(buffer)],
+    ['a Buffer', (buffer) => Buffer.from(buffer)],
+    ['a DataView', (buffer) => new DataView(buffer, 1)],
+  ])('%s whose memory was transferred away', async (_, sourceOf) => {
+    const buffer = new ArrayBuffer(8)
+    const source = sourceOf(buffer)
+    structuredClone(buffer, { transfer: [buffer] })
+    await expect(readSource(source, LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /^The picture is empty: its memory was transferred away or shrunk\.$/),
+    )
+  })
+
+  it('an empty path', async () => {
+    await expect(readSource('', LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', /^The path is empty\.$/))
   })
 
   it('bytes that are no picture', async () => {
@@ -201,7 +221,11 @@ describe('readSource refuses', () => {
     [7, /found 7/],
     [{}, /class Object/],
     [[], /an array; give its items to detectBatch or stream/],
-    [new Set(), /class Set/],
+    [new Map(), /an iterable; give it to detectBatch or stream/],
+    [(function* () {})(), /an iterable; give it/],
+    [{ source: 'a.jpg', context: 1 }, /an item; give it to detectBatch or stream, or its source alone/],
+    [{ data: new Uint8Array(3), info: { width: 1, height: 1 } }, /give { data, format, width, height }/],
+    [new Date(), /class Date/],
     [Promise.resolve(), /a Promise; await it first/],
     [() => {}, /a function/],
     [{ getContext: () => {} }, /a canvas; give canvas\.toBuffer/],
@@ -217,6 +241,86 @@ describe('readSource refuses', () => {
       ),
     )
     await expect(readSource(source as Source, LIMIT)).rejects.toThrow(found)
+  })
+})
+
+describe('Objects of the caller', () => {
+  const frame = { data: RGB, format: 'rgb', width: 3, height: 2 } as const
+  const fail = () => {
+    throw new RangeError('as told')
+  }
+  const revoked = () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    return proxy
+  }
+
+  it.each<[string, unknown]>([
+    ['a getter', Object.defineProperty({ ...frame }, 'data', { get: fail, enumerable: true })],
+    ['a getter of the format', Object.defineProperty({ data: RGB }, 'format', { get: fail })],
+    ['a trap', new Proxy({}, { has: fail })],
+    ['a revoked proxy', revoked()],
+    [
+      'a getter of a class',
+      {
+        get constructor() {
+          return fail()
+        },
+      },
+    ],
+    [
+      'a getter of a Response',
+      {
+        bodyUsed: false,
+        status: 200,
+        body: null,
+        get ok() {
+          return fail()
+        },
+      },
+    ],
+  ])('that throw when they are looked at are refused: %s', async (_, source) => {
+    await expect(readSource(source as Source, LIMIT)).rejects.toThrow(
+      refusal('ERR_INVALID_OPTION', /^The source throws when it is looked at: /),
+    )
+    expect(nameOf(source as Source)).toBeNull()
+  })
+
+  it('are read once, so that what was checked is used', () => {
+    let reads = 0
+    const source = Object.defineProperty({ ...frame }, 'data', {
+      get: () => (reads++ === 0 ? RGB : new Uint8Array(0)),
+      enumerable: true,
+    })
+    expect(readFrame(source, LIMIT)?.frame).toEqual(frame)
+    expect(reads).toBe(1)
+  })
+
+  it('may be of another realm', async () => {
+    const inside = { bytes: [...RGB], file: [...png] }
+    const foreign = (code: string) => runInNewContext(code, inside)
+    const rgba = foreign('new Uint8ClampedArray(24)')
+    for (const source of [
+      foreign('({ data: new Uint8Array(bytes), format: "rgb", width: 3, height: 2 })'),
+      { data: rgba, width: 3, height: 2 },
+      foreign('new Uint8Array(file)'),
+      foreign('new Uint8Array(file).buffer'),
+    ]) {
+      expect((await readSource(source, LIMIT)).frame).toMatchObject({ width: 3, height: 2 })
+    }
+    const { href, protocol } = pathToFileURL(await temporaryFile(png, 'foreign.png'))
+    expect(await readSource({ href, protocol } as URL, LIMIT)).toMatchObject({ name: href })
+  })
+
+  it('may write to their bytes, or give them away, while they are decoded', async () => {
+    for (const meddle of [
+      (bytes: Uint8Array) => bytes.fill(0),
+      (bytes: Uint8Array) => structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] }),
+    ]) {
+      const bytes = Uint8Array.from(png)
+      const reserve = async () => void meddle(bytes)
+      expect((await readSource(bytes, { ...LIMIT, reserve })).frame.data).toEqual(Buffer.from(RGB))
+    }
   })
 })
 
