@@ -17,7 +17,16 @@ import { checkStreamOptions, type ErrorPolicy, type StreamOptions } from '../opt
 import { untilAborted } from '../threads/abort.js'
 import { inOrder } from './in-order.js'
 import { Intake, type Ticket } from './intake.js'
-import { checkItems, type Item, type Items, type OutcomeOf, partsOf, type ResultOf } from './item.js'
+import {
+  checkItem,
+  checkItems,
+  type Item,
+  type Items,
+  type OutcomeOf,
+  type Parts,
+  partsOf,
+  type ResultOf,
+} from './item.js'
 import { type DetectionResult, detectionsOf } from './result.js'
 
 interface Call extends DetectSettings {
@@ -136,6 +145,7 @@ export class EfficientDet implements AsyncDisposable {
       maxRunning: this.#settings.maxPending,
       maxAhead: Number.POSITIVE_INFINITY,
       signal: settings.signal,
+      closing: this.#disposing.signal,
       call: (item, signal, onStart) =>
         this.#outcomeOf(item, 'yield', { ...settings, signal, whenFull: 'wait', onStart }),
     })
@@ -162,6 +172,7 @@ export class EfficientDet implements AsyncDisposable {
       maxRunning: maxInFlight,
       maxAhead: maxInFlight,
       signal: settings.signal,
+      closing: this.#disposing.signal,
       call: (item, signal, onStart) =>
         this.#outcomeOf(item, onError, { ...settings, signal, whenFull: 'wait', onStart }),
     }) as ReturnType<typeof this.stream<I, OnError>>
@@ -201,13 +212,15 @@ export class EfficientDet implements AsyncDisposable {
     onError: ErrorPolicy,
     call: Call,
   ): Promise<OutcomeOf<I>> {
-    const { source, context } = partsOf(item)
+    let parts: Parts | null = null
     try {
-      return { ...(await this.#detect(source, call)), ...context } as OutcomeOf<I>
+      parts = partsOf(item)
+      checkItem(item)
+      return { ...(await this.#detect(parts.source, call)), ...parts.context } as OutcomeOf<I>
     } catch (error) {
       call.signal?.throwIfAborted()
       if (onError === 'throw' || !isOfOneImage(error)) throw error
-      return { source: nameOf(source), error, ...context } as OutcomeOf<I>
+      return { source: parts && nameOf(parts.source), error, ...parts?.context } as OutcomeOf<I>
     }
   }
 

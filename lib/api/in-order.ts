@@ -1,4 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import { onAbort, untilAborted } from '../threads/abort.js'
+import { Turns } from '../threads/turns.js'
+import { isMethod } from './item.js'
 
 interface InOrder<Item, Result> {
   /** Calls at the same time, at most. */
@@ -6,6 +9,8 @@ interface InOrder<Item, Result> {
   /** Calls and outcomes that have not been yielded, at most. */
   readonly maxAhead: number
   readonly signal: AbortSignal | undefined
+  /** Aborts when there will be no more calls; those that were made are finished, and nothing is waited for. */
+  readonly closing: AbortSignal
   /** @param onStart called when the item has its turn; the next is not taken before */
   readonly call: (item: Item, signal: AbortSignal, onStart: () => void) => Promise<Result>
 }
@@ -22,14 +27,15 @@ interface Call<Result> {
  * What was taken is finished before an error of the source is thrown. Nothing is left of an item once its result was
  * yielded, so that a stream may go on for ever.
  *
- * @throws the first call's error; the source's; the signal's reason, at once
+ * @throws the first call's error; the source's; the signal's reason, at once; that of `closing` where the source is
+ *   still awaited
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { maxRunning, maxAhead, signal, call }: InOrder<Item, Result>,
+  { maxRunning, maxAhead, signal, closing, call }: InOrder<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
   signal?.throwIfAborted()
-  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
+  const iterator = iteratorOf(items)
   const controller = new AbortController()
   const ahead: Call<Result>[] = []
   let running = 0
@@ -38,10 +44,12 @@ export async function* inOrder<Item, Result>(
   let source: SourceState = OPEN as SourceState
   // One promise for each wait: a promise that lives as long as the stream would remember all that was raced with it.
   let wake = () => {}
+  const turns = new Turns()
   const stopListening = onAbort(signal, () => {
     controller.abort(signal!.reason)
     wake()
   })
+  const stopWaiting = onAbort(closing, () => wake())
 
   const start = (item: Item): Promise<void> =>
     new Promise((onStart) => {
@@ -64,6 +72,7 @@ export async function* inOrder<Item, Result>(
     if (isFilling) return
     isFilling = true
     while (source === OPEN && !controller.signal.aborted && running < maxRunning && ahead.length < maxAhead) {
+      if (turns.due) await turns.give()
       isPulling = true
       const next = await pull(iterator)
       isPulling = false
@@ -81,12 +90,17 @@ export async function* inOrder<Item, Result>(
       const outcome = ahead[0]?.outcome
       if (outcome == null) {
         void fill()
-        if (source === OPEN || ahead.length > 0) await new Promise<void>((resolve) => (wake = resolve))
+        if (source === OPEN && ahead.length === 0 && closing.aborted) {
+          // A list's end, say, is known after a turn.
+          await setImmediate()
+          if (source === OPEN && ahead.length === 0) throw closing.reason
+        } else if (source === OPEN || ahead.length > 0) await new Promise<void>((resolve) => (wake = resolve))
         else if ('error' in source) throw source.error
         else return
         continue
       }
       ahead.shift()
+      if (turns.due) await turns.give()
       if ('error' in outcome) throw outcome.error
       void fill()
       yield outcome.result
@@ -96,6 +110,7 @@ export async function* inOrder<Item, Result>(
     throw error
   } finally {
     stopListening()
+    stopWaiting()
     controller.abort()
     if (source === OPEN) {
       const left = leave(iterator)
@@ -109,6 +124,12 @@ export async function* inOrder<Item, Result>(
 /** Whether and how a source has ended. */
 type SourceState = typeof OPEN | { readonly done: true } | { readonly error: unknown }
 const OPEN = { done: false } as const
+
+function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterates<Item> {
+  return isMethod(items, Symbol.asyncIterator)
+    ? (items as AsyncIterable<Item>)[Symbol.asyncIterator]()
+    : (items as Iterable<Item>)[Symbol.iterator]()
+}
 
 type Iterates<Item> = Iterator<Item> | AsyncIterator<Item>
 

@@ -1,4 +1,5 @@
 import type { EfficientDetError } from '../base/errors.js'
+import { inspect } from '../base/inspect.js'
 import type { Source } from '../image/source.js'
 import { checkNames, invalidOption } from '../options/checks.js'
 import type { DetectionResult } from './result.js'
@@ -28,11 +29,26 @@ export type OutcomeOf<I> = I extends unknown ? ResultOf<I> | (DetectionFailure &
 /** Images, or items with one each; neither a text nor the bytes of one image. */
 export type Items<I> = object & (Iterable<I> | AsyncIterable<I>)
 
-/** The parts of an item or source. @throws EfficientDetError ERR_INVALID_OPTION */
-export function partsOf(item: Source | Item): { source: Source; context?: { context: unknown } } {
-  if (!isItem(item)) return { source: item }
-  checkNames('an item', item, ['source', 'context'])
-  return { source: item.source, context: { context: item.context } }
+/** An item's source, and its context if it is more than a source. */
+export interface Parts {
+  readonly source: Source
+  readonly context: { readonly context?: unknown }
+}
+
+/** The parts of an item or source. @throws EfficientDetError ERR_INVALID_OPTION for one that throws when looked at */
+export function partsOf(item: Source | Item): Parts {
+  return inspect('The item', () =>
+    isItem(item)
+      ? { source: item.source, context: { context: item.context } }
+      : { source: item, context: {} },
+  )
+}
+
+/** @throws EfficientDetError ERR_INVALID_OPTION for an item with anything else */
+export function checkItem(item: Source | Item): void {
+  inspect('The item', () => {
+    if (isItem(item)) checkNames('an item', item, ['source', 'context'])
+  })
 }
 
 /** A frame may have a field of that name too. */
@@ -51,7 +67,15 @@ export function checkItems<I>(items: Items<I>): Items<I> {
   // A stream that is not of objects, such as a file's or sharp, gives an image's bytes bit by bit.
   const isBytes = ArrayBuffer.isView(items) || Object(items).readableObjectMode === false
   const isOne = typeof items === 'string' || isBytes
-  if (!isOne && (Symbol.iterator in Object(items) || Symbol.asyncIterator in Object(items))) return items
+  if (!isOne && (isMethod(items, Symbol.asyncIterator) || isMethod(items, Symbol.iterator))) return items
   const expected = 'an iterable or async iterable of images, such as a list; detect() takes a single one'
   throw invalidOption('sources', items, expected)
+}
+
+/** Whether an iterable has the one or the other; a null or undefined one counts as none, as in `for await`. */
+export function isMethod(
+  items: unknown,
+  symbol: typeof Symbol.iterator | typeof Symbol.asyncIterator,
+): boolean {
+  return typeof Object(items)[symbol] === 'function'
 }

@@ -270,10 +270,26 @@ describe('detectBatch', () => {
     expect(results).toMatchObject([{ width: 32, context: { pts: 40n } }, { context: null }, { width: 32 }])
     expect('error' in results[1]).toBe(true)
     expect('context' in results[2]).toBe(false)
-    // @ts-expect-error Such an item has nothing that would come back.
-    await expect(detector.detectBatch([{ source: PERSON, pts: 1 }])).rejects.toThrow(
-      refusal('ERR_INVALID_OPTION', /no option "pts" in an item/),
-    )
+  })
+
+  it('takes a bad item for the fault of that item alone', async () => {
+    const bad = {
+      source: frame(),
+      get context() {
+        throw new Error('as told')
+      },
+    }
+    // @ts-expect-error An item has nothing else that would come back.
+    const [unknown, throwing, good] = await detector.detectBatch([{ source: PERSON, pts: 1 }, bad, frame()])
+    expect(unknown).toMatchObject({
+      source: PERSON,
+      error: refusal('ERR_INVALID_OPTION', /no option "pts" in an item/),
+    })
+    expect(throwing).toMatchObject({
+      source: null,
+      error: refusal('ERR_INVALID_OPTION', /^The item throws when it is looked at: as told/),
+    })
+    expect(good).toMatchObject({ width: 32 })
   })
 
   it('takes sets, generators and async generators of any length', async () => {
@@ -454,6 +470,16 @@ describe('dispose', () => {
     }).rejects.toThrow(refusal('ERR_DISPOSED', /disposed/))
     expect(yielded).toBeLessThan(50)
     await other.dispose()
+  })
+
+  it('ends streams and batches whose source is silent', async () => {
+    const other = await EfficientDet.load('person', { inputSize: 64 })
+    const silent = () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) })
+    const idle = [other.stream(silent()).next(), other.detectBatch(silent())]
+    await Promise.all([
+      other.dispose(),
+      ...idle.map((call) => expect(call).rejects.toThrow(refusal('ERR_DISPOSED', /disposed/))),
+    ])
   })
 
   it('waits for calls in flight, refuses new ones, and may be repeated', async () => {

@@ -12,15 +12,22 @@ interface Options<Item, Result> {
   readonly maxRunning?: number
   readonly maxAhead?: number
   readonly signal?: AbortSignal
+  readonly closing?: AbortSignal
   readonly call?: (item: Item, signal: AbortSignal, onStart: () => void) => Promise<Result>
 }
 
 /** Four calls at most, each of which comes to its item. */
 function run<Item, Result = Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { maxRunning = 4, maxAhead = 4, signal, call = async (item) => item as never }: Options<Item, Result>,
+  {
+    maxRunning = 4,
+    maxAhead = 4,
+    signal,
+    closing = new AbortController().signal,
+    call = async (item) => item as never,
+  }: Options<Item, Result>,
 ) {
-  return inOrder<Item, Result>(items, { maxRunning, maxAhead, signal, call })
+  return inOrder<Item, Result>(items, { maxRunning, maxAhead, signal, closing, call })
 }
 
 /** What was yielded, and the error if it ended in one. */
@@ -158,6 +165,44 @@ describe('inOrder', () => {
     controller.abort(failure)
     expect((await drained).error).toBe(failure)
     expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+
+  it('ends where it is closed while its source is awaited, after the results of what that gave', async () => {
+    const controller = new AbortController()
+    const call = withResolvers<number>()
+    const drained = drain(
+      run(source([0], never, never), { closing: controller.signal, call: () => call.promise }),
+    )
+    controller.abort(failure)
+    call.resolve(7)
+    expect(await drained).toEqual({ results: [7], error: failure })
+  })
+
+  it('hears of the end of a list that was taken in full when it is closed', async () => {
+    const controller = new AbortController()
+    const call = async (i: number) => {
+      if (i === 3) controller.abort(failure)
+      return i
+    }
+    const drained = drain(run([0, 1, 2, 3], { closing: controller.signal, call }))
+    expect(await drained).toEqual({ results: [0, 1, 2, 3], error: null })
+  })
+
+  it.each([4, Number.POSITIVE_INFINITY])(
+    'gives the event loop its turns where everything is there already; ahead at most: %s',
+    async (maxAhead) => {
+      const controller = new AbortController()
+      setImmediate(() => controller.abort(failure))
+      function* items() {
+        for (let i = 0; i < 1e6; i++) yield i
+      }
+      expect((await drain(run(items(), { maxAhead, signal: controller.signal }))).error).toBe(failure)
+    },
+  )
+
+  it('takes an iterable whose async iterator is undefined for one without, as for await does', async () => {
+    const items = { [Symbol.asyncIterator]: undefined, [Symbol.iterator]: () => [1, 2].values() }
+    expect(await drain(run<number>(items as Iterable<number>, {}))).toEqual({ results: [1, 2], error: null })
   })
 
   it('cancels calls that are under way when it is left', async () => {
