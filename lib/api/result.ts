@@ -1,5 +1,6 @@
 import type { BackendName, EngineTimings } from '../backends/backend.js'
 import { labelOf } from '../models/labels.js'
+import { invalidOption } from '../options/checks.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 
 /** Corners in pixels of the source image: 0 ≤ x1 ≤ x2 ≤ width, 0 ≤ y1 ≤ y2 ≤ height. */
@@ -58,8 +59,15 @@ export function detectionsOf(
   return detections
 }
 
-/** Detections as typed arrays, in the same order: for those who compute with them, or post them by transfer. */
+/**
+ * Detections as typed arrays, in the same order: for those who compute with them, or post them by transfer.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION for what is no list, such as a result as a whole
+ */
 export function packDetections(detections: readonly Detection[]): DetectionArrays {
+  if (!Array.isArray(detections)) {
+    throw invalidOption('detections', detections, "a list of detections, such as a result's detections")
+  }
   const boxes = new Float32Array(4 * detections.length)
   const scores = new Float32Array(detections.length)
   const classIds = new Uint32Array(detections.length)

@@ -76,6 +76,15 @@ export class EfficientDetError extends Error {
     this.code = code
     this.details = options.details ?? {}
   }
+
+  /**
+   * What `JSON.stringify` writes: name, code, message and details. Structured cloning keeps none but the name and the
+   * message of an error; who needs the code in another thread posts this.
+   */
+  toJSON(): { name: string; code: ErrorCode; message: string; details: Readonly<Record<string, unknown>> } {
+    const { name, code, message, details } = this
+    return { name, code, message, details }
+  }
 }
 
 /** Whether what failed is one image, and not the detector or the program. */

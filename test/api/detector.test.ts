@@ -109,6 +109,15 @@ describe('detect', () => {
     expect([scores[0], classIds[0]]).toEqual([result.detections[0].score, 0])
   })
 
+  it('refuses to pack what is no list of detections', async () => {
+    const result = await detector.detect(frame())
+    for (const found of [result, undefined, 'x']) {
+      expect(() => packDetections(found as never)).toThrow(
+        refusal('ERR_INVALID_OPTION', /^detections is .*; expected a list/),
+      )
+    }
+  })
+
   it('gives plain data, which survives JSON, a clone, a port, a spread and printing', async () => {
     const result = await detector.detect(PERSON)
     expect(JSON.parse(JSON.stringify(result))).toEqual(result)

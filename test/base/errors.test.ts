@@ -22,3 +22,13 @@ describe('isOfOneImage', () => {
     expect(isOfOneImage(undefined)).toBe(false)
   })
 })
+
+describe('EfficientDetError', () => {
+  it('keeps its message and code in JSON, wherever it lies', () => {
+    const error = new EfficientDetError('ERR_IMAGE', 'as told', { details: { width: 3 }, cause: () => {} })
+    expect(JSON.parse(JSON.stringify({ source: null, error }))).toEqual({
+      source: null,
+      error: { name: 'EfficientDetError', code: 'ERR_IMAGE', message: 'as told', details: { width: 3 } },
+    })
+  })
+})
