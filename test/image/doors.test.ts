@@ -183,12 +183,17 @@ describe('readSource refuses', () => {
   })
 
   it('streams without end that leave nothing else its turn, once their signal aborts', async () => {
+    const byte = Buffer.alloc(1)
     const node = new Readable({
       read() {
-        this.push(Buffer.alloc(1))
+        this.push(byte)
       },
     })
-    const web = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) })
+    node.unshift(png)
+    const web = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(png),
+      pull: (controller) => controller.enqueue(byte),
+    })
     for (const source of [node, web]) {
       const controller = new AbortController()
       const reason = new Error('enough')
