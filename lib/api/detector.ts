@@ -128,12 +128,12 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Finds objects in many images, `maxPending` at a time. An image that fails does not stop the others: its place
-   * holds the error. Raw frames must stay as they are until the call settles.
+   * Finds objects in many images, `maxPending` at a time. A failed image leaves its error in its place. Raw frames
+   * must stay as they are until the call settles.
    *
    * @param items images, or `{ source, context }`, whose `context` comes back with the result
-   * @throws EfficientDetError ERR_INVALID_OPTION; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the error of `items`;
-   *   the signal's reason
+   * @throws EfficientDetError ERR_INVALID_OPTION; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the error of
+   *   `items`; the signal's reason
    */
   async detectBatch<I extends Source | Item>(
     items: Items<I>,
@@ -159,9 +159,8 @@ export class EfficientDet implements AsyncDisposable {
    *
    * @param items images, or `{ source, context }`, whose `context` comes back with the result; taken no faster than
    *   they are worked on
-   * @throws EfficientDetError as `detect` does, for the first image that fails; with `onError: 'yield'` only
-   *   ERR_DEVICE_LOST, ERR_ENGINE_LOST and ERR_DISPOSED; the error of `items`, after the results of those that it
-   *   gave; the signal's reason
+   * @throws EfficientDetError as `detect` for the first failed image (with `onError: 'yield'` only ERR_DEVICE_LOST,
+   *   ERR_ENGINE_LOST, ERR_DISPOSED); the error of `items` after their results; the signal's reason
    */
   async *stream<I extends Source | Item, OnError extends ErrorPolicy = 'throw'>(
     items: Items<I>,
@@ -179,8 +178,8 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Takes no more calls, waits for those in flight, and frees the network. Images that a stream of the caller's feeds
-   * are not waited for: their calls reject with ERR_DISPOSED. May be called again.
+   * Takes no more calls, waits for those in flight, and frees the network. Images from the caller's streams reject
+   * with ERR_DISPOSED instead. May be called again.
    */
   dispose(): Promise<void> {
     if (this.#disposal === null) {
@@ -272,8 +271,8 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Reads a source until the signal aborts or, where the caller feeds it and it might never end, the detector is
-   * disposed. What libvips has begun goes on in the background.
+   * Reads a source until the signal aborts or, where the caller feeds it, the detector is disposed. What libvips has
+   * begun goes on in the background.
    */
   async #read(
     source: Source,

@@ -30,15 +30,16 @@ export interface BuiltEngine {
 }
 
 /**
- * Builds a TensorRT engine of a model, or takes it from the cache folder. The file has everything that is needed to
- * run it: `EfficientDet.load(path)`. In `fp16` the network is run on a few images first, where onnxruntime is there, to
- * see that float16 can hold its activations.
+ * Builds a TensorRT engine of a model, or takes it from the cache folder. The file needs nothing beside it:
+ * `EfficientDet.load(path)`.
+ *
+ * In `fp16` the network is run on a few images first, where onnxruntime is there, to see that float16 can hold its
+ * activations.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,
  *   ERR_UNSAFE_PICKLE, ERR_LABELS, ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_OUTPUT; ERR_IMAGE or
- *   ERR_PACKAGE_FILE where the self-test's images cannot be read; ERR_ENGINE, with what TensorRT said as
- *   `details.log`; the signal's reason
+ *   ERR_PACKAGE_FILE from the self-test's images; ERR_ENGINE (`details.log` is TensorRT's); the signal's reason
  */
 export async function buildEngine(model: string, options: BuildOptions = {}): Promise<BuiltEngine> {
   const path = await resolveModel(checkPath('model', model))

@@ -21,11 +21,11 @@ interface Call<Result> {
 }
 
 /**
- * Makes a call for each item, some ahead, and yields results in the order of the items. A result is yielded as soon
- * as it is there and those before it were, even while the next item is still awaited (a live camera's, say).
+ * Makes a call for each item, some ahead, and yields results in order, as soon as they are there, even while the next
+ * item (of a live camera) is awaited.
  *
- * What was taken is finished before an error of the source is thrown. Nothing is left of an item once its result was
- * yielded, so that a stream may go on for ever.
+ * What was taken is finished before an error of the source is thrown. Nothing is kept of an item after its result, as
+ * streams may never end.
  *
  * @throws the first call's error; the source's; the signal's reason, at once; that of `closing` where the source is
  *   still awaited

@@ -20,8 +20,10 @@ export interface Cancellable {
 
 /**
  * Writes the ONNX file (opset 17) of a model: input `images` N×3×H×W, outputs `box_regression` N×A×4 and
- * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin instead. In `fp16` the
- * network is run on a few images first, where onnxruntime is there, to see that float16 can hold its activations.
+ * `class_logits` N×A×classes, float32; with `detections` those of docs/engines.md's plugin.
+ *
+ * In `fp16` the network is run on a few images first, where onnxruntime is there, to see that float16 can hold its
+ * activations.
  *
  * @param model a bundled or pulled name, or a weights file
  * @throws EfficientDetError ERR_INVALID_OPTION, ERR_MODEL_NOT_FOUND, ERR_WEIGHTS, ERR_WEIGHTS_AMBIGUOUS,

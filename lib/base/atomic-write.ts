@@ -4,8 +4,9 @@ import { EfficientDetError } from './errors.js'
 import { abandonedFiles, partialName } from './partial-file.js'
 
 /**
- * What happens to a link under the name of a file that is written: `keep`, for names that a caller gave, writes to what it
- * names; `replace`, for names that are ours in folders where others may write, puts the file in its place.
+ * What happens to a link under the name of a file that is written:
+ * - `keep`, for names that a caller gave, writes to what it names
+ * - `replace`, for names that are ours in folders where others may write, puts the file in its place
  */
 export type Links = 'keep' | 'replace'
 
@@ -48,8 +49,8 @@ export async function writeFileAtomically(
 }
 
 /**
- * Lets something write a file aside, gives it its name then, and removes it where that fails, be it by a thread that
- * was ended. What killed processes left in the folder goes as well.
+ * Lets something write a file aside, then names it, or removes it on failure, even that of an ended thread. What
+ * killed processes left in the folder goes too.
  *
  * @throws EfficientDetError ERR_OUTPUT; what `write` throws
  */

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
- * Limits of the control groups that this process is in, which is what containers are made of. A group is limited by
- * those above it too. Node tells of memory alone, and of one group only; no package in use reads both versions.
+ * Limits of this process's control groups, which containers are made of, and of those above. Node tells one group's
+ * memory alone; no package in use reads both versions.
  */
 export interface GroupLimits {
   /** How many processors' time may be used, such as 0.5. */

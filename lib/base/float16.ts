@@ -1,15 +1,16 @@
 /**
- * IEEE 754 binary16 ↔ binary32 through lookup tables indexed by the high bits (J. van der Zijp, "Fast Half
- * Float Conversions", 2008; its truncation replaced by rounding to nearest even). Half numbers travel as
- * their bits, because Node 20 has no Float16Array.
+ * IEEE 754 binary16 ↔ binary32 by tables of the high bits (J. van der Zijp, "Fast Half Float Conversions", 2008, but
+ * rounding to nearest even).
+ *
+ * Half numbers travel as their bits, because Node 20 has no Float16Array.
  */
 
 /** float32 with the bits of every half number, filled on first use (256 KB). */
 let widened: Uint32Array | undefined
 
 /**
- * Converts to half precision, rounding to nearest with ties to even. Magnitudes of 65520 and more become
- * ±Infinity, those of 2⁻²⁵ and less ±0, NaN stays NaN. About 5 ns a value.
+ * Converts to half precision, ties to even, in about 5 ns a value. Magnitudes of 65520 and more become ±Infinity,
+ * those of 2⁻²⁵ and less ±0.
  */
 export function float32ToFloat16(values: Float32Array): Uint16Array {
   const result = new Uint16Array(values.length)
@@ -19,8 +20,8 @@ export function float32ToFloat16(values: Float32Array): Uint16Array {
     const sign = (x >>> 16) & 0x8000
     const magnitude = x & 0x7fffffff
     if (magnitude >= 0x38800000 && magnitude < 0x47800000) {
-      // Normal in both formats. Adding just under half of the last kept bit, plus that bit, rounds to even;
-      // a carry runs into the exponent, which is right up to and including the step from 65504 to Infinity.
+      // Normal in both formats. Adding just under half of the last kept bit, plus that bit, rounds to even; a carry
+      // into the exponent is right up to Infinity.
       result[i] = sign | ((magnitude - 0x38000000 + 0x0fff + ((magnitude >>> 13) & 1)) >>> 13)
     } else if (magnitude < 0x38800000) {
       result[i] = sign | subnormal(magnitude)

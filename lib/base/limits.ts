@@ -1,6 +1,6 @@
 /**
- * Upper bounds of all that a file from outside or a caller may choose, in one place: what is refused when it is asked
- * for is refused when it is stored. Each is well above what occurs.
+ * Upper bounds, well above what occurs, of all that a file from outside or a caller may choose: what is refused when
+ * asked for is refused when stored.
  */
 
 // Models.

@@ -10,9 +10,10 @@ export function listing(names: readonly string[], most = 10): string {
 const LOOKED_AT = 2 ** 15
 
 /**
- * Text as one line that steers no terminal and tells no secret: control characters, line ends, direction marks and
- * other invisible signs are written as `\u202e`, URLs are `redacted`, and the middle of a long text is left out, for the
- * end of a path tells the file. Doing so twice changes nothing.
+ * Text as one line that steers no terminal and tells no secret: control and invisible characters become `\u202e` and
+ * the like, URLs `redacted`.
+ *
+ * A long text loses its middle, for the end of a path tells the file. Doing so twice changes nothing.
  */
 export function abridged(text: string, most = 200): string {
   const near = text.length > 2 * LOOKED_AT ? withoutMiddle(text) : text

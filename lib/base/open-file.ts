@@ -41,8 +41,8 @@ export interface OpenOptions {
 const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
 
 /**
- * Opens a file from outside: the one way to what a stranger may have put there. It never waits, and all that is told of
- * the file is told by its handle, so that nobody can put another in its place meanwhile.
+ * Opens a file that a stranger may have put there, without waiting. All is told by its handle, so that nobody can put
+ * another in its place meanwhile.
  *
  * @throws FileProblem
  */

@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { EfficientDetError } from './errors.js'
 
 /**
- * A file of this package that is read or started rather than imported: a worker or a model. It lies beside the
- * module that names it, so a bundle that took in the module alone lacks it. Workers have names that are unlikely
- * in an application, lest one of its own files be started instead.
+ * A worker or model of this package, read or started rather than imported. It lies beside the module that names it,
+ * so a bundle may lack it.
+ *
+ * Workers have names that are unlikely in an application, lest one of its own files be started instead.
  *
  * @param base `import.meta.url` of that module; undefined in a bundle of CommonJS form
  * @throws EfficientDetError ERR_PACKAGE_FILE

@@ -74,8 +74,8 @@ function scaleOf(text: string): number {
 }
 
 /**
- * Pairs of width and height are taken as they are: `1:1,1.4:0.7` or zylo's `[(1.0, 1.0), (1.4, 0.7)]`. A single
- * number r is width over height of a box of the same area: √r and 1/√r.
+ * Pairs of width and height as they are (`1:1,1.4:0.7` or zylo's `[(1.0, 1.0), (1.4, 0.7)]`), or numbers r, width
+ * over height: √r and 1/√r.
  */
 export function parseRatios(text: string): [number, number][] {
   const refuse = () =>

@@ -125,8 +125,8 @@ export async function detectAll(
 }
 
 /**
- * Reads what is no file, such as standard input: it is needed twice, to be looked at and to be drawn into. What cannot
- * be read is left for the detector to report.
+ * Reads what is no file, such as standard input, once, to be looked at and drawn into. What cannot be read is left
+ * for the detector to report.
  */
 async function holdNonFiles(
   images: readonly string[],

@@ -17,8 +17,8 @@ export interface ImageFiles {
 }
 
 /**
- * The images that arguments stand for: a file, everything in a folder that is named like an image, or the matches of
- * a glob pattern, each once and in order. Hidden files are left out of folders as they are of patterns.
+ * The images that arguments stand for, each once and in order: a file, a folder's files named like images, or a glob
+ * pattern's matches. Hidden files are left out.
  *
  * @throws EfficientDetError ERR_IMAGE for a folder or pattern without images; the signal's reason
  */

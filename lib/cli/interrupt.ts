@@ -10,8 +10,8 @@ const EXIT_CODES = {
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 /**
- * Runs work that Ctrl-C, SIGTERM, a closed terminal and output that cannot be written cancel, so that it leaves nothing
- * half done. A second signal of any kind ends the process at once, as ever.
+ * Runs work that Ctrl-C, SIGTERM, a closed terminal and unwritable output cancel, so that nothing is left half done.
+ * A second signal ends the process at once.
  *
  * @throws Interrupted; what `work` throws
  */

@@ -2,8 +2,8 @@ import { abridged, safeJson } from '../base/listing.js'
 import { formatTable } from './table.js'
 
 /**
- * The one way out to a terminal. Results go to standard output, everything about them to standard error. Names in files
- * come from strangers: a line ends where we end it, and shows what would steer a terminal.
+ * The one way out: results to standard output, everything about them to standard error. Strangers' names neither end
+ * a line nor steer a terminal.
  */
 
 /** Letters of a line; ours are shorter. */

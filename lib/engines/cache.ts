@@ -46,7 +46,7 @@ export interface CachedEngine extends EngineFile {
 
 /**
  * An engine from the cache folder, or built now and kept there. One that is being built is waited for, with its
- * progress, and built here if that ends early.
+ * progress; if that fails, the next builds.
  *
  * @throws EfficientDetError ERR_ENGINE for a mismatch where those are refused; what `build` throws; the signal's
  *   reason

@@ -17,9 +17,11 @@ interface Taps {
 }
 
 /**
- * Pillow's bilinear resize, bit for bit: a triangle filter that widens when shrinking, rows first and then
- * columns, with 8-bit samples in between (Pillow, `Resample.c`; effdet resizes with it). Pillow 13 begins with
- * the columns of tall images, which changes samples by one level; the versions that people trained with do not.
+ * Pillow's bilinear resize, bit for bit (`Resample.c`), as effdet uses: a triangle filter that widens when shrinking,
+ * rows first, then columns, with 8-bit samples in between.
+ *
+ * Pillow 13 begins with the columns of tall images, which changes samples by one level; the versions that people
+ * trained with do not.
  */
 export function resizeAntialiased(image: RgbImage, size: Size): RgbImage {
   if (image.width === size.width && image.height === size.height) return image

@@ -34,12 +34,17 @@ export interface Decoded {
 /**
  * Decodes a compressed image, its first page if there are several, into RGB.
  *
- * Colour profiles of RGB images are ignored, as the trainers' decoders ignore them; CMYK needs its profile.
- * CMYK of a JPEG counts as inverted, as Adobe's programs write it, with their marker or without.
- * What is transparent is laid on mid-grey, so that colours which nobody sees find nothing, and light and dark things
- * show alike. 16-bit samples are divided by 257; samples of other depths are refused.
- * A file with a flaw but all pixels is taken with a warning. One of which pixels are missing is refused, unless
- * `damaged` is `accept`. A sharp pipeline says by its own `failOn` what it takes, and converts colour profiles.
+ * Colour profiles of RGB images are ignored, as by trainers' decoders; CMYK needs its profile, and counts as inverted
+ * in a JPEG, as Adobe's programs write it.
+ *
+ * What is transparent is laid on mid-grey, so that unseen colours find nothing and light and dark things show alike.
+ *
+ * 16-bit samples are divided by 257; samples of other depths are refused.
+ *
+ * A file with a flaw but all pixels is taken with a warning; one that lacks pixels is refused, unless `damaged` is
+ * `accept`.
+ *
+ * A sharp pipeline says by its own `failOn` what it takes, and converts colour profiles.
  *
  * @param name how messages call the image
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE; the signal's reason

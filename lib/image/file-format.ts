@@ -52,8 +52,8 @@ const FOREIGN: readonly (readonly [beginning: string, what: string])[] = [
 ]
 
 /**
- * Tells what a file is by its beginning, whatever its name. Only what is listed here reaches a decoder: each one more,
- * such as that of SVG, would be one more door for strangers.
+ * Tells what a file is by its beginning, whatever its name. Only what is listed reaches a decoder: each more, such as
+ * SVG's, is a door for strangers.
  *
  * @param head the first `HEAD_BYTES` or more, or all of a shorter file
  * @throws EfficientDetError ERR_IMAGE with what it is instead

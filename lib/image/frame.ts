@@ -10,8 +10,10 @@ export type PixelFormat = (typeof PIXEL_FORMATS)[number]
 /**
  * How the pixels of an uncompressed image lie in memory.
  *
- * `rgba` and `bgra`: alpha is ignored, as the trainers of these networks do. `nv12` and `i420`: a plane of
- * luma followed by chroma at half the width and height (rounded up), whose colours `matrix` and `range` tell.
+ * `rgba` and `bgra`: alpha is ignored, as the trainers of these networks do.
+ *
+ * `nv12` and `i420`: a plane of luma, then chroma at half the width and height (rounded up), whose colours `matrix`
+ * and `range` tell.
  */
 export interface FrameLayout {
   readonly format: PixelFormat
@@ -20,13 +22,16 @@ export interface FrameLayout {
   /** In pixels, 1 or more. */
   readonly height: number
   /**
-   * Bytes from one row to the next; of the luma plane for `nv12` and `i420`, whose chroma planes have the same
-   * (but room for whole pairs) and half of it (rounded up). Defaults to rows without a gap.
+   * Bytes from one row to the next; defaults to rows without a gap. For `nv12` and `i420`, that of luma.
+   *
+   * Chroma has the same for `nv12` (but room for whole pairs), and half of it (rounded up) for `i420`.
    */
   readonly stride?: number
   /**
-   * By which standard `nv12` and `i420` make colours of luma and chroma; for these formats only. HD video is usually
-   * `bt709`, UHD and HDR video `bt2020`, JPEG `bt601`. Primaries and transfer are taken as they are. Defaults to `bt601`.
+   * By which standard `nv12` and `i420`, and these alone, make colours. Primaries and transfer are taken as they are.
+   * Defaults to `bt601`.
+   *
+   * HD video is usually `bt709`, UHD and HDR video `bt2020`, JPEG `bt601`.
    */
   readonly matrix?: YuvMatrix
   /**
@@ -42,8 +47,8 @@ export interface Frame extends FrameLayout {
 }
 
 /**
- * An uncompressed image in a GPU's memory, where a decoder left it, say. It is read where it is: it must be complete
- * when the call is made, and stay as it is until the call settles.
+ * An uncompressed image in a GPU's memory, where a decoder left it, say. Read in place: it must be complete at the
+ * call and stay until that settles.
  */
 export interface DeviceFrame extends FrameLayout {
   /** Where it begins: an address of CUDA's, in this process. */
@@ -125,8 +130,8 @@ export interface Plane {
 /**
  * Checks a frame and tells where its planes lie: one, two (`nv12`) or three (`i420`).
  *
- * @throws EfficientDetError ERR_INVALID_OPTION for an unknown name, format, matrix or range, a size or stride that is
- *   not a whole number in range, or fewer bytes than the size asks for
+ * @throws EfficientDetError ERR_INVALID_OPTION for an unknown name, format, matrix or range, a size or stride out of
+ *   range, or too few bytes
  */
 export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   refuseUnknownFields(frame)

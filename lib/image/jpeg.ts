@@ -15,10 +15,10 @@ const MAX_SEGMENTS = 10_000
 const MAX_BYTES = 2 ** 27
 
 /**
- * Mends what is wrong with a JPEG outside of its entropy-coded data (ITU-T T.81, annex B). Pixels are not looked at:
- * a decoder that has nothing to warn about in the mended file has found all of them.
+ * Mends what is wrong with a JPEG outside its entropy-coded data (ITU-T T.81, annex B). If a decoder then has no
+ * warnings, it has found all pixels.
  *
- * @returns null for a file that is no JPEG, has no such flaw, ends before its last scan of a progressive one, or is too
+ * @returns null for no JPEG, one without such a flaw, one that ends before a progressive one's last scan, or one too
  *   long to be looked at
  */
 export function mendJpeg(jpeg: Uint8Array): MendedJpeg | null {

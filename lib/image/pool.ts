@@ -2,9 +2,10 @@ import { MAX_ENCODED_BYTES } from '../base/limits.js'
 import { Semaphore } from '../threads/semaphore.js'
 
 /**
- * Bounds what libuv's threads read and decode: calls whose signal aborts go at once, but libvips finishes what it has
- * begun, and that must not pile up. One thread is left to the rest of the program, whose files and names of hosts
- * would wait for slow pictures.
+ * Bounds what libuv's threads read and decode: aborted calls go at once, but libvips finishes what it has begun,
+ * which must not pile up.
+ *
+ * One thread is left to the program, whose files and names of hosts would wait for slow pictures.
  */
 const threads = new Semaphore(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1))
 

@@ -32,9 +32,12 @@ export interface ImageDataLike {
 }
 
 /**
- * Anything that holds an image: the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard
- * input; the bytes of a file in memory, a Blob or File, or in what gives them (a Response, a web or Node stream, which
- * are used up); a sharp pipeline; or uncompressed pixels, in memory or on a GPU.
+ * Anything that holds an image:
+ * - the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard input
+ * - the bytes of a file: in memory, a Blob or File, or what gives them (a Response, a web or Node stream), which is
+ *   used up
+ * - a sharp pipeline
+ * - uncompressed pixels, in memory or on a GPU
  */
 export type Source =
   | string
@@ -65,11 +68,11 @@ export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame>
 export type ReadOptions = DecodeOptions
 
 /**
- * Reads any source. Decoding runs on libuv's threads; EXIF orientation is applied, so that width, height and
- * boxes are those of the image as a viewer shows it. Whatever is awaited, an abort of the signal rejects at once.
+ * Reads any source on libuv's threads. EXIF orientation is applied: width, height and boxes are those that a viewer
+ * shows. An abort of the signal rejects at once.
  *
- * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind);
- *   the signal's reason
+ * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INVALID_OPTION (an object of another kind); the
+ *   signal's reason
  */
 export function readSource(
   source: Exclude<Source, DeviceFrame>,

@@ -8,8 +8,8 @@ interface Shared {
 const sharedOf = new WeakMap<Duplex, Shared>()
 
 /**
- * Calls back when a stream fails or closes. All calls that wait for one stream share one listener on it, for Node takes
- * more than ten for a leak; while they do, its errors are heard.
+ * Calls back when a stream fails or closes. Calls for one stream share a listener, for Node takes more than ten for a
+ * leak; meanwhile, errors are heard.
  *
  * @returns takes the callback away again, which every caller must do when it has settled
  */

@@ -26,19 +26,20 @@ export interface EngineOptions {
   /** What becomes of a file in the cache that is damaged or of something else: `rebuild`, the default, or `refuse`. */
   readonly onMismatch?: MismatchPolicy
   /**
-   * Whether a build, or a model on the CPU, is refused that needs more memory than is free, by an estimate, and reference
-   * detections are left out that do. Defaults to true.
+   * Whether builds, models on the CPU and reference detections that need more memory than is free, by an estimate,
+   * are refused or left out. Defaults to true.
    */
   readonly checkMemory?: boolean
   /**
-   * Whether an engine is tested when it is loaded for the first time on a machine, in every context and with every batch
-   * size, and refused if it answers wrongly; when it is built, whether it gets the CPU backend's detections as a
-   * reference. Defaults to true.
+   * Whether an engine is tested at its first load on a machine, in all contexts and batch sizes, and refused if it
+   * answers wrongly. Defaults to true.
+   *
+   * When it is built, whether it gets the CPU backend's detections as a reference.
    */
   readonly selfTest?: boolean
   /**
-   * Whether an engine may be loaded that was built version-compatible: it brings a TensorRT runtime of its own, which is
-   * code that runs in this process with all of its rights. Defaults to false.
+   * Whether a version-compatible engine may be loaded: its TensorRT runtime is code that runs in this process with
+   * all of its rights. Defaults to false.
    */
   readonly allowHostCode?: boolean
 }

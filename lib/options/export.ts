@@ -25,8 +25,10 @@ export interface ExportOptions extends WeightsOptions {
   /** Type of the input `images`. Defaults to `fp32`. */
   readonly input?: Precision
   /**
-   * Most detections per image, 1…65536, of a last node that decodes and suppresses in place of the raw outputs. It
-   * runs in TensorRT 10 and 11 with this package's library as its plugin, and nowhere else. Defaults to no such node.
+   * Most detections per image, 1…65536, of a last node that decodes and suppresses in place of the raw outputs.
+   * Defaults to no such node.
+   *
+   * It runs in TensorRT 10 and 11 with this package's library as its plugin, and nowhere else.
    */
   readonly detections?: number
   readonly signal?: AbortSignal

@@ -47,9 +47,10 @@ export interface LoadOptions extends WeightsOptions {
   /** Calls that are worked on or wait inside, each with its image in memory; 1…10000. Defaults to 16. */
   readonly maxPending?: number
   /**
-   * Bytes of the images of these calls, decoded: an image waits until those before it leave room for it; one that is
-   * larger runs alone. Compressed files and the copies of what is worked on come on top. Defaults to 512 MiB, or an
-   * eighth of what the machine has or the container leaves, where that is less.
+   * Bytes of these calls' decoded images: one waits until those before it leave room; a larger one runs alone.
+   * Compressed files and working copies come on top.
+   *
+   * Defaults to 512 MiB, or an eighth of what the machine has or the container leaves, where that is less.
    */
   readonly maxPendingBytes?: number
   /** What `detect` does when `maxPending` or `maxPendingBytes` is reached: wait (the default), or reject with ERR_QUEUE_FULL. */

@@ -1,8 +1,8 @@
 import { checkInteger, checkNames, checkNumber, checkOneOf, checkPath, invalidOption } from './checks.js'
 
 /**
- * One option, declared once: its check, its default and its help. Names of options, the settings of a call, the flags of
- * the command line and what `--help` says follow from tables of these; a test compares README and docstrings with them.
+ * One option: its check, default and help. Names, settings, flags and `--help` follow from tables of these; a test
+ * compares README and docstrings with them.
  */
 export interface Option<T> {
   /** How its values are written as text. */

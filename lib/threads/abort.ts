@@ -6,8 +6,8 @@ interface Shared {
 const sharedOf = new WeakMap<AbortSignal, Shared>()
 
 /**
- * Calls back when the signal aborts. All calls that wait for one signal share one listener on it: Node takes more
- * than ten for a leak and prints a warning.
+ * Calls back when the signal aborts. Calls for one signal share a listener: Node takes more than ten for a leak and
+ * prints a warning.
  *
  * @returns takes the callback away again, which every caller must do when it has settled
  */
@@ -23,8 +23,8 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
 }
 
 /**
- * Waits for a promise, but no longer than until a signal aborts, whose reason it then throws. Unlike a race with one
- * promise of the signal's, it leaves nothing on a signal that lives on.
+ * Waits for a promise until a signal aborts, whose reason it then throws. Unlike a race with a promise of the signal,
+ * it leaves nothing on it.
  */
 export function untilAborted<T>(
   promise: Promise<T>,

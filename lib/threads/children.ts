@@ -8,8 +8,8 @@ interface ChildKeeper {
 }
 
 /**
- * Has a child process end with this thread and be collected. Node itself collects none once the thread has gone, and
- * it stays listed as a zombie; so it does where the addon is missing.
+ * Has a child process end with this thread and be collected, which takes the addon: Node alone leaves a zombie once
+ * the thread has gone.
  */
 export function endWithThread(child: ChildProcess): void {
   const { pid } = child

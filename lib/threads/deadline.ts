@@ -1,6 +1,6 @@
 /**
- * Notices calls that are not answered in time. One timer serves them all, and none keeps the process alive: a timer
- * for each would cost more than all else that a call takes in JavaScript.
+ * Notices calls that are not answered in time, by one timer, as one each would cost more than all else of a call.
+ * Keeps no process alive.
  */
 export class Deadline {
   /** Milliseconds. */
@@ -34,8 +34,8 @@ export class Deadline {
   #startTimer(delay: number): NodeJS.Timeout {
     return setTimeout(() => {
       const now = performance.now()
-      // Where the event loop was held up, answers wait in it by now: they have their turn between timers and
-      // immediates. An immediate without a reference would let the loop sleep instead.
+      // After the event loop was held up, waiting answers have their turn between timers and immediates. An immediate
+      // without a reference would let the loop sleep.
       setImmediate(() => this.#check(now))
     }, delay).unref()
   }

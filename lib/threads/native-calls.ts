@@ -2,9 +2,10 @@ import type { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 
 /**
- * Keeps threads from being ended inside native code. A binding that finds itself in an ended thread when its call
- * returns throws where nobody can catch (node-addon-api without NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS, as
- * onnxruntime's), which aborts the process. So a thread is ended between such calls only.
+ * Keeps threads from being ended inside native code, in which case a binding throws where nobody can catch, and the
+ * process aborts.
+ *
+ * So do bindings of node-addon-api without NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS, as onnxruntime's.
  */
 export type NativeCalls = Int32Array
 

@@ -21,9 +21,10 @@ export interface Started {
 }
 
 /**
- * Starts a file that makes native calls. It gets a thread; but in a host that is a thread itself, a process: such a
- * host can be ended from outside, without a word, and its threads with it, in the middle of a native call (see
- * `NativeCalls`). A process costs a copy of every message and nothing else.
+ * Starts a file that makes native calls in a thread. In a host that is a thread, it gets a process, at the cost of
+ * copied messages.
+ *
+ * Such a host, and its threads with it, can be ended from outside in the middle of a native call (see `NativeCalls`).
  */
 export function startPeer(url: URL, data: object): Started {
   const calls = noNativeCalls()

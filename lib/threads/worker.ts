@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { EfficientDetError } from '../base/errors.js'
 
 /**
- * Megabytes of JavaScript's heap that a thread may fill, and a process in its place: three times what the largest pickle
- * makes (lib/base/limits.ts). Weights, pictures and what networks hold lie outside of it.
+ * Megabytes of JavaScript's heap for a thread, or a process in its place: three times what the largest pickle
+ * (lib/base/limits.ts) makes. Weights, pictures and networks lie outside.
  */
 export const MAX_HEAP = 1024
 

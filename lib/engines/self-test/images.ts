@@ -6,8 +6,8 @@ import type { Frame } from '../../image/frame.js'
 import { loadSharp } from '../../image/sharp.js'
 
 /**
- * The images that engines are tested with: a photograph, its mirror image, and it upside down. No power of two is a
- * multiple of three, so swapped frames are noticed.
+ * The images that engines are tested with: a photograph, its mirror image, and it upside down. Three, which divide no
+ * power of two, show frames that change places.
  *
  * Engine files hold reference detections of them: whoever changes them gives file-format.ts another VERSION.
  *
