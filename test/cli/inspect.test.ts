@@ -85,7 +85,7 @@ describe('inspect', () => {
     for (const [file, message] of [
       [path, /has a plan that does not match its checksum/],
       [PERSON, /is no engine file/],
-      ['nothing.engine', /cannot be opened \(ENOENT/],
+      ['nothing.engine', /cannot be read \(ENOENT/],
     ] as const) {
       const { code, stdout, stderr } = await efficientdet(['inspect', file])
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
