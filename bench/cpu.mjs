@@ -1,5 +1,7 @@
-// Prints what the CPU backend costs: our graph against effdet's own ONNX export, a whole detect() against the bare
-// network, and how long the event loop waits meanwhile. Run by `npm run bench`; the machine should be idle.
+// Prints what the CPU backend costs: our graph against effdet's ONNX export, detect() against the bare network, and the
+// event loop's waits.
+//
+// Run by `npm run bench`; the machine should be idle.
 //
 // The first table needs effdet's files, which tools/reference/effdet_onnx.py makes; the others need a D0, for which
 // those files or ../shared's golden one do.

@@ -9,8 +9,10 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 const photograph = path('../models/person/person.jpg')
 
 /**
- * The bundled model, D0 and D7x, changed to find about as much as trained ones do. D0's weights are effdet's random ones
- * (tools/reference makes them) or ../shared's golden ones where either is here; else they are ours, as D7x's.
+ * The bundled model, D0 and D7x, changed to find about as much as trained ones do.
+ *
+ * D0's weights are effdet's random ones (tools/reference makes them) or ../shared's golden ones where either is here;
+ * else they are ours, as D7x's.
  */
 export async function gpuModels() {
   const models = [{ name: 'person', model: 'person' }]

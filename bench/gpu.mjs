@@ -1,5 +1,6 @@
-// Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`. TENSORRT_PATH may
-// name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
+// Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`.
+//
+// TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
 import { randomBytes } from 'node:crypto'
 import { attempt, gpuMachine, gpuOptions, withDetector, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'

@@ -1,4 +1,5 @@
 // Prints what lies between a call and a backend's C function, with the fake backend at 1 ms a batch and 1080p frames.
+//
 // Run by `npm run bench:native`; the machine should be idle.
 import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
@@ -42,7 +43,7 @@ const copy = new Uint8Array(WIDTH * HEIGHT * 3)
 for (const [name, next] of [
   ['a new frame each time', nextFrame],
   ['one frame, in the cache', () => frames[0]],
-  // Of which nearly all is the way there and back: copies are made by two threads and may be faster than a plain one.
+  // Takes nearly all on the way there and back: copies are made by two threads and may be faster than a plain one.
   ['a frame of 64×64', () => tiny],
 ]) {
   const inBackend = []

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Times two functions in turns, so that whatever else the machine does meets both. The order within a pair
- * alternates, and the first pairs, which warm caches up, are dropped.
+ * Times two functions in turns, in changing order, so that whatever else the machine does meets both. The first
+ * pairs, which warm caches up, are dropped.
  *
  * @param pause milliseconds before each call, in which the threads of the one before end their busy waiting:
  *   onnxruntime's would take part of a core from the next

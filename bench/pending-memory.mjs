@@ -1,5 +1,6 @@
-// Detects in 50 images of 42 megapixels at once and prints the most memory that the process had. Run by
-// `npm run bench:pending`, with the bound of bytes in flight by default and without.
+// Detects in 50 images of 42 megapixels at once and prints the process's most memory.
+//
+// Run by `npm run bench:pending`, with the bound of bytes in flight by default and without.
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import sharp from 'sharp'

@@ -1,6 +1,8 @@
-// Sends 200,000 frames through the fake backend and prints whether memory and handles stay level. Run by
-// `npm run bench:soak`, which gives V8's young generation its final size at once: it would double on the way, by itself.
-// A number of frames may be given.
+// Sends 200,000 frames, or as many as given, through the fake backend and prints whether memory and handles stay
+// level.
+//
+// Run by `npm run bench:soak`, which gives V8's young generation its final size at once: it would double on the way,
+// by itself.
 import { readdirSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { EfficientDet } from '#lib/index.js'

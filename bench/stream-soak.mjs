@@ -1,5 +1,7 @@
-// Streams 1,000,000 frames through the fake backend and prints the heap after a collection on the way: with and without
-// a signal, and with a failing frame in each hundred. Run by `npm run bench:stream`. Other numbers of frames may be given.
+// Streams 1,000,000 frames, or as many as given, through the fake backend and prints the heap after a collection:
+// `npm run bench:stream`.
+//
+// It does so with and without a signal, and with a failing frame in each hundred.
 import { cpus } from 'node:os'
 import { EfficientDet } from '#lib/index.js'
 

@@ -14,8 +14,10 @@ import { writeSafetensors } from '#lib/weights/safetensors/writer.js'
 const CONFIDENT = 200
 
 /**
- * Writes a copy of random weights that finds as much in a picture as trained ones do: random class heads are sure of
- * something everywhere, and sorting a million scores is not what a detector does. Only the class head's bias changes.
+ * Writes a copy of random weights that finds as much in a picture as trained ones do, by changing the class head's
+ * bias alone.
+ *
+ * Random class heads are sure of something everywhere, and sorting a million scores is not what a detector does.
  */
 export async function writeTrainedLike(path, picturePath, output) {
   const { spec, weights, origin } = await readModelFile(path)

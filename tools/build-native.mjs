@@ -1,5 +1,6 @@
-// Builds what is native and runs its tests, where CMake and a C++ compiler are at hand; says why not elsewhere, for
-// the package works without. With `host`, as `npm test` asks: only what needs neither CUDA nor TensorRT's libraries.
+// Builds what is native and runs its tests, or says why not, for the package works without CMake and a C++ compiler.
+//
+// With `host`, as `npm test` asks: only what needs neither CUDA nor TensorRT's libraries.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 

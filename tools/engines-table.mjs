@@ -1,5 +1,6 @@
-// Builds engines of all sizes with TensorRT-RTX, which needs no GPU for that, and prints a table row for each: that
-// they build, how long that takes, how large the plans are, and how much memory it takes at most. Weights are random.
+// Builds engines of all sizes, with random weights, with TensorRT-RTX, which needs no GPU for that.
+//
+// Prints a table row for each: that they build, how long that takes, how large the plans are, and the most memory.
 //
 //   npm run build && npm run build:native && tools/setup-cuda.sh rtx
 //   node tools/engines-table.mjs [--models d0,lite0] [--batches 1,8] [--targets sm89] [--libraries FOLDER]

@@ -1,5 +1,7 @@
-// Checks that imports in lib run one way, types included: `npm run lint`. Cycles of files are for Biome to find;
-// dependency-cruiser, which would do both, reads TypeScript up to version 6 alone.
+// Checks that imports in lib run one way, types included: `npm run lint`.
+//
+// Cycles of files are for Biome to find; dependency-cruiser, which would do both, reads TypeScript up to version 6
+// alone.
 import { readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,7 @@
-// Checks native/ with clang-format and, in CI or with `all`, with clang-tidy, which takes a minute. Says so where they
-// are not installed, which fails in CI. What passed is not checked again until a file changes. Part of `npm run lint`.
+// Checks native/ with clang-format and, in CI or with `all`, with clang-tidy, which takes a minute. Part of `npm run
+// lint`.
+//
+// Says so where they are not installed, which fails in CI. What passed is not checked again until a file changes.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,7 @@
-// Compiles the CUDA kernels for every architecture and writes what ptxas tells of them into docs/kernels.md: registers,
-// shared memory and spills of each. Fails if any kernel spills. Needs nvcc (npm run setup:cuda), no GPU.
+// Writes what ptxas tells of the CUDA kernels into docs/kernels.md: registers, shared memory and spills, for every
+// architecture.
+//
+// Fails if any kernel spills. Needs nvcc (npm run setup:cuda), no GPU.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,8 @@
-// Prints how far right engines and wrong ones are from float32 in the figures of the self-test, whose limits
-// (lib/engines/agreement.ts) lie in between: `node tools/self-test-limits.mjs`. Networks run in onnxruntime: float16 as
-// such, and bfloat16, which it does not compute, as float32 whose weights and every layer's outputs are rounded.
+// Prints how far right engines and wrong ones are from float32; the self-test's limits
+// (lib/engines/self-test/comparison.ts) lie in between: `node tools/self-test-limits.mjs`.
+//
+// Networks run in onnxruntime: float16 as such, and bfloat16, which it lacks, as float32 whose weights and layers'
+// outputs are rounded.
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'

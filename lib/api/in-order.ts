@@ -21,8 +21,8 @@ interface Call<Result> {
 }
 
 /**
- * Makes a call for each item, some ahead, and yields results in order, as soon as they are there, even while the next
- * item (of a live camera) is awaited.
+ * Makes a call for each item, some ahead, and yields results in order, as soon as they are there, even while a (live)
+ * source is awaited.
  *
  * What was taken is finished before an error of the source is thrown. Nothing is kept of an item after its result, as
  * streams may never end.

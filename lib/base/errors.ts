@@ -78,8 +78,8 @@ export class EfficientDetError extends Error {
   }
 
   /**
-   * What `JSON.stringify` writes: name, code, message and details. Structured cloning keeps none but the name and the
-   * message of an error; who needs the code in another thread posts this.
+   * What `JSON.stringify` writes: name, code, message and details. Structured cloning keeps but an error's name and
+   * message; who needs the code in another thread posts this.
    */
   toJSON(): { name: string; code: ErrorCode; message: string; details: Readonly<Record<string, unknown>> } {
     const { name, code, message, details } = this

@@ -180,8 +180,8 @@ function pathOf(url: string): string {
 }
 
 /**
- * Copies the caller's bytes. Decoders work in other threads and trust that bytes stay where and as they are, while the
- * caller may write to them, shrink their buffer, or transfer it to a worker that then frees it.
+ * Copies the caller's bytes. Decoders in other threads trust that bytes stay as they are; the caller may write to
+ * them, shrink their buffer, or transfer it away.
  */
 async function copyOfBytes(
   source: ArrayBufferView | ArrayBuffer | SharedArrayBuffer,

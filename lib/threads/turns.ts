@@ -4,8 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 const LONGEST = 10
 
 /**
- * Gives the event loop its turns within a loop that a caller's object feeds. Where all that is awaited is there
- * already, neither timers nor signals would be heard before the loop ends, which it might never do.
+ * Gives the event loop its turns within a loop that a caller's object feeds. If all is there already, neither timers
+ * nor signals would be heard before its end.
  */
 export class Turns {
   #since = 0

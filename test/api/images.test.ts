@@ -456,8 +456,8 @@ describe('other shapes of input', () => {
     }
   }
 
-  // All scale the photograph by a half, as 320 × 320 does, so the network sees the same person. The last ends
-  // right under the feet, where the network otherwise has some fill to see.
+  // All scale the photograph by a half, as 320 × 320 does, so the network sees the same person. The last ends under
+  // the feet, without any fill.
   it.each([
     [480, 320, 0.9],
     [256, 320, 0.9],

@@ -1,8 +1,11 @@
 // Looks for bytes that one of our readers does not refuse properly, guided by coverage:
+//
 //   npm run fuzz -- TARGET SECONDS [SEED]
-// What took a new way through the reader is kept in test/fixtures/fuzz/TARGET.json, in the end without what the rest
-// covers too; test/fuzz/fuzz.test.ts reads it all again. What was answered wrongly is in TARGET.finding, whose reading
-// ended with an untyped error, or took too long or too much memory.
+//
+// What took a new way is kept in test/fixtures/fuzz/TARGET.json, in the end without what the rest covers;
+// test/fuzz/fuzz.test.ts reads it all again.
+//
+// TARGET.finding ended with an untyped error, or took too long or too much memory.
 //
 // Jazzer.js would do this better, but its prebuilt library wants a newer glibc (2.38) than Debian 12 has.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'

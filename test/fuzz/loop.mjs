@@ -25,7 +25,7 @@ const counters = Object.values(globalThis.__fuzzed__).flatMap(({ s, f, b }) => [
   ...Object.values(b).flatMap((branches) => branches.map((_, i) => [branches, i])),
 ])
 
-/** Of each counter, the magnitudes that were seen, as bits: once, twice, up to 4, 8, 16, … times. */
+/** Magnitudes that were seen of each counter, as bits: once, twice, up to 4, 8, 16, … times. */
 let seen = new Uint32Array(counters.length)
 
 /** Reads bytes. @returns whether that went a way not seen before */

@@ -1,5 +1,8 @@
 // Checks what only a GPU can show, against the CPU backend, and writes it to bench/results: `npm run test:gpu`. Says
-// why where there is none. TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (tensorrt10, tensorrt11, tensorrt-rtx).
+// why where there is none.
+//
+// TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (tensorrt10, tensorrt11,
+// tensorrt-rtx).
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'

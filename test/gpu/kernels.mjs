@@ -1,6 +1,7 @@
-// Runs the tests of the CUDA kernels (test/native/kernels-*.test.ts) on the GPU here, plainly and under
-// compute-sanitizer, and writes to bench/results which passed. Says why where there is no GPU. Part of
-// `npm run test:gpu`.
+// Runs the CUDA kernels' tests (test/native/kernels-*.test.ts) on the GPU here, plainly and under compute-sanitizer,
+// and writes to bench/results which passed.
+//
+// Says why where there is no GPU. Part of `npm run test:gpu`.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -57,8 +57,10 @@ describe.skipIf(!hasShared)('the golden D0 in float16', () => {
 
   /**
    * Its random weights answer regressions up to 52, whose exponentials no precision survives, and are sure of
-   * something everywhere, where near-equal rivals take turns. So its heads' outputs are scaled to a trained network's:
-   * regressions as spread as those of person's confident anchors, and as many scores above 0.3 as a picture gives.
+   * something everywhere, where near-equal rivals take turns.
+   *
+   * So its outputs are scaled to a trained network's: regressions as spread as those of person's confident anchors,
+   * and as many scores above 0.3 as a picture gives.
    */
   it('finds what it finds in float32, with outputs like those of a trained network', async () => {
     const { spec, weights } = await readModelFile(shared('data/golden-d0/zylo-d0.pth'))

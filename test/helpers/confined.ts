@@ -10,7 +10,7 @@ export interface Outcome {
   readonly message: string
   /** The most memory that it took, beyond that of Node with the package loaded. */
   readonly grownBytes: number
-  /** Of the processor, whatever else the machine does. */
+  /** Time of the processor, whatever else the machine does. */
   readonly cpuMilliseconds: number
 }
 

@@ -16,8 +16,8 @@ import { ROOT } from './cli.js'
 const folder = process.env.EFFICIENTDET_EMULATED ?? join(ROOT, 'build', 'Release')
 
 /**
- * Options that have a detector run on the backend of TensorRT 10 over stand-ins for CUDA (native/emulation) and
- * TensorRT (native/tensorrt/test/stand_in): all of the road from a call to its result, without a GPU.
+ * Options for TensorRT 10's backend over stand-ins for CUDA (native/emulation) and TensorRT
+ * (native/tensorrt/test/stand_in): all of the road from a call to its result, without a GPU.
  */
 export const EMULATED = {
   backend: 'tensorrt',
@@ -62,8 +62,8 @@ export function emulation(): Emulation {
 const SAMPLES = 1021
 
 /**
- * Writes an engine file for the time of a test: a `person` that knows these frames, for the stand-in answers each with
- * what onnxruntime computes here, and all others with NaN.
+ * Writes an engine file for the time of a test: a `person` whose stand-in answers these frames with what onnxruntime
+ * computes here, and all others with NaN.
  *
  * @param side of the network's input, in pixels
  * @returns its path

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { watch } from 'node:fs'
 
 /**
- * Settles with the first file of a folder with a name of this kind into which something is written; also where it is
- * gone by then, for the system keeps what happened.
+ * Settles with a folder's first file with a name of this kind that is written, even if it is gone by then, for the
+ * system keeps what happened.
  */
 export async function fileIsWritten(folder: string, name: RegExp): Promise<string> {
   const watcher = watch(folder)

@@ -15,8 +15,8 @@ import type {
 
 const BUILT = fileURLToPath(new URL('../../build/Release/cuda_kernels', import.meta.url))
 /**
- * The CUDA kernels as a program for the CPU (native/test/cuda_kernels.cc). The variable names another build of it, such
- * as one for a GPU, with what it is run by: words with spaces between.
+ * The CUDA kernels as a program for the CPU (native/test/cuda_kernels.cc). The variable names another build, as for a
+ * GPU, and its arguments, with spaces between.
  */
 const [PROGRAM, ...ARGUMENTS] = process.env.EFFICIENTDET_CUDA_KERNELS?.split(' ') ?? [BUILT]
 

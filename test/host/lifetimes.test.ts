@@ -5,8 +5,8 @@ import { hasNative } from '../helpers/native.js'
 import { PROLOGUE, program, QUIET } from '../helpers/programs.js'
 
 /**
- * Begins a program that watches its own children: in a worker thread, the CPU backend runs in a process. What ended
- * with its thread is collected by the addon alone; without it, it stays listed as a zombie.
+ * Begins a program that watches its own children: in a worker thread, the CPU backend runs in a process. Only the
+ * addon collects it, once its thread has ended.
  */
 const WATCH = `
 import { readdirSync, readFileSync } from 'node:fs'

@@ -7,7 +7,7 @@ import { VARIANT_NAMES, variant } from '#lib/models/variants.js'
 import { inventory } from '#lib/network/parameters.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
-/** Of effdet's networks with 90 classes; anchors of Google's at the native size. */
+/** Parameters of effdet's networks with 90 classes; anchors of Google's at the native size. */
 const OFFICIAL = {
   d0: [3_880_067, 49_104],
   d1: [6_625_898, 76_725],

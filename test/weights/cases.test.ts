@@ -13,8 +13,8 @@ import { hasShared, shared } from '../helpers/shared.js'
 import { golden, isSame, prefixed, type State, savedState, type Values } from '../helpers/weights.js'
 
 /*
- * Reported cases of weights by their number, as far as a change of names and shapes shows it, which all
- * formats have in common. What PyTorch's containers add is in reference-checkpoints.slow.test.ts.
+ * Reported cases of weights by number, as far as names and shapes, common to all formats, show them. What PyTorch's
+ * containers add is in reference-checkpoints.slow.test.ts.
  */
 
 const GOLDEN = 'data/golden-d0/zylo-d0.pth'
