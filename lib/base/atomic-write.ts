@@ -5,6 +5,7 @@ import { abandonedFiles, partialName } from './partial-file.js'
 
 /**
  * What happens to a link under the name of a file that is written:
+ *
  * - `keep`, for names that a caller gave, writes to what it names
  * - `replace`, for names that are ours in folders where others may write, puts the file in its place
  */

@@ -18,6 +18,7 @@ const POSTPROCESS_WIDTH = 8
 
 /**
  * Appends the node. What a caller can choose are float32 inputs, so that no engine is built twice for it:
+ *
  * - `class_thresholds` N×classes, logits; +∞ for classes that are not wanted
  * - `postprocess` N×8: IoU threshold, most detections, most candidates, 1 if all classes compete, letterbox scale,
  *   source width and height, 0

@@ -33,6 +33,7 @@ export interface ImageDataLike {
 
 /**
  * Anything that holds an image:
+ *
  * - the path of a file, a `file:` or `data:` URL (as text or URL), `-` for standard input
  * - the bytes of a file: in memory, a Blob or File, or what gives them (a Response, a web or Node stream), which is
  *   used up

@@ -23,6 +23,7 @@ const KINDS =
 
 /**
  * Reads class names from a file, in the order of class ids, whatever of these it is:
+ *
  * - One name a line; an empty line is a class without a name. Numbers before or after every name are class ids
  *   (`0: person`, `0 person`, `person,0`).
  * - JSON or YAML: a list, an object of ids and names either way round, or either under `names` (YOLO), `obj_list`

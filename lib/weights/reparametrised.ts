@@ -3,6 +3,7 @@ import type { StoredTensor, Tensors } from './tensor.js'
 /**
  * Puts the weights back that PyTorch split in two while it trained. Other reparametrisations cannot be known by name;
  * their weights become a reason.
+ *
  * - pruned: `weight_orig` × `weight_mask`
  * - normalised: `weight_g` · `weight_v` / ‖`weight_v`‖, or `parametrizations.weight.original0` and `original1`
  *

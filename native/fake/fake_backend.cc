@@ -3,6 +3,7 @@
  * `key=value` in the environment variable FAKE_BACKEND.
  *
  * What it builds from or loads tells it as well, where that is short (whole networks are not read).
+ *
  * - `batch=N`: frames per infer (default 8)
  * - `contexts=N`: batches at the same time (default 1)
  * - `devices=N`: GPUs (default 1)

@@ -3,6 +3,7 @@
  * in a shared library opened at run time.
  *
  * Rules for both sides:
+ *
  * - Nothing throws or longjmps across these functions. They return a status.
  * - Unless that is ED_OK, they write a sentence into the message buffer: what was found, what was expected, what to
  *   do.

@@ -1,5 +1,7 @@
 // Counts hostile inputs of all kinds, none of which may crash, hang, or be answered with an untyped error:
+//
 //   npm run hostile [-- KIND…]
+//
 // Prints a line for each kind: how many there were, what became of them, and the slowest.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -187,7 +187,7 @@ function png(width, height, bits, colour, { interlaced = false } = {}) {
   ihdr.writeUInt32BE(height, 4)
   ihdr.set([bits, colour, 0, 0, interlaced ? 1 : 0], 8)
   const samples = colour === 2 ? 3 : 1
-  // Of seven passes some row more is needed.
+  // Seven passes need some row more.
   const row = 1 + Math.ceil((width * samples * bits) / 8)
   const data = deflateSync(Buffer.alloc(row * (interlaced ? 2 : 1) * height), { level: 1 })
   return Buffer.concat([

@@ -1,5 +1,7 @@
 // A server's worst hour: pictures of strangers, eight at a time, in a process that may grow by a gigabyte.
+//
 //   node test/hostile/worst-hour.mjs [COUNT] [SEED]
+//
 // Prints one line of JSON: what became of them, what was wrong, and memory.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -10,7 +12,10 @@ import { pictures } from './pictures.mjs'
 
 const COUNT = Number(process.argv[2] ?? 500)
 const AT_A_TIME = 8
-/** Of address space, over what Node, the network's threads and libvips' have reserved when pictures begin to come. */
+/**
+ * Bytes of address space, over what Node, the network's threads and libvips' have reserved when pictures begin to
+ * come.
+ */
 const GROWTH = 2 ** 30
 /** Milliseconds for a call, waiting included; those of hostile pictures end by themselves. */
 const PATIENCE = 120_000

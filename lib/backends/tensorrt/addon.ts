@@ -127,6 +127,7 @@ export interface NativeOptions {
 
 /**
  * What a call found, in 4-byte words of the machine's order:
+ *
  * - six facts, float32: milliseconds of waiting, preprocessing, network and postprocessing; 1 if candidates were
  *   capped; 1 if detections were
  * - boxes, D×4 float32: x1, y1, x2, y2

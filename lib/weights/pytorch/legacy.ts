@@ -14,6 +14,7 @@ const PROTOCOL_VERSION = 1001
 /**
  * Reads the container of PyTorch before 1.6, which later versions still write on request
  * (`_use_new_zipfile_serialization=False`). Only pickles and counts are read:
+ *
  * - pickles of a magic number, a version, facts about the writing system, the object and the keys of its storages
  * - for each key, in order, a count of elements in 8 bytes and the elements
  *

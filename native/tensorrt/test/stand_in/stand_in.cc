@@ -3,6 +3,7 @@
  * for CUDA. It runs engines and cannot build any.
  *
  * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`.
+ *
  * - HALF: 1 for float16 images
  * - CAPACITY: the plugin's most detections, or 0 for raw outputs
  * - BATCH: each profile's largest; a single negative one is a fixed batch
