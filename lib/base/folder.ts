@@ -1,30 +1,28 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Makes a folder and those above it. @throws the system's error */
+/**
+ * Makes a folder and those above it, one by one. Node's recursive call says of a read-only file system that the folder
+ * is not there, and asks a file system that takes no folders at all, such as /proc, for ever.
+ *
+ * @throws the system's error
+ */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true })
+    await mkdir(path)
   } catch (error) {
-    throw (await readOnlyError(path)) ?? error
+    if (await isFolder(path)) return
+    const above = dirname(path)
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT' && above !== path
+    if (!isMissing || (await isFolder(above))) throw error
+    await makeFolder(above)
+    await makeFolder(path)
   }
 }
 
-/** Asks again by the plain call: of a read-only file system the recursive one says that the folder is not there. */
-async function readOnlyError(path: string): Promise<Error | null> {
-  let missing = path
-  for (let above = dirname(path); above !== missing && !(await exists(above)); above = dirname(above)) {
-    missing = above
-  }
-  return mkdir(missing).then(
-    () => null,
-    (error: NodeJS.ErrnoException) => (error.code === 'EROFS' ? error : null),
-  )
-}
-
-function exists(path: string): Promise<boolean> {
+function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
-    () => true,
+    (stats) => stats.isDirectory(),
     () => false,
   )
 }
