@@ -2,11 +2,12 @@
 import { parseDocument, visit } from 'yaml'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_CLASSES, MAX_LABEL_LETTERS, MAX_LABELS_LETTERS } from '../base/limits.js'
-import { abridged, listing } from '../base/listing.js'
+import { listing } from '../base/listing.js'
 import { FileProblem, readSmallFile } from '../base/open-file.js'
 import { isLabels } from '../models/guards.js'
-import { byIndex, LabelProblem, labelsFromLines } from './label-lines.js'
-import { labelsFromPbtxt } from './label-map.js'
+import { byCategoryId, byIndex, LabelProblem, shown } from './label-ids.js'
+import { COMMENT, labelsFromLines } from './label-lines.js'
+import { isLabelMap, labelsFromPbtxt } from './label-map.js'
 
 /** Far more than names take: 10,000 of them need a tenth. */
 const MAX_BYTES = 1 << 20
@@ -15,21 +16,24 @@ const MAX_BYTES = 1 << 20
 const MAX_YAML = 1 << 16
 
 /** Keys under which trainers keep class names: YOLO, zylo, and others. */
-const KEYS = ['names', 'obj_list', 'classes', 'labels', 'id2label']
+const KEYS = ['names', 'obj_list', 'classes', 'class_names', 'labels', 'id2label', 'label2id', 'categories']
 
 const KINDS =
-  'one name a line; a JSON or YAML list; a JSON or YAML object of names and class ids from 0; a YOLO data file ' +
-  "(names); a project file of zylo's (obj_list); a TensorFlow label map (item { id: 1 name: … })"
+  'one name a line; CSV with the columns id and name; a JSON or YAML list; a JSON or YAML object of names and class ' +
+  "ids from 0; a YOLO data file (names); a project file of zylo's (obj_list); COCO's categories (id, name); " +
+  'a TensorFlow label map (item { id: 1 name: … })'
 
 /**
  * Reads class names from a file, in the order of class ids, whatever of these it is:
  *
  * - One name a line; an empty line is a class without a name. Numbers before or after every name are class ids
- *   (`0: person`, `0 person`, `person,0`).
+ *   (`0: person`, `0 person`, `1. person`, `person 0`).
+ * - CSV, also with tabs, semicolons or bars: ids and names, in any columns if a first line has heads.
  * - JSON or YAML: a list, an object of ids and names either way round, or either under `names` (YOLO), `obj_list`
- *   (zylo), `classes`, `labels` or `id2label`.
- * - TensorFlow's label map (pbtxt): class id = id − 1, and ids that are left out are classes without a name.
- *   `display_name` wins over `name`.
+ *   (zylo), `classes`, `class_names`, `labels`, `id2label` or `label2id`.
+ * - COCO's categories, objects with `id` and `name`: class id = id − 1, and ids that are left out are classes without
+ *   a name.
+ * - TensorFlow's label map (pbtxt), counted likewise. `display_name` wins over `name`.
  *
  * Class ids must be complete and different, and count from 0, or all from 1. The text is UTF-8, or UTF-16 with a byte
  * order mark.
@@ -99,13 +103,27 @@ function notUtf8(bytes: Uint8Array): string {
 
 function labelsOf(text: string): string[] {
   const content = text.trim()
-  if (/^(?:#[^\n]*\n\s*)*item\s*:?\s*\{/.test(content)) return labelsFromPbtxt(content)
-  const isStructured =
-    /^[[{]/.test(content) ||
-    new RegExp(`^(?:${KEYS.join('|')})\\s*:`, 'm').test(content) ||
-    content.split(/\r?\n/).every((line) => /^\s*(?:-\s|$)/.test(line))
-  return isStructured && content !== '' ? labelsFromValue(parsed(content)) : labelsFromLines(text)
+  if (isLabelMap(content)) return labelsFromPbtxt(content)
+  // The list alone of an assignment in Python or TOML.
+  const value = content.replace(/^\w{1,100} *= *(?=[[{])/, '')
+  return isStructured(value) ? labelsFromValue(parsed(value)) : labelsFromLines(text)
 }
+
+/** Whether it is JSON or YAML; a YAML object of ids and names alone is read as lines. */
+function isStructured(content: string): boolean {
+  const lines = content.split(/\r\n|[\n\r]/).filter((line) => line.trim() !== '' && !COMMENT.test(line))
+  const [first] = lines
+  if (first === undefined) return false
+  return (
+    // `[0] person` is a line with its id.
+    (/^\s*[[{]/.test(first) && !/^\s*\[\d+\] *[^\s,]/.test(first)) ||
+    /^(?:---(?:\s|$)|%YAML\s)/.test(first) ||
+    lines.some((line) => KEY.test(line)) ||
+    (/^\s*-(?:\s|$)/.test(first) && lines.every((line) => /^\s|^-(?:\s|$)|^\.\.\.$/.test(line)))
+  )
+}
+
+const KEY = new RegExp(`^(?:${KEYS.join('|')})\\s*:`)
 
 /** Texts, lists, maps and null, with every scalar as it is written. */
 function parsed(text: string): unknown {
@@ -152,7 +170,7 @@ function isDeep(text: string): boolean {
 }
 
 function labelsFromValue(value: unknown): string[] {
-  if (Array.isArray(value)) return value.map(nameOf)
+  if (Array.isArray(value)) return labelsFromList(value)
   if (!(value instanceof Map)) throw new LabelProblem('has neither a list nor an object')
   const key = KEYS.find((it) => value.has(it) && typeof value.get(it) === 'object')
   if (key !== undefined) {
@@ -181,12 +199,18 @@ function labelsFromValue(value: unknown): string[] {
   )
 }
 
+function labelsFromList(items: readonly unknown[]): string[] {
+  const categories = items.filter((item) => item instanceof Map && item.has('id') && item.has('name'))
+  if (items.length === 0 || categories.length < items.length) return items.map(nameOf)
+  const entries = (categories as Map<string, unknown>[]).map(
+    (category) => [nameOf(category.get('id')), nameOf(category.get('name'))] as const,
+  )
+  const countFromZero = entries.some(([id]) => id === '0') && entries.every(([id]) => /^\d{1,9}$/.test(id))
+  return countFromZero ? byIndex(entries.map(([id, name]) => [Number(id), name])) : byCategoryId(entries)
+}
+
 function nameOf(value: unknown): string {
   if (value === null) return ''
   if (typeof value === 'string') return value.trim()
   throw new LabelProblem(`has a ${Array.isArray(value) ? 'list' : 'map'} where a class name should be`)
-}
-
-function shown(text: string): string {
-  return `"${abridged(text)}"`
 }

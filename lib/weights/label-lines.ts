@@ -1,19 +1,33 @@
-import { abridged, listing } from '../base/listing.js'
-
-/** What is wrong with a label file, as a sentence without its subject and its end. */
-export class LabelProblem extends Error {}
+import { byIndex, LabelProblem, shown } from './label-ids.js'
+import { labelsFromTable } from './label-table.js'
 
 /** Characters; keeps patterns from trying every split of a line that is no name. */
 const MAX_LINE = 1000
 
 const LIST_INSTEAD = 'If the numbers belong to the names, give a JSON list of names'
 
+/** A comment of YAML, TensorFlow's label maps and many more; `#1` is a name. */
+export const COMMENT = /^\s*#(?!\w)/
+
 /** A number before or after a name, and what stands between. No character fits two places that follow each other. */
 const FORMS = [
   { pattern: /^(?<id>\d{1,9})\s*[:;,=\t]\s*(?<name>.*)$/, where: 'before' },
   { pattern: /^(?<name>.*\S) *[:;,=\t]\s*(?<id>\d{1,9})$/, where: 'after' },
 ] as const
-const SPACED = /^(?<id>\d{1,9}) +(?<name>\S.*)$/
+
+/** Less sure forms, for names may have such numbers themselves: `0 person`, `1. person`, `[0] person`, `0 -> person`. */
+const NUMBERED = /^[[(]?(?<id>\d{1,9})(?:[.)\]]| *(?:[-=]>|-))? +(?<name>\S.*)$/
+/** `person 0`, `person (0)`. */
+const NUMBERED_AFTER = /^(?<name>.*\S) +[[(]?(?<id>\d{1,9})[\])]?$/
+
+/** Signs of a file that is read by other rules than one name a line. */
+const MARKUP =
+  /^(?:[[\]{}]|#(?!\w)|\/\/|<[!?/]|<\w+(?: |\/?>)|\(["']|%YAML|---$|\.\.\.$|[-*] )|[[{(:=]$|[:=]\s*["'[({]|\w\s*[{<]\s*\w+\s*:/
+
+interface Line {
+  readonly text: string
+  readonly number: number
+}
 
 /** One name a line, with or without its class id beside it. */
 export function labelsFromLines(text: string): string[] {
@@ -23,50 +37,70 @@ export function labelsFromLines(text: string): string[] {
     .map((line) => line.trim())
   const long = lines.findIndex((line) => line.length > MAX_LINE)
   if (long >= 0) throw new LabelProblem(`has ${lines[long]!.length} characters in line ${long + 1}`)
-  const filled = lines.flatMap((line, i) => (line === '' ? [] : [{ line, number: i + 1 }]))
+  const filled = lines.flatMap((text, i) =>
+    text === '' || COMMENT.test(text) ? [] : [{ text, number: i + 1 }],
+  )
+  return (
+    labelsInQuotes(lines) ??
+    labelsFromTable(filled.map(({ text }) => text)) ??
+    labelsWithIds(filled) ??
+    plainLabels(lines)
+  )
+}
+
+/** The inside of a list in source code, or of CSV: every name is in quotes. */
+function labelsInQuotes(lines: readonly string[]): string[] | null {
+  const names = lines.map((line) => /^(?:(["'])(?<name>(?:(?!\1).)*)\1,?)?$/.exec(line))
+  return names.includes(null) ? null : names.map((it) => it!.groups!.name ?? '')
+}
+
+function labelsWithIds(lines: readonly Line[]): string[] | null {
   for (const { pattern, where } of FORMS) {
-    const matches = filled.map(({ line }) => pattern.exec(line)?.groups)
+    const matches = lines.map(({ text }) => pattern.exec(text)?.groups)
     if (matches.every((it) => it === undefined)) continue
-    const without = matches.indexOf(undefined)
-    if (without < 0) return byIndex(matches.map((it) => [Number(it!.id), unquoted(it!.name!)]))
-    const other = filled[matches.findIndex((it) => it !== undefined)]!
+    const without = lines[matches.indexOf(undefined)]
+    if (without === undefined) return byIndex(matches.map((it) => [Number(it!.id), unquoted(it!.name!)]))
+    const other = lines[matches.findIndex((it) => it !== undefined)]!
     throw new LabelProblem(
-      `has a number ${where} the name in line ${other.number} (${shown(other.line)}), but none in line ` +
-        `${filled[without]!.number} (${shown(filled[without]!.line)}). ${LIST_INSTEAD}`,
+      `has a number ${where} the name in line ${other.number} (${shown(other.text)}), but none in line ` +
+        `${without.number} (${shown(without.text)}). ${LIST_INSTEAD}`,
     )
   }
-  const spaced = filled.map(({ line }) => SPACED.exec(line)?.groups)
-  const least = spaced.reduce((low, it) => Math.min(low, Number(it?.id)), Number.POSITIVE_INFINITY)
+  return labelsNumbered(lines) ?? labelsNumberedAfter(lines)
+}
+
+function labelsNumbered(lines: readonly Line[]): string[] | null {
+  const entries = entriesOf(lines, NUMBERED)
   // Names such as "20 km/h" begin with numbers too, but those do not count from 0 or 1.
-  if (!(least <= 1)) return lines
-  const labels = byIndex(spaced.map((it) => [Number(it!.id), it!.name!]))
+  if (entries === null || !entries.some(([id]) => id <= 1)) return null
+  const labels = byIndex(entries)
   if (new Set(labels).size === labels.length) return labels
   throw new LabelProblem(`has the same name after several numbers. ${LIST_INSTEAD}`)
 }
 
-/** Names in the order of their class ids, which count from 0 or 1 without a gap. */
-export function byIndex(entries: readonly (readonly [id: number, name: string])[]): string[] {
-  const names = new Map<number, string>()
-  for (const [id, name] of entries) {
-    if (names.has(id))
-      throw new LabelProblem(`gives the class id ${id} twice (${shown(names.get(id)!)}, ${shown(name)})`)
-    names.set(id, name)
-  }
-  const first = names.has(0) ? 0 : 1
-  const last = [...names.keys()].reduce((high, id) => Math.max(high, id), 0)
-  const labels = Array.from(names, (_, i) => names.get(first + i))
-  const missing = labels.flatMap((label, i) => (label === undefined ? [String(first + i)] : []))
-  if (missing.length === 0) return labels as string[]
+/** Names that end in numbers, such as "class 1", are common: only different ones with all ids have them beside. */
+function labelsNumberedAfter(lines: readonly Line[]): string[] | null {
+  const entries = entriesOf(lines, NUMBERED_AFTER)
+  if (entries === null) return null
+  const ids = entries.map(([id]) => id).sort((a, b) => a - b)
+  const areIds = ids.length > 1 && ids[0]! <= 1 && ids.every((id, i) => id === ids[0]! + i)
+  return areIds && new Set(entries.map(([, name]) => name)).size === entries.length ? byIndex(entries) : null
+}
+
+function entriesOf(lines: readonly Line[], pattern: RegExp): [id: number, name: string][] | null {
+  const matches = lines.map(({ text }) => pattern.exec(text)?.groups)
+  return matches.includes(undefined) ? null : matches.map((it) => [Number(it!.id), unquoted(it!.name!)])
+}
+
+function plainLabels(lines: readonly string[]): string[] {
+  const wrong = lines.findIndex((line) => MARKUP.test(line))
+  if (wrong < 0) return [...lines]
   throw new LabelProblem(
-    `gives ${names.size} class ids up to ${last}, but lacks ` +
-      `${listing(missing, 5)}. Give every class an id, counted from 0, also those without a name`,
+    `has no plain name in line ${wrong + 1} (${shown(lines[wrong]!)}). ` +
+      'If it is a name, give a JSON list; if not, take the line out',
   )
 }
 
 function unquoted(text: string): string {
   return /^(["']).*\1$/.test(text) && text.length >= 2 ? text.slice(1, -1) : text
-}
-
-function shown(text: string): string {
-  return `"${abridged(text)}"`
 }

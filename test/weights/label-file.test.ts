@@ -34,6 +34,21 @@ describe('class names are read from', () => {
     ['JSON of ids by names', '{"traffic light": 2, "person": 0, "": 1}'],
     ["transformers' JSON", '{"id2label": {"0": "person", "1": "", "2": "traffic light"}}'],
     ['a YAML list', '- person\n- ~\n- traffic light'],
+    ['a whole YAML document', '%YAML 1.2\n# mine\n---\n- person\n- ~\n- traffic light\n...\n'],
+    ['a YAML list with comments', '# mine\n- person\n- ~\n\n# last\n- traffic\n  light'],
+    ['a YAML list under another key', 'class_names:\n- person\n- ~\n- traffic light'],
+    ["an assignment of Python's list", 'CLASSES = ["person", "",\n  "traffic light"]'],
+    ['quoted lines', '"person"\n""\n"traffic light"\n'],
+    ['quoted lines with commas', "'person',\n'',\n'traffic light',\n"],
+    [
+      "COCO's annotations",
+      '{"images": [], "categories": [{"id": 3, "name": "traffic light"}, {"id": 1, "name": "person", "supercategory": "x"}]}',
+    ],
+    [
+      'a list of objects with ids from 0',
+      '- {id: 0, name: person}\n- {id: 2, name: traffic light}\n- id: 1\n  name: ""',
+    ],
+    ["transformers' ids by names", '{"label2id": {"traffic light": 2, "person": 0, "": 1}}'],
     ["YOLO's data file", 'path: ../data\nnc: 3\nnames:\n  0: person\n  1:\n  2: traffic light\n'],
     ["YOLO's data file with a list", "train: a\nnc: 3\nnames: ['person', '', traffic light] # three\n"],
     [
@@ -45,12 +60,29 @@ describe('class names are read from', () => {
       '# map\nitem {\n  id: 1\n  name: "person"\n}\nitem { id: 3 name: \'/m/015qff\' display_name: "traffic light" }\n',
     ],
     [
+      'a label map in other brackets',
+      "name: 'm'\nitem < id: 1 name: 'person' >\nitem [{ id: 3, name: 'traffic ' 'light' }]",
+    ],
+    [
       'a label map with more in it',
       'item: { keypoints { id: 9 label: "nose" } name: "person", id: 1 }; item { name: "traffic light" id: 3 }',
     ],
   ])('%s', async (_, content) => expect(await read(content)).toEqual(THREE))
 
   it.each([
+    ['in CSV with heads', 'id,name\r\n1,car\r\n0,person'],
+    ['in CSV with heads and more columns', 'name;supercategory;class_id\nperson;human;1\ncar;vehicle;2'],
+    ['in quoted CSV', '"0","person"\n"1","car"'],
+    ['in a table of bars', '0|person\n1 | car'],
+    ['after a comment', '# mine\n0: person\n1: car'],
+    ['with full stops', '1. person\n2. car'],
+    ['in brackets', '[0] person\n[1] car'],
+    ['in parentheses', '1) person\n2) car'],
+    ['with dashes', '0 - person\n1 - car'],
+    ['with arrows', '0 -> person\n1 -> car'],
+    ['after the names', 'person 1\ncar 2'],
+    ['in parentheses after the names', 'car (1)\nperson (0)'],
+    ['in YAML after its first line', '---\n0: person\n1: car'],
     ['with spaces', '0 person\n1 car'],
     ['with tabs', '0\tperson\n1\tcar'],
     ['as CSV', 'person,0\ncar,1'],
@@ -62,6 +94,15 @@ describe('class names are read from', () => {
     expect(await read(utf16('café\n人\n', bigEndian))).toEqual(['café', '人'])
   })
 
+  it('a label map whose names are escaped as protobuf does', async () => {
+    const map = `item { id: 1 name: "caf\\303\\251" } item { id: 2 name: 'it\\'s \\x41\\"' }`
+    expect(await read(map)).toEqual(['café', 'it\'s A"'])
+  })
+
+  it('CSV whose cells hold separators and quotes', async () => {
+    expect(await read('0,"traffic, light"\n1,"the ""big"" one"')).toEqual(['traffic, light', 'the "big" one'])
+  })
+
   it('a list of COCO, whose gaps stay gaps', async () => {
     expect(await read(COCO_LABELS.join('\n'))).toEqual(COCO_LABELS)
   })
@@ -71,6 +112,8 @@ describe('numbers that belong to names stay in them', () => {
   it.each([
     ['20 km/h\n30 km/h\n50 km/h', ['20 km/h', '30 km/h', '50 km/h']],
     ['class 1\nclass 2', ['class 1', 'class 2']],
+    ['floor 1\nroof 3', ['floor 1', 'roof 3']],
+    ['#1\n#2', ['#1', '#2']],
     ['0 person\ncar', ['0 person', 'car']],
     ['["0 person", "1 car"]', ['0 person', '1 car']],
     ['names: [0, 007, yes, 1.50]', ['0', '007', 'yes', '1.50']],
@@ -80,7 +123,7 @@ describe('numbers that belong to names stay in them', () => {
 
 describe('a label file is refused', () => {
   it.each([
-    ['without names', '', /holds no names\. Expected one name a line; a JSON or YAML list/],
+    ['without names', '', /holds no names\. Expected one name a line; CSV/],
     ['of empty lines', '\uFEFF\r\n\r\n', /holds no names/],
     ['of an empty list', '[]', /holds no names/],
     ['of an empty object', '{}', /holds no names/],
@@ -98,9 +141,28 @@ describe('a label file is refused', () => {
     ],
     [
       'with ids here and there after names',
-      'id,name\nperson,0',
-      /number after the name in line 2 .* none in line 1 \("id,name"\)/,
+      'person=0\ncar',
+      /number after the name in line 1 \("person=0"\), but none in line 2/,
     ],
+    ['of columns without ids', '/m/01,Cat\n/m/02,Dog', /has 2 columns .* nothing tells which has the names/],
+    ['of three columns without heads', '0,person,human\n1,car,vehicle', /has 3 columns .*such as id,name/],
+    ['of names in one line', 'person, car, dog', /has 3 columns/],
+    [
+      'with a column of ids that has others',
+      'id,name\nperson,0',
+      /"person" where the column of class ids should have a number/,
+    ],
+    ...[
+      '# mine\nperson',
+      '// mine\nperson',
+      '<html>',
+      'dataset:\n  names: [a]',
+      'items { id: 1 name: "a" }',
+      "('person',\n'car')",
+      '* person\n* car',
+    ].map(
+      (text) => ['with a line of another kind', text, /no plain name in line 1 .*give a JSON list/] as const,
+    ),
     [
       'with one name after several numbers',
       '1 euro\n2 euro',
