@@ -59,9 +59,8 @@ export async function convertWeights(
 ): Promise<Omit<Model, 'weights'>> {
   const { settings, signal } = checkConvertOptions(options)
   const path = await resolveModel(checkPath('model', model))
-  return stageFile(checkPath('output', output), (staged) =>
-    runTask('convert', [path, staged, settings], signal),
-  )
+  await checkOutput(checkPath('output', output), path)
+  return stageFile(output, (staged) => runTask('convert', [path, staged, settings], signal))
 }
 
 /**

@@ -2,8 +2,10 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Makes a folder and those above it, one by one. Node's recursive call says of a read-only file system that the folder
- * is not there, and asks a file system that takes no folders at all, such as /proc, for ever.
+ * Makes a folder and those above it, one by one.
+ *
+ * Node's recursive call asks a file system that takes no folders, such as /proc, for ever, and says of a read-only one
+ * that the folder is not there.
  *
  * @throws the system's error
  */

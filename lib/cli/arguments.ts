@@ -46,8 +46,16 @@ export function parseSize(text: string): Size {
   return { height, width: match[2] === undefined ? height : Number(match[2]) }
 }
 
+/** An address that can be fetched from. */
+export function parseUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw new InvalidArgumentError('Expected a URL, such as https://example.org/folder.')
+}
+
 export function parseBatch(text: string): number | 'dynamic' {
-  return text === 'dynamic' ? text : parseInteger(text)
+  if (text === 'dynamic') return text
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('Expected a whole number, or dynamic.')
 }
 
 /** `1,1.26,1.59`, or as zylo's project files write it: `[2 ** 0, 2 ** (1.0 / 3.0), 2 ** (2.0 / 3.0)]`. */

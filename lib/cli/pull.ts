@@ -4,6 +4,7 @@ import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
 import { hasWholeSum, OFFICIAL_MODELS, type OfficialModel, officialModel } from '../hub/official.js'
 import { type PullOptions, pullModel } from '../hub/pull.js'
+import { parseUrl } from './arguments.js'
 import { print, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 
@@ -16,7 +17,7 @@ export function addPullCommand(program: Command, signal: AbortSignal): void {
     .command('pull')
     .description('download official COCO weights into the cache folder')
     .argument('<model...>', names.join(', '))
-    .option('--mirror <url>', "a server's folder that has effdet's release files")
+    .option('--mirror <url>', "a server's folder that has effdet's release files", parseUrl)
     .option(
       '--trust-mirror',
       `take from it also the ${unsure} models of whose SHA-256 only the first digits are known`,

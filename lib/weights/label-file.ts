@@ -26,8 +26,8 @@ const KINDS =
 /**
  * Reads class names from a file, in the order of class ids, whatever of these it is:
  *
- * - One name a line; an empty line is a class without a name. Numbers before or after every name are class ids
- *   (`0: person`, `0 person`, `1. person`, `person 0`).
+ * - One name a line; an empty line is a class without a name.
+ * - Lines whose numbers before or after every name are class ids: `0: person`, `0 person`, `1. person`, `person 0`.
  * - CSV, also with tabs, semicolons or bars: ids and names, in any columns if a first line has heads.
  * - JSON or YAML: a list, an object of ids and names either way round, or either under `names` (YOLO), `obj_list`
  *   (zylo), `classes`, `class_names`, `labels`, `id2label` or `label2id`.

@@ -8,6 +8,7 @@ import {
   parseScales,
   parseSize,
   parseThreshold,
+  parseUrl,
   type Thresholds,
 } from '#lib/cli/arguments.js'
 
@@ -157,7 +158,13 @@ describe('numbers', () => {
 
   it('takes a batch as a number or dynamic', () => {
     expect([parseBatch('dynamic'), parseBatch('8')]).toEqual(['dynamic', 8])
-    expect(() => parseBatch('many')).toThrow(InvalidArgumentError)
+    expect(() => parseBatch('many')).toThrow(/whole number, or dynamic/)
+  })
+
+  it('of addresses are those that can be fetched from', () => {
+    expect(parseUrl('http://127.0.0.1:9/a b')).toBe('http://127.0.0.1:9/a b')
+    for (const text of ['', 'mirror', 'example.org/folder', 'file:///tmp', '/tmp'])
+      expect(() => parseUrl(text)).toThrow(/Expected a URL/)
   })
 
   it('takes numbers only where they are finite, whole ones only in digits', () => {

@@ -98,8 +98,14 @@ describe('export', () => {
     await copyFile(join(ROOT, 'models/person/person.safetensors'), weights)
     await symlink(weights, link)
     const before = await readFile(weights)
-    for (const output of [weights, link]) {
-      const { code, stderr } = await efficientdet(['export', weights, output, '--input-size', '64'])
+    for (const args of [
+      ['export', weights, weights, '--input-size', '64'],
+      ['export', weights, link, '--input-size', '64'],
+      ['convert', weights, weights],
+      ['convert', link, weights],
+    ]) {
+      const output = args[2]
+      const { code, stderr } = await efficientdet(args)
       expect(code).toBe(1)
       expect(stderr).toBe(
         `error: ${output} is the file that is read. Name another one to write. [ERR_OUTPUT]\n`,

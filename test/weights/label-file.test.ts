@@ -152,17 +152,6 @@ describe('a label file is refused', () => {
       'id,name\nperson,0',
       /"person" where the column of class ids should have a number/,
     ],
-    ...[
-      '# mine\nperson',
-      '// mine\nperson',
-      '<html>',
-      'dataset:\n  names: [a]',
-      'items { id: 1 name: "a" }',
-      "('person',\n'car')",
-      '* person\n* car',
-    ].map(
-      (text) => ['with a line of another kind', text, /no plain name in line 1 .*give a JSON list/] as const,
-    ),
     [
       'with one name after several numbers',
       '1 euro\n2 euro',
@@ -203,6 +192,20 @@ describe('a label file is refused', () => {
     ],
   ])('%s', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(refusal('ERR_LABELS', message))
+  })
+
+  it.each([
+    '# mine\nperson',
+    '// mine\nperson',
+    '<html>',
+    'dataset:\n  names: [a]',
+    'items { id: 1 name: "a" }',
+    "('person',\n'car')",
+    '* person\n* car',
+  ])('with a line of another kind: %j', async (content) => {
+    await expect(read(content)).rejects.toThrow(
+      refusal('ERR_LABELS', /no plain name in line 1 .*give a JSON list/),
+    )
   })
 
   it.each([
