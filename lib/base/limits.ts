@@ -109,6 +109,9 @@ export const DEFAULT_MAX_PIXELS = 1e8
 /** Seconds for which one file is decoded; the largest take some three. */
 export const MAX_DECODE_SECONDS = 60
 
+/** Scans of a JPEG, as libtiff bounds those in a TIFF; encoders write some ten. A hundred megapixels take 3 s then. */
+export const MAX_JPEG_SCANS = 100
+
 /** Bytes of picture files that are in memory at the same time, before they are decoded; a longer one is alone. */
 export const MAX_ENCODED_BYTES = 2 ** 28
 

@@ -1,9 +1,9 @@
 import type { Metadata, Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
-import { MAX_DECODE_SECONDS } from '../base/limits.js'
+import { MAX_DECODE_SECONDS, MAX_JPEG_SCANS } from '../base/limits.js'
 import { checkFormat, type FileFormat } from './file-format.js'
 import type { Frame } from './frame.js'
-import { mendJpeg } from './jpeg.js'
+import { mendJpeg, scansOf } from './jpeg.js'
 import { onThread } from './pool.js'
 import { checkPixels, imageError, reasonOf } from './refusals.js'
 import { loadSharp } from './sharp.js'
@@ -81,6 +81,9 @@ async function decodeFile(
   const metadata = await onThread(signal, () => probe.metadata())
   checkDecoder(metadata, name, format)
   check(metadata, name, maxPixels)
+  if (format === 'jpeg' && scansOf(bytes) > MAX_JPEG_SCANS) {
+    throw imageError(name, `has more than ${MAX_JPEG_SCANS} scans, each of which costs time. Save it anew.`)
+  }
   await reserve?.(decodedBytes(metadata))
   const pages = metadata.pages ?? 1
   const read = (file: Uint8Array, failOn: 'warning' | 'none') => {

@@ -11,7 +11,7 @@ const COEFFICIENTS = 64
 /** Segments of a file that is mended: cameras and progressive encoders write some hundred. Each takes memory. */
 const MAX_SEGMENTS = 10_000
 
-/** Bytes of a file that is mended, which are looked at one by one: a fifth of a second. */
+/** Bytes of a file that are looked at, one by one: a fifth of a second. */
 const MAX_BYTES = 2 ** 27
 
 /**
@@ -60,6 +60,21 @@ export function mendJpeg(jpeg: Uint8Array): MendedJpeg | null {
   parts.push(jpeg.subarray(at), Uint8Array.of(0xff, EOI))
   warnings.add('The file ends before its end marker, with all pixels there.')
   return { bytes: Buffer.concat(parts), warnings: [...warnings] }
+}
+
+/**
+ * Counts the scans of a JPEG. Decoders go over the whole picture for each, and a progressive one may have a thousand of
+ * a few bytes.
+ */
+export function scansOf(jpeg: Uint8Array): number {
+  const bytes = jpeg.subarray(0, MAX_BYTES)
+  let scans = 0
+  for (let at = 2; ; ) {
+    const start = markerFrom(bytes, at)
+    if (start === null || bytes[start + 1] === EOI) return scans
+    if (bytes[start + 1] === SOS) scans++
+    at = start + 2 + bytes[start + 2] * 256 + bytes[start + 3]
+  }
 }
 
 /** Finds the next marker that has a segment, or EOI; fill bytes before it count as nothing. */

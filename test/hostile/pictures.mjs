@@ -81,7 +81,6 @@ export async function pictures(folder) {
     ['interlaced PNG of the limit', bytes(png(4000, 4000, 8, 2, { interlaced: true }))],
     ['JPEG before a hundred megabytes', file('long.jpg', jpeg, 1e8)],
     ['JPEG with a million segments', bytes(manySegments(jpeg, 1e6))],
-    ['JPEG with thousands of scans', bytes(manyScans(await flatProgressive(), 5000))],
     ['GIF of many frames', bytes(manyFrames(animatedGif, 3000))],
     ['PNG with a text that unfolds to 50 MB', bytes(withChunk(pngOfPerson, 'zTXt', text('Comment', 5e7)))],
     ['PNG with a profile that unfolds to 50 MB', bytes(withChunk(pngOfPerson, 'iCCP', text('profile', 5e7)))],
@@ -107,6 +106,8 @@ export async function pictures(folder) {
     ['PNG of 2³¹ pixels a side', bytes(header(png(1, 1, 8, 0), 2 ** 31 - 1, 2 ** 31 - 1))],
     ['PNG of no width', bytes(header(png(1, 1, 8, 0), 0, 5))],
     ['PNG that claims more than it has', bytes(header(png(8, 8, 8, 2), 3000, 3000))],
+    ['JPEG with a scan thousands of times', bytes(manyScans(await flatProgressive(), 5000))],
+    ['JPEG with each scan that there can be', bytes(allScans(await flatProgressive()))],
     ['JPEG that claims 65535²', bytes(sized(jpeg, 65_535, 65_535))],
     ['JPEG that claims more than it has', bytes(sized(jpeg, 3900, 3900))],
     ['JPEG of no height', bytes(sized(jpeg, 320, 0))],
@@ -248,8 +249,8 @@ function manySegments(jpeg, count) {
   return Buffer.concat([jpeg.subarray(0, 2), Buffer.alloc(4 * count, segment(0xe5, [])), jpeg.subarray(2)])
 }
 
-async function flatProgressive() {
-  const flat = sharp({ create: { width: 4000, height: 4000, channels: 3, background: '#888' } })
+export async function flatProgressive(side = 4000) {
+  const flat = sharp({ create: { width: side, height: side, channels: 3, background: '#888' } })
   return flat.toColourspace('b-w').jpeg({ progressive: true }).toBuffer()
 }
 
@@ -258,6 +259,24 @@ function manyScans(jpeg, count) {
   const at = jpeg.lastIndexOf(Buffer.of(0xff, 0xda))
   const scan = jpeg.subarray(at, jpeg.length - 2)
   return Buffer.concat([jpeg.subarray(0, at), ...Array(count).fill(scan), Buffer.of(0xff, 0xd9)])
+}
+
+/** Has a scan for each coefficient and each of its bits: all of them right, and of 31 bytes each. */
+export function allScans(jpeg) {
+  const dc = jpeg.indexOf(Buffer.of(0xff, 0xda))
+  const afterDc = jpeg.indexOf(Buffer.of(0xff, 0xc4), dc)
+  const ac = jpeg.indexOf(Buffer.of(0xff, 0xda), afterDc)
+  // Table and scan of the first coefficients that follow.
+  const scan = jpeg.subarray(ac, jpeg.indexOf(Buffer.of(0xff, 0xc4), ac))
+  const parts = [jpeg.subarray(0, ac)]
+  for (let coefficient = 1; coefficient < 64; coefficient++) {
+    for (let bit = 13; bit >= 0; bit--) {
+      const one = Buffer.from(scan)
+      one.set([coefficient, coefficient, bit === 13 ? bit : ((bit + 1) << 4) | bit], 7)
+      parts.push(one)
+    }
+  }
+  return Buffer.concat([...parts, Buffer.of(0xff, 0xd9)])
 }
 
 function gifOf(gif, width, height) {

@@ -1,12 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { isTimeout } from '#lib/image/decode.js'
-import { mendJpeg } from '#lib/image/jpeg.js'
-import { readBytes } from '#lib/image/source.js'
+import { mendJpeg, scansOf } from '#lib/image/jpeg.js'
+import { readBytes, readSource } from '#lib/image/source.js'
 import { cpuTime } from '../helpers/cpu-time.js'
+import { refusal } from '../helpers/refusal.js'
+// @ts-expect-error It has no types, for programs import it too.
+import { allScans, flatProgressive } from '../hostile/pictures.mjs'
 
 const LIMIT = { maxPixels: 1e8 }
 
@@ -30,6 +34,30 @@ describe('A JPEG of a stranger is mended', () => {
     expect(mendJpeg(file)).toBeNull()
     expect(cpuTime() - begin).toBeLessThan(2000)
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(50e3)
+  })
+})
+
+describe('Scans of a JPEG', () => {
+  it('are bounded, right as all of them may be: each costs as much as the whole picture', async () => {
+    const jpeg = await flatProgressive(2000)
+    const bomb = allScans(jpeg)
+    expect(bomb.length).toBeLessThan(100_000)
+    expect(scansOf(bomb)).toBe(1 + 63 * 14)
+    const begin = cpuTime()
+    await expect(readSource(bomb, LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /has more than 100 scans, .* Save it anew/),
+    )
+    expect(cpuTime() - begin).toBeLessThan(500)
+    expect(scansOf(jpeg)).toBeLessThan(20)
+    expect(scansOf(readFileSync('models/person/person.jpg'))).toBe(1)
+  })
+
+  it('are those before the end, and not what else looks like one', () => {
+    const scan = [0xff, 0xda, 0, 2, 1, 2, 0xff, 0, 0xff, 0xd0, 3]
+    const segment = [0xff, 0xe1, 0, 6, 0xff, 0xda, 0, 2]
+    const end = [0xff, 0xd9]
+    expect(scansOf(Uint8Array.from([0xff, 0xd8, ...segment, ...scan, ...scan, ...end, ...scan]))).toBe(2)
+    expect(scansOf(Uint8Array.from([0xff, 0xd8, 0xff, 0xda, 0, 0, ...scan]))).toBe(2)
   })
 })
 
