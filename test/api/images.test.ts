@@ -394,7 +394,7 @@ describe('bad files among good ones', () => {
       ),
       'ERR_IMAGE zero.jpg is empty. The download or copy did not finish.',
       1,
-      expect.stringMatching(/^ERR_IMAGE text\.png cannot be decoded \(.*unsupported image format/),
+      expect.stringMatching(/^ERR_IMAGE text\.png is of an unknown kind\./),
       'ERR_IMAGE x.jpg is a folder, not a picture.',
       'ERR_IMAGE dangling.jpg: there is no such file.',
       1,
