@@ -199,14 +199,18 @@ function partOf(chunk: unknown): Uint8Array | null {
   return isAnyArrayBuffer(chunk) ? new Uint8Array(chunk) : null
 }
 
+/** Node streams that were begun: two that read one would each get a part of its bytes. */
+const taken = new WeakSet<Readable>()
+
 async function* nodeChunks(
   stream: Readable,
   name: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<unknown, void, undefined> {
-  if (stream.destroyed || stream.readableEnded) {
+  if (stream.destroyed || stream.readableEnded || taken.has(stream)) {
     throw imageError(name, 'was read or destroyed already: a stream can be read once.')
   }
+  taken.add(stream)
   const stopListening = onAbort(signal, () => stream.destroy())
   try {
     yield* stream

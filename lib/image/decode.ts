@@ -124,7 +124,7 @@ async function decodePipeline(
 ): Promise<Decoded> {
   const sharp = await loadSharp()
   // What sharp joins or makes of several files has none; its own limit of pixels holds then.
-  const metadata = await pipeline.metadata().catch(() => null)
+  const metadata = await metadataOf(pipeline)
   if (metadata !== null) {
     check(metadata, name, maxPixels)
     await reserve?.(decodedBytes(metadata))
@@ -152,6 +152,24 @@ async function decodePipeline(
   }
   const raw = sharp(first, { raw: { width, height, channels }, limitInputPixels: false })
   return { frame: await onThread(signal, () => pixelsOf(finish(raw, deep))), pages, warnings: [] }
+}
+
+const asked = new WeakMap<Sharp, Promise<Metadata | null>>()
+
+/**
+ * Metadata of a pipeline's input, or null if it has none. All who wait for one that a stream feeds wait together: sharp
+ * would listen to it once for each, and Node takes more than ten for a leak.
+ */
+function metadataOf(pipeline: Sharp): Promise<Metadata | null> {
+  let answer = asked.get(pipeline)
+  if (answer === undefined) {
+    answer = pipeline
+      .metadata()
+      .catch(() => null)
+      .finally(() => asked.delete(pipeline))
+    asked.set(pipeline, answer)
+  }
+  return answer
 }
 
 /**

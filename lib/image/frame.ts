@@ -1,6 +1,7 @@
 import { isUint8Array, isUint8ClampedArray } from 'node:util/types'
 import { EfficientDetError } from '../base/errors.js'
 import { refuseUnknownNames } from '../base/names.js'
+import { show } from '../base/show.js'
 import { YUV_MATRICES, YUV_RANGES, type YuvMatrix, type YuvRange } from './yuv.js'
 
 /** Layouts of uncompressed pixels, 8 bits a sample. */
@@ -137,13 +138,13 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   refuseUnknownFields(frame)
   const { format, width, height } = frame
   if (!PIXEL_FORMATS.includes(format)) {
-    throw invalid(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)
+    throw invalid(`format ${show(format)}; expected one of ${PIXEL_FORMATS.join(', ')}`)
   }
   checkColour(frame)
   for (const name of ['width', 'height'] as const) {
     const value = frame[name]
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw invalid(`${name} ${value}; expected a whole number of 1 or more`)
+      throw invalid(`${name} ${show(value)}; expected a whole number of 1 or more`)
     }
   }
   const bytes = isDeviceFrame(frame) ? deviceBytesOf(frame) : hostBytesOf(frame)
@@ -151,7 +152,7 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   const stride = frame.stride ?? rowBytes
   if (!Number.isSafeInteger(stride) || stride < rowBytes) {
     throw invalid(
-      `a stride of ${stride}; expected at least the ${rowBytes} bytes of a row of ${width} pixels`,
+      `a stride of ${show(stride)}; expected at least the ${rowBytes} bytes of a row of ${width} pixels`,
     )
   }
 
@@ -196,7 +197,7 @@ function checkColour(frame: FrameLayout): void {
     const value = frame[name]
     if (value === undefined) continue
     if (!(values as readonly unknown[]).includes(value)) {
-      throw invalid(`${name} "${value}"; expected one of ${values.join(', ')}`)
+      throw invalid(`${name} ${show(value)}; expected one of ${values.join(', ')}`)
     }
     if (!isYuv(frame.format)) {
       throw invalid(`a ${name}, and format ${frame.format}; expected one with nv12 and i420 alone`)
@@ -212,13 +213,13 @@ function hostBytesOf({ data }: Frame): number {
 
 function deviceBytesOf({ devicePointer, byteLength, device = 0 }: DeviceFrame): number {
   if (typeof devicePointer !== 'bigint' || devicePointer <= 0n || devicePointer >= 1n << 64n) {
-    throw invalid(`devicePointer ${devicePointer}; expected an address of CUDA's as a bigint`)
+    throw invalid(`devicePointer ${show(devicePointer)}; expected an address of CUDA's as a bigint`)
   }
   if (!Number.isInteger(device) || device < 0) {
-    throw invalid(`device ${device}; expected the number of a GPU, counted from 0`)
+    throw invalid(`device ${show(device)}; expected the number of a GPU, counted from 0`)
   }
   if (Number.isSafeInteger(byteLength) && byteLength >= 0) return byteLength
-  throw invalid(`byteLength ${byteLength}; expected a whole number of bytes`)
+  throw invalid(`byteLength ${show(byteLength)}; expected a whole number of bytes`)
 }
 
 function invalid(found: string): EfficientDetError {

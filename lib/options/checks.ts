@@ -1,22 +1,14 @@
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_INPUT_SIDE } from '../base/limits.js'
-import { abridged } from '../base/listing.js'
 import { refuseUnknownNames } from '../base/names.js'
+import { show } from '../base/show.js'
 import type { Size } from '../models/levels.js'
 
 /** Checks of options, for callers without types and for values that come from outside. */
 
 export function invalidOption(name: string, found: unknown, expected: string): EfficientDetError {
   return new EfficientDetError('ERR_INVALID_OPTION', `${name} is ${show(found)}; expected ${expected}.`)
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return `"${abridged(value, 80)}"`
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (typeof value === 'function') return 'a function'
-  return String(value)
 }
 
 /** Accepts an object with none but the known names; undefined is an empty one. */

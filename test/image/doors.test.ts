@@ -182,6 +182,17 @@ describe('readSource refuses', () => {
     await expect(readSource((await source()) as Source, LIMIT)).rejects.toThrow(refusal('ERR_IMAGE', message))
   })
 
+  it('a Node stream that another call reads at the same time', async () => {
+    const stream = new PassThrough()
+    const first = readSource(stream, LIMIT)
+    await expect(readSource(stream, LIMIT)).rejects.toThrow(
+      refusal('ERR_IMAGE', /was read or destroyed already/),
+    )
+    stream.write(png.subarray(0, 20))
+    stream.end(png.subarray(20))
+    expect(await first).toMatchObject({ frame: { width: 3 } })
+  })
+
   it('streams without end that leave nothing else its turn, once their signal aborts', async () => {
     const byte = Buffer.alloc(1)
     const node = new Readable({

@@ -143,12 +143,27 @@ describe('planesOf', () => {
   })
 
   it('refuses formats it does not know and lists those it does', () => {
-    for (const format of ['yuyv', 'RGB', '', undefined]) {
+    for (const format of ['yuyv', 'RGB', '']) {
       expect(() => planesOf({ ...frame('rgb', 1, 1, 3), format: format as PixelFormat })).toThrow(
         refusal(new RegExp(`format "${format}"; expected one of ${PIXEL_FORMATS.join(', ')}`)),
       )
     }
   })
+
+  it.each(['format', 'width', 'stride', 'matrix', 'range'])(
+    'shows of %s what no template can show',
+    (name) => {
+      for (const [value, shown] of [
+        [Symbol('x'), 'Symbol\\(x\\)'],
+        [Object.create(null), 'an object'],
+        [() => {}, 'a function'],
+      ] as const) {
+        expect(() => planesOf({ ...frame('nv12', 2, 2, 6), [name]: value })).toThrow(
+          refusal(new RegExp(`${name === 'stride' ? 'a stride of' : name} ${shown}; expected`)),
+        )
+      }
+    },
+  )
 
   it.each(PIXEL_FORMATS)('takes matrix and range with luma and chroma alone: %s', (format) => {
     const isYuv = format === 'nv12' || format === 'i420'
@@ -162,9 +177,9 @@ describe('planesOf', () => {
 
   it.each([
     [{ matrix: 'BT709' }, /matrix "BT709"; expected one of bt601, bt709, bt2020/],
-    [{ matrix: 1 }, /matrix "1"; expected one of/],
+    [{ matrix: 1 }, /matrix 1; expected one of/],
     [{ range: 'tv' }, /range "tv"; expected one of limited, full/],
-    [{ matrix: null }, /matrix "null"; expected one of/],
+    [{ matrix: null }, /matrix null; expected one of/],
   ])('refuses a matrix or range that it does not know: %o', (colour, message) => {
     expect(() => planesOf({ ...frame('nv12', 2, 2, 6), ...(colour as object) })).toThrow(refusal(message))
   })
@@ -197,9 +212,9 @@ describe('planesOf', () => {
 
   it.each([
     [{ devicePointer: 4096 }, /devicePointer 4096; expected an address of CUDA's as a bigint/],
-    [{ devicePointer: 0n }, /devicePointer 0;/],
-    [{ devicePointer: -1n }, /devicePointer -1;/],
-    [{ devicePointer: 1n << 64n }, /devicePointer 18446744073709551616;/],
+    [{ devicePointer: 0n }, /devicePointer 0n;/],
+    [{ devicePointer: -1n }, /devicePointer -1n;/],
+    [{ devicePointer: 1n << 64n }, /devicePointer 18446744073709551616n;/],
     [{ byteLength: 11 }, /11 bytes; 2×2 rgb with a stride of 6 needs at least 12/],
     [{ byteLength: Number.NaN }, /byteLength NaN; expected a whole number/],
     [{ byteLength: undefined as never }, /byteLength undefined;/],

@@ -136,6 +136,14 @@ describe('A sharp pipeline whose upload breaks off', () => {
     }
   })
 
+  it('may be read by many at the same time without a warning of leaks', async () => {
+    const image = sharp()
+    const readings = Array.from({ length: 20 }, () => readSource(image, LIMIT))
+    for (const event of ['finish', 'close', 'error']) expect(image.listenerCount(event)).toBeLessThan(10)
+    image.end(PERSON)
+    for (const { frame } of await Promise.all(readings)) expect(frame.width).toBe(640)
+  })
+
   it('is no fault of one that was fed to its end, or that gave its own output', async () => {
     const fed = sharp()
     await pipeline(Readable.from([PERSON]), fed)
