@@ -37,7 +37,7 @@ export interface Parts {
 
 /** The parts of an item or source. @throws EfficientDetError ERR_INVALID_OPTION for one that throws when looked at */
 export function partsOf(item: Source | Item): Parts {
-  return inspect('The item', () =>
+  return inspect('the item', () =>
     isItem(item)
       ? { source: item.source, context: { context: item.context } }
       : { source: item, context: {} },
@@ -46,7 +46,7 @@ export function partsOf(item: Source | Item): Parts {
 
 /** @throws EfficientDetError ERR_INVALID_OPTION for an item with anything else */
 export function checkItem(item: Source | Item): void {
-  inspect('The item', () => {
+  inspect('the item', () => {
     if (isItem(item)) checkNames('an item', item, ['source', 'context'])
   })
 }

@@ -21,7 +21,7 @@ export function uninspectable(what: string, cause: unknown): EfficientDetError {
   const reason = cause instanceof Error ? `: ${abridged(String(cause.message))}` : ''
   return new EfficientDetError(
     'ERR_INVALID_OPTION',
-    `${what} throws when it is looked at${reason}. Expected an object that can be read.`,
+    `Looking at ${what} throws${reason}. Expected an object whose fields can be read.`,
     { cause },
   )
 }

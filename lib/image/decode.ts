@@ -157,8 +157,8 @@ async function decodePipeline(
 const asked = new WeakMap<Sharp, Promise<Metadata | null>>()
 
 /**
- * Metadata of a pipeline's input, or null if it has none. All who wait for one that a stream feeds wait together: sharp
- * would listen to it once for each, and Node takes more than ten for a leak.
+ * Metadata of a pipeline's input, or null if it has none. All who wait for a stream's wait together: sharp would listen
+ * once for each, and Node takes more than ten for a leak.
  */
 function metadataOf(pipeline: Sharp): Promise<Metadata | null> {
   let answer = asked.get(pipeline)

@@ -89,7 +89,7 @@ async function read(source: Source, options: ReadOptions): Promise<ReadSource> {
   try {
     return await readAny(source, options)
   } catch (error) {
-    throw options.signal?.aborted ? error : uninspectable('The source', error)
+    throw options.signal?.aborted ? error : uninspectable('the source', error)
   }
 }
 
@@ -267,7 +267,7 @@ function isObject(source: unknown): source is object {
  * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_IMAGE_TOO_LARGE
  */
 export function readFrame(source: Source, { maxPixels }: Pick<ReadOptions, 'maxPixels'>): ReadSource | null {
-  const frame = inspect('The source', () =>
+  const frame = inspect('the source', () =>
     isFrame(source) ? snapshotOf(source) : isImageData(source) ? frameOf(source) : null,
   )
   if (frame === null) return null

@@ -1,3 +1,4 @@
+import { inspect } from '../base/inspect.js'
 import { checkInteger, checkNames, checkNumber, checkOneOf, checkPath, invalidOption } from './checks.js'
 
 /**
@@ -101,12 +102,14 @@ export function checkOptions<Table extends OptionTable>(
   table: Table,
   { further = [], prefix = '' }: { readonly further?: readonly string[]; readonly prefix?: string } = {},
 ): Settings<Table> {
-  checkNames(what, options, [...Object.keys(table), ...further])
-  const given = (options ?? {}) as Readonly<Record<string, unknown>>
-  const settings: Record<string, unknown> = {}
-  for (const [name, option] of Object.entries(table)) {
-    const value = given[name]
-    settings[name] = value === undefined ? option.default.value : option.check(prefix + name, value)
-  }
-  return settings as Settings<Table>
+  return inspect(what, () => {
+    checkNames(what, options, [...Object.keys(table), ...further])
+    const given = (options ?? {}) as Readonly<Record<string, unknown>>
+    const settings: Record<string, unknown> = {}
+    for (const [name, option] of Object.entries(table)) {
+      const value = given[name]
+      settings[name] = value === undefined ? option.default.value : option.check(prefix + name, value)
+    }
+    return settings as Settings<Table>
+  })
 }

@@ -4,6 +4,7 @@ import { EfficientDetError } from '../base/errors.js'
 import { MAX_CLASSES, MAX_LABEL_LETTERS, MAX_LABELS_LETTERS } from '../base/limits.js'
 import { listing } from '../base/listing.js'
 import { FileProblem, readSmallFile } from '../base/open-file.js'
+import { show } from '../base/show.js'
 import { isLabels } from '../models/guards.js'
 import { byCategoryId, byIndex, LabelProblem, shown } from './label-ids.js'
 import { COMMENT, labelsFromLines } from './label-lines.js'
@@ -41,9 +42,12 @@ const KINDS =
  * Its size is 1 MiB at most, or 64 kB of JSON or YAML.
  *
  * @returns one name per class, empty for classes without
- * @throws EfficientDetError ERR_LABELS
+ * @throws EfficientDetError ERR_LABELS, ERR_INVALID_OPTION
  */
 export async function readLabels(path: string): Promise<string[]> {
+  if (typeof path !== 'string') {
+    throw new EfficientDetError('ERR_INVALID_OPTION', `path is ${show(path)}; expected a file's path.`)
+  }
   try {
     const labels = labelsOf(decoded(await bytesOf(path)))
     if (!isLabels(labels)) {

@@ -296,7 +296,7 @@ describe('detectBatch', () => {
     })
     expect(throwing).toMatchObject({
       source: null,
-      error: refusal('ERR_INVALID_OPTION', /^The item throws when it is looked at: as told/),
+      error: refusal('ERR_INVALID_OPTION', /^Looking at the item throws: as told/),
     })
     expect(good).toMatchObject({ width: 32 })
   })

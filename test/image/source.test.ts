@@ -281,7 +281,7 @@ describe('Objects of the caller', () => {
     ],
   ])('that throw when they are looked at are refused: %s', async (_, source) => {
     await expect(readSource(source as Source, LIMIT)).rejects.toThrow(
-      refusal('ERR_INVALID_OPTION', /^The source throws when it is looked at: /),
+      refusal('ERR_INVALID_OPTION', /^Looking at the source throws: /),
     )
     expect(nameOf(source as Source)).toBeNull()
   })

@@ -96,6 +96,22 @@ describe('load options', () => {
   })
 })
 
+describe('options that throw when they are looked at', () => {
+  const fail = () => {
+    throw new RangeError('as told')
+  }
+
+  it.each<[string, object]>([
+    ['a getter', Object.defineProperty({}, 'threads', { get: fail, enumerable: true })],
+    ['a trap', new Proxy({}, { ownKeys: fail })],
+    ['a trap further inside', { inputSize: new Proxy({}, { get: fail }) }],
+  ])('are refused: %s', (_, options) => {
+    expect(() => checkLoadOptions(options)).toThrow(
+      refusal('ERR_INVALID_OPTION', /^Looking at the load options throws: as told\./),
+    )
+  })
+})
+
 describe('graph options', () => {
   it('have the defaults that are documented', () => {
     expect(checkExportOptions({})).toEqual({

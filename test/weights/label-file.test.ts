@@ -227,6 +227,15 @@ describe('a label file is refused', () => {
     await expect(read(content)).rejects.toThrow(refusal('ERR_LABELS', message))
   })
 
+  it.each([[Symbol('x')], [Object.create(null)], [undefined]])(
+    'whose path is none (case %#)',
+    async (path) => {
+      await expect(readLabels(path as never)).rejects.toThrow(
+        refusal('ERR_INVALID_OPTION', /^path is .*; expected a file's path\.$/),
+      )
+    },
+  )
+
   it('that is a folder, or not there', async () => {
     const folder = join(await temporaryFolder(), 'labels.txt')
     await expect(readLabels(folder)).rejects.toThrow(
