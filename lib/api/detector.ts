@@ -15,7 +15,7 @@ import { checkDetectOptions, type DetectOptions, type DetectSettings } from '../
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
 import { checkStreamOptions, type ErrorPolicy, type StreamOptions } from '../options/stream.js'
 import { untilAborted } from '../threads/abort.js'
-import { inOrder } from './in-order.js'
+import { inOrder, leavable } from './in-order.js'
 import { Intake, type Ticket } from './intake.js'
 import {
   checkItem,
@@ -162,19 +162,30 @@ export class EfficientDet implements AsyncDisposable {
    * @throws EfficientDetError as `detect` for the first failed image (with `onError: 'yield'` only ERR_DEVICE_LOST,
    *   ERR_ENGINE_LOST, ERR_DISPOSED); the error of `items` after their results; the signal's reason
    */
-  async *stream<I extends Source | Item, OnError extends ErrorPolicy = 'throw'>(
+  stream<I extends Source | Item, OnError extends ErrorPolicy = 'throw'>(
     items: Items<I>,
     options: StreamOptions<OnError> = {},
   ): AsyncGenerator<OnError extends 'yield' ? OutcomeOf<I> : ResultOf<I>, void, undefined> {
+    return leavable((leaving) => this.#stream(items, options, leaving)) as ReturnType<
+      typeof this.stream<I, OnError>
+    >
+  }
+
+  async *#stream<I extends Source | Item>(
+    items: Items<I>,
+    options: StreamOptions,
+    leaving: AbortSignal,
+  ): AsyncGenerator<OutcomeOf<I>, void, undefined> {
     const { maxInFlight, onError, ...settings } = this.#check(checkStreamOptions, options)
     yield* inOrder(checkItems(items), {
       maxRunning: maxInFlight,
       maxAhead: maxInFlight,
       signal: settings.signal,
       closing: this.#disposing.signal,
+      leaving,
       call: (item, signal, onStart) =>
         this.#outcomeOf(item, onError, { ...settings, signal, whenFull: 'wait', onStart }),
-    }) as ReturnType<typeof this.stream<I, OnError>>
+    })
   }
 
   /**

@@ -11,6 +11,8 @@ interface InOrder<Item, Result> {
   readonly signal: AbortSignal | undefined
   /** Aborts when there will be no more calls; those that were made are finished, and nothing is waited for. */
   readonly closing: AbortSignal
+  /** Aborts when nobody wants more, which ends all at once (see `leavable`). */
+  readonly leaving?: AbortSignal | undefined
   /** @param onStart called when the item has its turn; the next is not taken before */
   readonly call: (item: Item, signal: AbortSignal, onStart: () => void) => Promise<Result>
 }
@@ -32,7 +34,7 @@ interface Call<Result> {
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { maxRunning, maxAhead, signal, closing, call }: InOrder<Item, Result>,
+  { maxRunning, maxAhead, signal, closing, leaving, call }: InOrder<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
   signal?.throwIfAborted()
   const iterator = iteratorOf(items)
@@ -49,7 +51,7 @@ export async function* inOrder<Item, Result>(
     controller.abort(signal!.reason)
     wake()
   })
-  const stopWaiting = onAbort(closing, () => wake())
+  const stopWaiting = [closing, leaving].map((other) => onAbort(other, () => wake()))
 
   const start = (item: Item): Promise<void> =>
     new Promise((onStart) => {
@@ -87,6 +89,7 @@ export async function* inOrder<Item, Result>(
   try {
     for (;;) {
       signal?.throwIfAborted()
+      if (leaving?.aborted) return
       const outcome = ahead[0]?.outcome
       if (outcome == null) {
         void fill()
@@ -110,7 +113,7 @@ export async function* inOrder<Item, Result>(
     throw error
   } finally {
     stopListening()
-    stopWaiting()
+    for (const stop of stopWaiting) stop()
     controller.abort()
     if (source === OPEN) {
       const left = leave(iterator)
@@ -146,4 +149,34 @@ async function pull<Item>(
 
 async function leave(iterator: Iterates<unknown>): Promise<void> {
   await iterator.return?.()
+}
+
+/**
+ * A generator that can be left while its next value is awaited, as `Readable.from` leaves it when it is destroyed. A
+ * plain one would hear of that after the value, which might never come.
+ *
+ * @param generate makes it; its signal aborts when it is left
+ */
+export function leavable<T>(
+  generate: (leaving: AbortSignal) => AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
+  const controller = new AbortController()
+  const generator = generate(controller.signal)
+  return {
+    next: () => generator.next(),
+    return(value) {
+      controller.abort()
+      return generator.return(value)
+    },
+    throw(error) {
+      controller.abort()
+      return generator.throw(error)
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async [Symbol.asyncDispose]() {
+      await this.return()
+    },
+  }
 }

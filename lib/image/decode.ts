@@ -157,8 +157,9 @@ async function decodePipeline(
 const asked = new WeakMap<Sharp, Promise<Metadata | null>>()
 
 /**
- * Metadata of a pipeline's input, or null if it has none. All who wait for a stream's wait together: sharp would listen
- * once for each, and Node takes more than ten for a leak.
+ * Metadata of a pipeline's input, or null if it has none.
+ *
+ * Whoever waits for a fed one waits with the others: sharp would listen once for each, and Node takes ten for a leak.
  */
 function metadataOf(pipeline: Sharp): Promise<Metadata | null> {
   let answer = asked.get(pipeline)

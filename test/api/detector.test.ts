@@ -1,5 +1,6 @@
 import { getEventListeners, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import sharp from 'sharp'
@@ -432,6 +433,13 @@ describe('stream', () => {
     }
     for await (const _ of detector.stream(endless())) break
     expect(ended).toBe(true)
+  })
+
+  it('ends with the Node stream that reads it, while its source is silent', async () => {
+    const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) }
+    const reader = Readable.from(detector.stream(silent)).resume()
+    await turn()
+    await once(reader.destroy(), 'close')
   })
 
   it('stops at once when aborted while its source is silent', async () => {

@@ -2,7 +2,7 @@ import { getEventListeners, once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { inOrder } from '#lib/api/in-order.js'
+import { inOrder, leavable } from '#lib/api/in-order.js'
 import { withResolvers } from '#lib/threads/with-resolvers.js'
 
 setFlagsFromString('--expose-gc')
@@ -13,6 +13,7 @@ interface Options<Item, Result> {
   readonly maxAhead?: number
   readonly signal?: AbortSignal
   readonly closing?: AbortSignal
+  readonly leaving?: AbortSignal
   readonly call?: (item: Item, signal: AbortSignal, onStart: () => void) => Promise<Result>
 }
 
@@ -24,10 +25,11 @@ function run<Item, Result = Item>(
     maxAhead = 4,
     signal,
     closing = new AbortController().signal,
+    leaving,
     call = async (item) => item as never,
   }: Options<Item, Result>,
 ) {
-  return inOrder<Item, Result>(items, { maxRunning, maxAhead, signal, closing, call })
+  return inOrder<Item, Result>(items, { maxRunning, maxAhead, signal, closing, leaving, call })
 }
 
 /** What was yielded, and the error if it ended in one. */
@@ -176,6 +178,23 @@ describe('inOrder', () => {
     controller.abort(failure)
     call.resolve(7)
     expect(await drained).toEqual({ results: [7], error: failure })
+  })
+
+  it.each<[string, (generator: AsyncGenerator<number>) => Promise<unknown>]>([
+    ['return', (generator) => generator.return(undefined)],
+    ['throw', (generator) => generator.throw(failure)],
+  ])('can be left by %s while its source is awaited, which hears of it', async (_, leave) => {
+    let returned = 0
+    const silent = source<number>([], never, () => {
+      returned++
+      return never()
+    })
+    const generator = leavable((leaving) => run(silent, { leaving }))
+    const next = generator.next()
+    const left = leave(generator).catch((error) => error)
+    expect(await next).toEqual({ value: undefined, done: true })
+    expect([failure, { value: undefined, done: true }]).toContainEqual(await left)
+    expect(returned).toBe(1)
   })
 
   it('hears of the end of a list that was taken in full when it is closed', async () => {
