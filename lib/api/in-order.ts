@@ -152,8 +152,9 @@ async function leave(iterator: Iterates<unknown>): Promise<void> {
 }
 
 /**
- * A generator that can be left while its next value is awaited, as `Readable.from` leaves it when it is destroyed. A
- * plain one would hear of that after the value, which might never come.
+ * A generator that can be left while its next value is awaited, as `Readable.from` does when it is destroyed.
+ *
+ * A plain one would hear of it only after that value, which might never come.
  *
  * @param generate makes it; its signal aborts when it is left
  */
