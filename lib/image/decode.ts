@@ -64,10 +64,12 @@ export async function decode(
   }
 }
 
+/** What sharp says where libvips gives it no reason, or before one. */
+const NO_REASON = /^(?:Unknown error|Warning treated as error due to failOn setting)(?:; |$)/
+
 /** libvips has one list of reasons for all threads, and another image may have emptied it. */
 function decodingReason(error: unknown): string {
-  const reason = reasonOf(error)
-  return reason === 'Unknown error' ? 'it is damaged or ends early' : reason
+  return reasonOf(error).replace(NO_REASON, '') || 'it is damaged or ends early'
 }
 
 async function decodeFile(
