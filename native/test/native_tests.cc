@@ -58,7 +58,7 @@ class Hold {
 ed_engine *Load(const std::string &plan) {
   Message message;
   ed_model model{};
-  const ed_load_options options{0, 4};
+  const ed_load_options options{0, 4, 0};
   ed_engine *engine = nullptr;
   const auto *bytes = reinterpret_cast<const uint8_t *>(plan.data());
   CHECK(Fake()->load(bytes, plan.size(), &model, &options, &engine, message.get()) == ED_OK);
