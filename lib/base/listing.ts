@@ -2,7 +2,7 @@
 
 /** Names for a message: at most ten (or `most`), the rest counted, and of each at most 200 letters. */
 export function listing(names: readonly string[], most = 10): string {
-  const shown = names.slice(0, most).map((name) => abridged(name))
+  const shown = names.slice(0, most).map((name) => (name === '' ? '""' : abridged(name)))
   return shown.join(', ') + (names.length > most ? ` and ${names.length - most} more` : '')
 }
 

@@ -6,11 +6,6 @@ import { openSafetensors } from './safetensors/reader.js'
 import type { Checkpoint } from './tensor.js'
 import { readBytes, type WeightsFile, weightsError } from './weights-file.js'
 
-export interface OpenedCheckpoint extends Checkpoint {
-  /** The model's name that a trainer (timm) stored beside its weights, such as `tf_efficientdet_d0`. */
-  readonly arch?: string
-}
-
 /**
  * Opens a weights file by what it is, whatever its name: PyTorch's (both containers) or safetensors. Reads no
  * weights; the file stays open for its tensors' `read()` until `close()`.
@@ -18,7 +13,7 @@ export interface OpenedCheckpoint extends Checkpoint {
  * @throws ERR_MODEL_NOT_FOUND for no such file; ERR_WEIGHTS for a folder, or one that is empty, damaged or of another
  *   kind; ERR_UNSAFE_PICKLE for a pickle that could act.
  */
-export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const { handle, size } = await open(path)
   try {
     if (size === 0) throw weightsError({ path }, 'is empty. The download or copy did not finish.')
@@ -30,7 +25,7 @@ export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
   }
 }
 
-async function openKnown(file: WeightsFile): Promise<Omit<OpenedCheckpoint, 'close'>> {
+async function openKnown(file: WeightsFile): Promise<Omit<Checkpoint, 'close'>> {
   const kind = fileKind(await readBytes(file, 0, Math.min(file.size, HEAD_BYTES)))
   if ('foreign' in kind) throw weightsError(file, `is ${kind.foreign}`)
   switch (kind.format) {

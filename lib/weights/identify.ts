@@ -1,6 +1,7 @@
 import { EfficientDetError } from '../base/errors.js'
 import { listing } from '../base/listing.js'
 import type { VariantName } from '../models/variants.js'
+import { isAveraged } from './averaged.js'
 import { foreignFamily } from './foreign.js'
 import { BUFFER, hasHeads, type Matched, matchVariants } from './match-variants.js'
 import { effdet } from './naming/effdet.js'
@@ -75,16 +76,13 @@ function choose(networks: readonly Network[], { prefix, variant }: Wanted): Choi
       return []
     }
   })
-  if (whole.length === 0) throw failures.get(detectors.find(isAveraged) ?? detectors[0]!)!
+  if (whole.length === 0)
+    throw failures.get(detectors.find(({ prefix }) => isAveraged(prefix)) ?? detectors[0]!)!
   if (whole.length === 1)
-    return { ...whole[0]!, why: isAveraged(whole[0]!.network) ? 'EMA' : 'the only whole one' }
-  const averaged = whole.filter(({ network }) => isAveraged(network))
-  if (averaged.length === 1) return { ...averaged[0]!, why: 'EMA' }
+    return { ...whole[0]!, why: isAveraged(whole[0]!.network.prefix) ? 'averaged' : 'the only whole one' }
+  const averaged = whole.filter(({ network }) => isAveraged(network.prefix))
+  if (averaged.length === 1) return { ...averaged[0]!, why: 'averaged' }
   throw ambiguous(whole.map(({ network }) => network))
-}
-
-function isAveraged({ prefix }: Network): boolean {
-  return /(^|[._])ema([._]|$)/i.test(prefix)
 }
 
 function named(networks: readonly Network[], prefix: string): Network {
@@ -114,10 +112,10 @@ function notesOn(all: Tensors, networks: readonly Network[], { network, why }: C
     .filter(([name, tensor]) => typeof tensor !== 'string' && !known.has(name) && !BUFFER.test(name))
     .map(([name]) => name)
   const notes: string[] = []
-  if (prefix !== '') notes.push(`Names begin with "${prefix}", which was taken off.`)
+  if (prefix !== '') notes.push(`Names begin with ${quoted([prefix])}, which was taken off.`)
   if (others.length > 0) {
     notes.push(
-      `The file holds several networks; "${prefix}" (${why}) was used and ${prefixes(others)} ignored.`,
+      `The file holds several networks; ${quoted([prefix])} (${why}) was used and ${prefixes(others)} ignored.`,
     )
   }
   if (beside.length > 0) notes.push(`Ignored, as it is no part of the network: ${listing(beside)}.`)

@@ -45,7 +45,7 @@ function labelsFromColumns(rows: readonly string[][], id: number, name: number):
 /** Cells of a line; quoted ones may hold the separator, and a quote as two. */
 function cellsOf(line: string, separator: string): string[] {
   const cell = new RegExp(
-    `\\s*(?:"(?<double>(?:[^"]|"")*)"|'(?<single>[^']*)'|(?<bare>[^${separator}]*))\\s*(?<end>[${separator}]|$)`,
+    ` *(?:"(?<double>(?:[^"]|"")*)"|'(?<single>[^']*)'|(?<bare>[^${separator}]*)) *(?<end>[${separator}]|$)`,
     'y',
   )
   const cells: string[] = []

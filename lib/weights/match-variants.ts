@@ -71,8 +71,10 @@ function readable({ prefix, tensors }: Network): Stored {
   const unreadable: string[] = []
   const stored = new Map<string, StoredTensor>()
   for (const [name, tensor] of tensors) {
-    if (typeof tensor !== 'string') stored.set(name, tensor)
-    else if (!BUFFER.test(name)) unreadable.push(`${prefix}${name} (${tensor})`)
+    const reason = typeof tensor === 'string' ? tensor : isInteger(tensor) ? tensor.dtype : null
+    // Counters and masks may be of any kind, where the network has no use for them.
+    if (reason !== null && !BUFFER.test(name)) unreadable.push(`${prefix}${name} (${reason})`)
+    else if (typeof tensor !== 'string') stored.set(name, tensor)
   }
   if (unreadable.length === 0) return stored
   throw new EfficientDetError(
@@ -81,6 +83,11 @@ function readable({ prefix, tensors }: Network): Stored {
       'Save its state dict with ordinary tensors: dense, in floating point, and with parametrizations removed.',
     { details: { unreadable } },
   )
+}
+
+/** Whole numbers are weights whose scale lies elsewhere. */
+function isInteger({ dtype }: StoredTensor): boolean {
+  return !dtype.includes('float')
 }
 
 function headWeight(naming: Naming, head: 'box_net' | 'class_net'): string {
@@ -98,8 +105,11 @@ function checkStem(naming: Naming, prefix: string, tensors: Stored): void {
   if (shape[1] === 3) return
   throw new EfficientDetError(
     'ERR_WEIGHTS',
-    `The stem ${prefix}${naming.stem} has shape [${shape.join(', ')}]: it takes ${shape[1]} channels, ` +
-      'and pictures here are RGB. Networks with another number of input channels are not supported.',
+    `The stem ${prefix}${naming.stem} has shape [${shape.join(', ')}]` +
+      (shape.length === 4
+        ? `: it takes ${shape[1]} channels, and pictures here are RGB. ` +
+          'Networks with another number of input channels are not supported.'
+        : '; expected that of a convolution, with 4 dimensions.'),
   )
 }
 
@@ -110,8 +120,15 @@ function headSizes(
 ): { classes: number; anchorsPerCell: number } {
   const rows = (head: 'box_net' | 'class_net') => {
     const name = headWeight(naming, head)
-    const count = tensors.get(name)?.shape[0]
-    if (count !== undefined && count > 0) return { name, count }
+    const shape = tensors.get(name)?.shape
+    const count = shape?.[0] ?? 0
+    if (count > 0) return { name, count }
+    if (shape !== undefined) {
+      throw new EfficientDetError(
+        'ERR_WEIGHTS',
+        `${prefix}${name} has shape [${shape.join(', ')}], without outputs.`,
+      )
+    }
     throw new EfficientDetError(
       'ERR_WEIGHTS',
       `${prefix}${name} is missing, so this is a backbone or a part of a detector. ` +

@@ -7,9 +7,9 @@ import { openCheckpoint } from './checkpoint.js'
 import type { Decided, Question, WeightsOptions } from './decide.js'
 import { ask, checkLabels, decide, specOf } from './decide.js'
 import type { Identified } from './identify.js'
-import { identify } from './identify.js'
+import { firstIdentified } from './identify-state.js'
 import { fromMetadata } from './metadata.js'
-import type { Checkpoint, StoredTensor } from './tensor.js'
+import type { Checkpoint } from './tensor.js'
 import { beginning } from './weights-file.js'
 
 /** A model whose weights are in memory. */
@@ -46,16 +46,11 @@ async function withFile<T>(
           'Leave the option out, or convert the original weights again.',
       )
     }
-    const identified = identify(
-      new Map<string, StoredTensor | string>([...checkpoint.tensors, ...checkpoint.unreadable]),
-      {
-        variant: options.variant ?? stored?.model,
-        prefix: options.prefix,
-      },
-    )
+    const wanted = { variant: options.variant ?? stored?.model, prefix: options.prefix }
+    const { state, identified } = firstIdentified(checkpoint, wanted)
     if (stored?.labels) checkLabels(stored.labels, identified.classes)
-    const names = checkpoint.arch === undefined ? [basename(path)] : [basename(path), checkpoint.arch]
-    return await use(checkpoint, identified, decide(identified, names, options, stored))
+    const names = state.arch === undefined ? [basename(path)] : [basename(path), state.arch]
+    return await use({ ...checkpoint, ...state }, identified, decide(identified, names, options, stored))
   } catch (error) {
     throw error instanceof EfficientDetError ? about(path, error) : error
   } finally {

@@ -10,41 +10,80 @@ import type { StoredTensor, Tensors } from './tensor.js'
  * Source: torch/nn/utils/prune.py, weight_norm.py, spectral_norm.py, parametrize.py and parametrizations.py.
  */
 export function reparametrised(tensors: Tensors): Tensors {
-  const replaced = new Map<string, StoredTensor | string>()
-  const parts = new Set<string>()
-  const replace = (name: string, value: StoredTensor | string, of: readonly string[]) => {
-    replaced.set(name, value)
-    for (const part of of) parts.add(part)
-  }
-  for (const [name, first] of tensors) {
-    const split = /^(.*)_(orig|g)$/s.exec(name)
-    if (split !== null) {
-      const [, whole, part] = split as unknown as [string, string, string]
-      const [mask, direction, iterate] = [`${whole}_mask`, `${whole}_v`, `${whole}_u`]
-      if (part === 'g' && tensors.has(direction)) {
-        replace(whole, normalised(first, tensors.get(direction)!), [name, direction])
-      } else if (part === 'orig' && tensors.has(mask)) {
-        replace(whole, pruned(first, tensors.get(mask)!), [name, mask])
-      } else if (part === 'orig' && tensors.has(iterate)) {
-        replace(whole, 'under spectral norm', [name, iterate, direction])
-      }
-      continue
+  // The direction of a normalised weight may be pruned itself.
+  return undone(undone(tensors, prunedWeights), unusualWeights)
+}
+
+/** A weight, and the names of the tensors that it was split into. */
+interface Found {
+  readonly name: string
+  readonly value: StoredTensor | string
+  readonly parts: readonly string[]
+}
+
+function undone(tensors: Tensors, find: (tensors: Tensors) => readonly Found[]): Tensors {
+  const found = find(tensors)
+  if (found.length === 0) return tensors
+  const parts = new Set(found.flatMap((it) => it.parts))
+  const rest = [...tensors].filter(([name]) => !parts.has(name))
+  return new Map([...rest, ...found.map(({ name, value }) => [name, value] as const)])
+}
+
+function prunedWeights(tensors: Tensors): Found[] {
+  return [...tensors].flatMap(([part, original]) => {
+    const name = /^(.*)_orig$/s.exec(part)?.[1]
+    const mask = tensors.get(`${name}_mask`)
+    return name === undefined || mask === undefined
+      ? []
+      : [{ name, value: pruned(original, mask), parts: [part, `${name}_mask`] }]
+  })
+}
+
+function unusualWeights(tensors: Tensors): Found[] {
+  return [...hookedWeights(tensors), ...parametrisedWeights(tensors)]
+}
+
+/** Weights that hooks put together, as PyTorch did it before parametrizations. */
+function hookedWeights(tensors: Tensors): Found[] {
+  return [...tensors].flatMap(([part, first]) => {
+    const [, name, kind] = /^(.*)_(orig|g)$/s.exec(part) ?? []
+    const [direction, iterate] = [`${name}_v`, `${name}_u`]
+    if (name === undefined) return []
+    if (kind === 'g' && tensors.has(direction)) {
+      return [{ name, value: normalised(first, tensors.get(direction)!), parts: [part, direction] }]
     }
-    const parametrised = /^(.*\.)?parametrizations\.(\w+)\.original(0?)$/s.exec(name)
-    if (parametrised === null) continue
-    const [, owner = '', whole, isPair] = parametrised
-    const path = `${owner}parametrizations.${whole}`
-    const second = tensors.get(`${path}.original1`)
-    if (isPair && second !== undefined) {
-      replace(`${owner}${whole}`, normalised(first, second), [name, `${path}.original1`])
-    } else {
-      const isSpectral = tensors.has(`${path}.0._u`)
-      const reason = isSpectral ? 'under spectral norm' : 'under a parametrization'
-      replace(`${owner}${whole}`, reason, [name, `${path}.0._u`, `${path}.0._v`])
-    }
+    return kind === 'orig' && tensors.has(iterate)
+      ? [{ name, value: 'under spectral norm', parts: [part, iterate, direction] }]
+      : []
+  })
+}
+
+/** Weights under parametrizations, of which several may follow each other. */
+function parametrisedWeights(tensors: Tensors): Found[] {
+  const all = new Map<string, Map<string, StoredTensor | string>>()
+  for (const [part, tensor] of tensors) {
+    const [, owner = '', name, rest] = /^(.*\.)?parametrizations\.(\w+)\.(.+)$/s.exec(part) ?? []
+    if (rest === undefined) continue
+    const parts = all.get(owner + name) ?? new Map<string, StoredTensor | string>()
+    parts.set(rest, tensor)
+    all.set(owner + name, parts)
   }
-  if (replaced.size === 0) return tensors
-  return new Map([...[...tensors].filter(([name]) => !parts.has(name)), ...replaced])
+  return [...all].flatMap(([name, parts]) => {
+    const at = name.lastIndexOf('.') + 1
+    const path = `${name.slice(0, at)}parametrizations.${name.slice(at)}.`
+    const value = parametrised(parts)
+    return value === null ? [] : [{ name, value, parts: [...parts.keys()].map((part) => path + part) }]
+  })
+}
+
+/** @param parts by their names below the weight's; null where they are none of a parametrization */
+function parametrised(parts: Tensors): StoredTensor | string | null {
+  const [length, direction] = [parts.get('original0'), parts.get('original1')]
+  if (length !== undefined && direction !== undefined && parts.size === 2) {
+    return normalised(length, direction)
+  }
+  if (length === undefined && !parts.has('original')) return null
+  return parts.has('0._u') && parts.size === 3 ? 'under spectral norm' : 'under a parametrization'
 }
 
 function pruned(original: StoredTensor | string, mask: StoredTensor | string): StoredTensor | string {
@@ -52,7 +91,7 @@ function pruned(original: StoredTensor | string, mask: StoredTensor | string): S
   if (typeof mask === 'string') return mask
   if (original.shape.join() !== mask.shape.join()) return 'pruned by a mask of another shape'
   return {
-    dtype: 'float32',
+    dtype: original.dtype,
     shape: original.shape,
     async read() {
       const kept = await mask.read()

@@ -37,22 +37,32 @@ export interface StoredTensor {
 /** Tensors by name; in the place of one whose values cannot be had, why. */
 export type Tensors = ReadonlyMap<string, StoredTensor | string>
 
-/** An opened weights file of any format. */
-export interface Checkpoint {
-  readonly format: 'pytorch-zip' | 'pytorch-legacy' | 'safetensors'
-  /** Tensors by their names in the file, in file order, of the state dict that was chosen. */
+/** One state dict of a file. */
+export interface StoredState {
+  /** Where it lies in the file, such as `state_dict`; empty for the whole. */
+  readonly name: string
+  /** Tensors by their names, in file order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
   /** What else the state dict holds, and why its values cannot be had, such as `quantized`. */
   readonly unreadable: ReadonlyMap<string, string>
+  /** What a person should know: which of several state dicts this is, what was ignored. */
+  readonly notes: readonly string[]
+  /** The model's name that a trainer (timm) stored beside its weights, such as `tf_efficientdet_d0`. */
+  readonly arch?: string
+}
+
+/** An opened weights file of any format, with the likeliest of its state dicts. */
+export interface Checkpoint extends StoredState {
+  readonly format: 'pytorch-zip' | 'pytorch-legacy' | 'safetensors'
+  /** Opens its other state dicts, the likelier first. */
+  readonly others: readonly (() => StoredState)[]
   /** safetensors' `__metadata__`; empty for PyTorch files. */
   readonly metadata: Readonly<Record<string, string>>
-  /** What a person should know: which of several state dicts was taken, what was ignored. */
-  readonly notes: readonly string[]
   close(): Promise<void>
 }
 
 /** The notes on tensors whose values cannot be had. */
-export function unreadableNotes(unreadable: Checkpoint['unreadable']): string[] {
+export function unreadableNotes(unreadable: StoredState['unreadable']): string[] {
   if (unreadable.size === 0) return []
   const names = [...unreadable].map(([name, reason]) => `${name} (${reason})`)
   return [`Left out, as they cannot be read: ${listing(names)}.`]

@@ -12,7 +12,7 @@ import { readLabels } from '#lib/weights/label-file.js'
 import { fromMetadata } from '#lib/weights/metadata.js'
 import { unpickle } from '#lib/weights/pytorch/pickle.js'
 import { openPyTorch } from '#lib/weights/pytorch/pytorch.js'
-import { chooseStateDict } from '#lib/weights/pytorch/state-dict.js'
+import { stateDictsIn } from '#lib/weights/pytorch/state-dict.js'
 import { openSafetensors } from '#lib/weights/safetensors/reader.js'
 import type { Checkpoint } from '#lib/weights/tensor.js'
 import type { WeightsFile } from '#lib/weights/weights-file.js'
@@ -139,7 +139,7 @@ export const TARGETS: ReadonlyMap<string, FuzzTarget> = new Map<string, FuzzTarg
     'pickle',
     {
       async read(bytes) {
-        chooseStateDict(unpickle(memoryReader(bytes), { name: 'x.pth' }))
+        stateDictsIn(unpickle(memoryReader(bytes), { name: 'x.pth' }))
       },
       codes: WEIGHTS_CODES,
       tokens: PICKLE_TOKENS,

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-import { type OpenedCheckpoint, openCheckpoint } from '#lib/weights/checkpoint.js'
+import { openCheckpoint } from '#lib/weights/checkpoint.js'
+import type { Checkpoint } from '#lib/weights/tensor.js'
 
 const FOLDER = join(import.meta.dirname, '..', 'fixtures', 'weights')
 
@@ -44,14 +45,14 @@ export async function temporaryFile(bytes: Uint8Array | string, name = 'file.pth
 }
 
 /** Opens a checkpoint that the test's end closes. */
-export async function opened(path: string): Promise<OpenedCheckpoint> {
+export async function opened(path: string): Promise<Checkpoint> {
   const checkpoint = await openCheckpoint(path)
   onTestFinished(() => checkpoint.close())
   return checkpoint
 }
 
 /** Everything that a checkpoint holds, in the form of `EXPECTED`. */
-export async function contentOf(checkpoint: OpenedCheckpoint): Promise<Record<string, ExpectedTensor>> {
+export async function contentOf(checkpoint: Checkpoint): Promise<Record<string, ExpectedTensor>> {
   const content: [string, ExpectedTensor][] = []
   for (const [name, { dtype, shape, read }] of checkpoint.tensors) {
     content.push([name, { dtype, shape, values: [...(await read())] }])

@@ -35,7 +35,7 @@ const OPTIONS: WeightsOptions = {
   preprocessing: 'advprop',
   padding: { backbone: 'symmetric', fpn: 'same', pool: 'zero' },
   anchors: { anchorScale: 3.3, scales: [1, 2 ** (1 / 3)], ratios: [[1, 1 / 3]] },
-  labels: ['grün', 'line\n"two"'],
+  labels: ['grün', 'line "two"'],
 }
 
 const renamed = (naming: Naming): State =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { EfficientDetError } from '#lib/base/errors.js'
 import { VARIANT_NAMES, type VariantName, variant } from '#lib/models/variants.js'
 import { identify } from '#lib/weights/identify.js'
+import { firstIdentified } from '#lib/weights/identify-state.js'
 import { effdet, effdetLevelFirst } from '#lib/weights/naming/effdet.js'
 import { zylo } from '#lib/weights/naming/zylo.js'
 import type { StoredTensor, Tensors } from '#lib/weights/tensor.js'
@@ -160,7 +161,7 @@ describe('prefixes', () => {
       true,
     )
     expect(identified.notes.at(-1)).toBe(
-      'The file holds several networks; "model_ema." (EMA) was used and "model." ignored.',
+      'The file holds several networks; "model_ema." (averaged) was used and "model." ignored.',
     )
   })
 
@@ -191,6 +192,14 @@ describe('prefixes', () => {
     expect(code).toBe('ERR_INVALID_OPTION')
     expect(message).toBe('prefix is "net", and the names of networks in the file begin with "model.".')
   })
+
+  it.each(['ema_model.', 'averaged_model.module.', 'swa_model.', 'avg.'])(
+    'of averages are known: %s',
+    (prefix) => {
+      const both = [...prefixed(tensorsOf('d0'), 'model.'), ...prefixed(tensorsOf('d0'), prefix)]
+      expect(identify(new Map(both)).prefix).toBe(prefix)
+    },
+  )
 
   it('of a broken network lose against those of a whole one, averaged or not', () => {
     const broken = prefixed(tensorsOf('d0'), 'model_ema.')
@@ -400,5 +409,55 @@ describe('other families', () => {
         'and 17 more). ' +
         "Expected effdet's backbone.conv_stem.weight or zylo's backbone_net.model._conv_stem.conv.weight.",
     )
+  })
+})
+
+describe('of several state dicts', () => {
+  const state = (name: string, tensors: ReadonlyMap<string, StoredTensor>) => ({
+    name,
+    tensors,
+    unreadable: new Map<string, string>(),
+    notes: [],
+  })
+  const broken = new Map([...tensorsOf('d0')].slice(1))
+  const whole = state('model', tensorsOf('d0'))
+
+  it('the likeliest is taken', () => {
+    const found = firstIdentified({ ...whole, others: [() => expect.unreachable()] }, {})
+    expect(found.state.name).toBe('model')
+  })
+
+  it('the next is taken where the likeliest is no whole network, and that is said', () => {
+    const others = [() => state('odd', broken), () => whole]
+    const { state: taken, identified } = firstIdentified({ ...state('ema', broken), others }, {})
+    expect(taken.name).toBe('model')
+    expect(taken.notes).toEqual(['Passed over, as it holds no whole network: "ema".'])
+    expect(identified.variants[0].name).toBe('d0')
+  })
+
+  it('the likeliest is told of where none is a whole network', () => {
+    const missing = new Map([...tensorsOf('d0')].slice(0, -1))
+    const others = [() => state('model', new Map([['a', stored([1])]]))]
+    const { code, message } = thrown(() => firstIdentified({ ...state('ema', missing), others }, {}))
+    expect([code, message]).toEqual(['ERR_WEIGHTS', expect.stringMatching(/Missing: /)])
+  })
+})
+
+describe('tensors of other types and shapes are refused', () => {
+  const changed = (name: string, tensor: Partial<StoredTensor>) =>
+    refused(new Map([...tensorsOf('d0'), [name, { ...tensorsOf('d0').get(name)!, ...tensor }]]))
+
+  it.each(['int8', 'uint8', 'int64', 'bool'] as const)('as weights, whole numbers of %s', (dtype) => {
+    expect(changed('backbone.bn1.weight', { dtype })).toMatchObject({
+      code: 'ERR_WEIGHTS',
+      message: expect.stringContaining(`cannot be read: backbone.bn1.weight (${dtype})`),
+    })
+  })
+
+  it.each([
+    ['backbone.conv_stem.weight', [], /shape \[\]; expected that of a convolution/],
+    ['class_net.predict.conv_pw.weight', [0, 64, 1, 1], /has shape \[0, 64, 1, 1\], without outputs/],
+  ])('%s of shape %j', (name, shape, message) => {
+    expect(changed(name, { shape }).message).toMatch(message)
   })
 })

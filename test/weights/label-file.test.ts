@@ -72,6 +72,7 @@ describe('class names are read from', () => {
   it.each([
     ['in CSV with heads', 'id,name\r\n1,car\r\n0,person'],
     ['in CSV with heads and more columns', 'name;supercategory;class_id\nperson;human;1\ncar;vehicle;2'],
+    ['in a table with an empty column', 'id\t\tname\n0\t\tperson\n1\t\tcar'],
     ['in quoted CSV', '"0","person"\n"1","car"'],
     ['in a table of bars', '0|person\n1 | car'],
     ['after a comment', '# mine\n0: person\n1: car'],

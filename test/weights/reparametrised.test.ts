@@ -38,6 +38,32 @@ describe('reparametrised weights', () => {
     expect(reparametrised(tensors)).toEqual(new Map([['w', reason]]))
   })
 
+  it('whose direction was pruned are computed from what is left of it', async () => {
+    const values = (shape: number[], ...data: number[]): StoredTensor => ({
+      dtype: 'float32',
+      shape,
+      read: async () => new Float32Array(data),
+    })
+    const tensors = reparametrised(
+      new Map([
+        ['w_g', values([1, 1], 10)],
+        ['w_v_orig', values([1, 3], 3, 7, 4)],
+        ['w_v_mask', values([1, 3], 1, 0, 1)],
+      ]),
+    )
+    expect([...tensors.keys()]).toEqual(['w'])
+    expect([...(await (tensors.get('w') as StoredTensor).read())]).toEqual([6, 0, 8])
+  })
+
+  it.each([
+    ['original0', 'original1', '1.g'],
+    ['original0', 'original1', '1._u', '1._v'],
+    ['original', '0.base'],
+  ])('under others that cannot be undone are told: %s, %s, …', (...parts) => {
+    const tensors = new Map(parts.map((part) => [`a.parametrizations.weight.${part}`, stored([1])]))
+    expect(reparametrised(tensors)).toEqual(new Map([['a.weight', 'under a parametrization']]))
+  })
+
   it('are no others: a name alone means nothing', () => {
     const tensors = new Map(['a_g', 'b_orig', 'c_v', 'd_mask'].map((name) => [name, stored([1])]))
     expect(reparametrised(tensors)).toBe(tensors)

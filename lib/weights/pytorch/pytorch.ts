@@ -1,14 +1,9 @@
-import { type Checkpoint, type StoredTensor, unreadableNotes } from '../tensor.js'
+import { type Checkpoint, type StoredState, type StoredTensor, unreadableNotes } from '../tensor.js'
 import { type WeightsFile, weightsError } from '../weights-file.js'
 import { readPyTorchLegacy } from './legacy.js'
-import { chooseStateDict } from './state-dict.js'
+import { type StateDict, stateDictsIn } from './state-dict.js'
 import { tensorFrom } from './tensor.js'
 import { readPyTorchZip } from './zip-container.js'
-
-export interface PyTorchCheckpoint extends Omit<Checkpoint, 'close'> {
-  /** The model's name that a trainer (timm) stored beside its weights. */
-  readonly arch?: string
-}
 
 /**
  * Opens what torch.save wrote, in the container of PyTorch ≥ 1.6 (zip) or the one before, without reading weights.
@@ -20,27 +15,22 @@ export interface PyTorchCheckpoint extends Omit<Checkpoint, 'close'> {
 export async function openPyTorch(
   file: WeightsFile,
   container: 'zip' | 'legacy',
-): Promise<PyTorchCheckpoint> {
+): Promise<Omit<Checkpoint, 'close'>> {
   const { format, root, storage } = await (container === 'zip'
     ? readPyTorchZip(file)
     : readPyTorchLegacy(file))
-  const chosen = chooseStateDict(root)
-  if (typeof chosen === 'string') throw weightsError(file, chosen)
-
-  const tensors = new Map<string, StoredTensor>()
-  const unreadable = new Map<string, string>()
-  for (const [name, value] of chosen.tensors) {
-    const tensor = tensorFrom(value, name, file, storage)
-    if (typeof tensor === 'string') unreadable.set(name, tensor)
-    else tensors.set(name, tensor)
+  const found = stateDictsIn(root)
+  if (typeof found === 'string') throw weightsError(file, found)
+  const opened = (chosen: StateDict): StoredState => {
+    const tensors = new Map<string, StoredTensor>()
+    const unreadable = new Map<string, string>()
+    for (const [name, value] of chosen.tensors) {
+      const tensor = tensorFrom(value, name, file, storage)
+      if (typeof tensor === 'string') unreadable.set(name, tensor)
+      else tensors.set(name, tensor)
+    }
+    return { ...chosen, tensors, unreadable, notes: [...chosen.notes, ...unreadableNotes(unreadable)] }
   }
-  const notes = [...chosen.notes, ...unreadableNotes(unreadable)]
-  return {
-    format,
-    tensors,
-    unreadable,
-    metadata: {},
-    notes,
-    ...(chosen.arch !== undefined && { arch: chosen.arch }),
-  }
+  const [first, ...others] = found
+  return { ...opened(first!), others: others.map((other) => () => opened(other)), format, metadata: {} }
 }

@@ -1,21 +1,22 @@
 import { listing } from '../../base/listing.js'
 import { SAVE_STATE_DICT } from '../advice.js'
+import { isAveraged } from '../averaged.js'
 import { className, isKind, type PickleObject, type PickleValue } from './pickle-values.js'
 import { isTensor } from './tensor.js'
 
-/** The tensors that were chosen from a saved object, and in sentences what was chosen and what was not. */
+/** The tensors of a state dict in a saved object, and in sentences what was chosen and what was not. */
 export interface StateDict {
+  /** The keys that lead to it, such as `ema.module`; empty for the object itself, or where it is several. */
+  readonly name: string
   readonly tensors: ReadonlyMap<string, PickleValue>
   readonly notes: readonly string[]
   /** The model's name that a trainer (timm) stored beside its weights. */
   readonly arch?: string
 }
 
-/**
- * Where trainers put the weights. Averages come first, as trainers evaluate them (timm and effdet validate
- * `state_dict_ema`), then the plain weights under the names in use.
- */
+/** Where trainers put averages, which they evaluate (timm and effdet validate `state_dict_ema`). */
 const AVERAGES = ['state_dict_ema', 'model_ema', 'ema_state_dict', 'ema']
+/** Where they put plain weights. */
 const PLAIN = [
   'state_dict',
   'model',
@@ -28,32 +29,42 @@ const PLAIN = [
   'module',
 ]
 
+/** What optimizers keep of each weight, under its name and in its shape. */
+const OF_OPTIMIZER = /(?:^|[._])(?:optim\w*|exp_avg\w*|momentum\w*|grads?)(?:[._]|$)/i
+
 /** `{ema: {module: {state_dict: …}}}` is about the deepest that occurs. */
 const MAX_DEPTH = 4
 
-/**
- * Chooses the state dict in what torch.save was given: the dictionary itself, one inside under a known name (averages
- * first), or several under names that become prefixes.
- *
- * @returns the tensors, or the reason why there are none as a sentence without a subject.
- */
-export function chooseStateDict(root: PickleValue): StateDict | string {
-  const mapping = mappingOf(root)
-  if (!mapping) return notADictionary(root)
-  const known = Array.from({ length: MAX_DEPTH }, () => new Map<PickleValue, Choice | string>())
-  const choice = choose(mapping, known)
-  if (typeof choice === 'string') return choice
+/** More state dicts than a trainer puts into one file. */
+const MAX_STATE_DICTS = 10
 
+/**
+ * Finds the state dicts in what torch.save was given, the likeliest first.
+ *
+ * Averages come before those under other names in use, these before the dictionary itself. At last come those under
+ * any names, which become prefixes.
+ *
+ * @returns one at least, or the reason why there are none as a sentence without a subject.
+ */
+export function stateDictsIn(root: PickleValue): readonly StateDict[] | string {
+  const mapping = mappingOf(root) ?? itemsOf(root)
+  if (!mapping) return notADictionary(root)
+  const known = Array.from({ length: MAX_DEPTH }, () => new Map<PickleValue, Choices>())
+  const choices = choicesIn(mapping, known)
+  return typeof choices === 'string' ? choices : choices.map((choice) => stateDictOf(mapping, choice))
+}
+
+function stateDictOf(root: Mapping, choice: Choice): StateDict {
   const notes: string[] = []
   const isOne = choice.length === 1
+  const name = isOne ? choice[0]!.path.join('.') : ''
   const outermost = new Set(choice.flatMap(({ path }) => path.slice(0, 1)))
   if (outermost.size > 0) {
     if (isOne) {
-      const { path } = choice[0]!
-      const kind = path.some((key) => AVERAGES.includes(key)) ? ' (averaged over training steps)' : ''
-      notes.push(`The weights are those under "${path.join('.')}"${kind}.`)
+      const kind = choice[0]!.path.some(isAveraged) ? ' (averaged over training steps)' : ''
+      notes.push(`The weights are those under "${name}"${kind}.`)
     }
-    const others = [...mapping].filter(([key]) => !outermost.has(key))
+    const others = [...root].filter(([key]) => !outermost.has(key))
     if (others.length > 0) notes.push(`Ignored: ${listed(others)}.`)
   }
 
@@ -68,8 +79,8 @@ export function chooseStateDict(root: PickleValue): StateDict | string {
   }
   if (rest.length > 0) notes.push(`Left out, as they are no tensors: ${listed(rest)}.`)
 
-  const arch = outermost.size === 0 ? undefined : mapping.get('arch')
-  return { tensors, notes, ...(typeof arch === 'string' && { arch }) }
+  const arch = outermost.size === 0 ? undefined : root.get('arch')
+  return { name, tensors, notes, ...(typeof arch === 'string' && { arch }) }
 }
 
 type Mapping = ReadonlyMap<string, PickleValue>
@@ -83,49 +94,61 @@ interface Part {
 /** One state dict, or several of which no name says which is the model. */
 type Choice = readonly Part[]
 
-/** More state dicts than a trainer puts into one file. */
-const MAX_STATE_DICTS = 10
+/** The likeliest first, or why there is none. */
+type Choices = readonly Choice[] | string
 
 /**
- * What was chosen in each dictionary, by depth. A pickle may put one dictionary in a million places, and that in
- * a million places again.
+ * Choices in each dictionary, by depth.
+ *
+ * A pickle may put one dictionary in a million places, and that in a million places again.
  */
-type Known = readonly Map<PickleValue, Choice | string>[]
+type Known = readonly Map<PickleValue, Choices>[]
 
-function choose(mapping: Mapping, known: Known, depth = 0): Choice | string {
-  for (const key of [...AVERAGES, ...PLAIN]) {
-    const choice = chooseIn(mapping, key, known, depth)
-    if (choice) return choice
-  }
-  if ([...mapping.values()].some(isTensor)) return [{ mapping, path: [] }]
-
-  const others = [...mapping.keys()].flatMap((key) => chooseIn(mapping, key, known, depth) ?? [])
-  if (others.length > MAX_STATE_DICTS) {
+function choicesIn(mapping: Mapping, known: Known, depth = 0): Choices {
+  const keys = [...mapping.keys()]
+  const named = [...new Set([...AVERAGES, ...keys.filter(isAveraged), ...PLAIN])]
+  const choices = named.flatMap((key) => choicesUnder(mapping, key, known, depth)).slice(0, MAX_STATE_DICTS)
+  if ([...mapping.values()].some(isTensor)) choices.push([{ mapping, path: [] }])
+  const others = keys
+    .filter((key) => !named.includes(key) && !OF_OPTIMIZER.test(key))
+    .flatMap((key) => choicesUnder(mapping, key, known, depth)[0] ?? [])
+  if (others.length > 0 && others.length <= MAX_STATE_DICTS) choices.push(others)
+  if (choices.length > 0) return choices
+  if (others.length > 0) {
     const names = others.map(({ path }) => `"${path.join('.')}"`)
     return (
       `holds ${others.length} state dicts (${listing(names)}), and none has a name that says which is the model. ` +
       "Save the right one alone: torch.save(checkpoint['name'], 'weights.pth')."
     )
   }
-  if (others.length > 0) return others
   if (mapping.size === 0) return 'holds an empty dictionary.'
   return `holds a dictionary without tensors: ${listed([...mapping])}. ${SAVE_STATE_DICT}`
 }
 
-function chooseIn(mapping: Mapping, key: string, known: Known, depth: number): Choice | undefined {
+function choicesUnder(mapping: Mapping, key: string, known: Known, depth: number): Choice[] {
   const value = mapping.get(key)
-  if (value === undefined || depth === MAX_DEPTH) return undefined
-  let choice = known[depth].get(value)
-  if (choice === undefined) {
+  if (value === undefined || depth === MAX_DEPTH) return []
+  let choices = known[depth].get(value)
+  if (choices === undefined) {
     const inner = mappingOf(value)
-    if (!inner) return undefined
-    choice = choose(inner, known, depth + 1)
-    known[depth].set(value, choice)
+    if (!inner) return []
+    choices = choicesIn(inner, known, depth + 1)
+    known[depth].set(value, choices)
   }
-  return typeof choice === 'string'
-    ? undefined
-    : choice.map(({ mapping, path }) => ({ mapping, path: [key, ...path] }))
+  if (typeof choices === 'string') return []
+  return choices.map((choice) => choice.map(({ mapping, path }) => ({ mapping, path: [key, ...path] })))
 }
+
+/** The dictionaries in a list or tuple, by their places. */
+function itemsOf(value: PickleValue): Mapping | undefined {
+  if (!isKind(value, 'list') && !isKind(value, 'tuple')) return undefined
+  const items = [...value.items.slice(0, MAX_ITEMS).entries()]
+  const mapping = new Map(items.map(([i, item]) => [String(i), item] as const))
+  return items.some(([, item]) => mappingOf(item) !== undefined) ? mapping : undefined
+}
+
+/** More than anybody saves together. */
+const MAX_ITEMS = 1000
 
 /** A dictionary of any class by its text keys; only dictionaries have entries, whatever their class. */
 function mappingOf(value: PickleValue | undefined): Mapping | undefined {

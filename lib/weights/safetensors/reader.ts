@@ -96,7 +96,8 @@ export async function openSafetensors(file: WeightsFile): Promise<Omit<Checkpoin
     throw weightsError(file, `has ${dataSize - covered} bytes after the last tensor. The file is damaged.`)
   }
   if (described.length === 0) throw weightsError(file, 'holds no tensors.')
-  return { format: 'safetensors', tensors, unreadable, metadata, notes: unreadableNotes(unreadable) }
+  const notes = unreadableNotes(unreadable)
+  return { format: 'safetensors', name: '', tensors, unreadable, metadata, notes, others: [] }
 }
 
 async function readHeader(file: WeightsFile): Promise<{ json: Record<string, unknown>; end: number }> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { PickleValue } from '#lib/weights/pytorch/pickle-values.js'
-import { chooseStateDict } from '#lib/weights/pytorch/state-dict.js'
+import { stateDictsIn } from '#lib/weights/pytorch/state-dict.js'
 import { cpuTime } from '../../helpers/cpu-time.js'
 
 /** A tensor as a pickle tells of it; the arguments do not matter for the choice. */
@@ -32,11 +32,13 @@ const weights = dict({ weight: tensor })
 const decoy = dict({ decoy: tensor })
 
 function chosen(root: PickleValue) {
-  const choice = chooseStateDict(root)
-  return typeof choice === 'string' ? choice : { names: [...choice.tensors.keys()], notes: choice.notes }
+  const found = stateDictsIn(root)
+  if (typeof found === 'string') return found
+  const { tensors, notes } = found[0]!
+  return { names: [...tensors.keys()], notes }
 }
 
-describe('chooseStateDict', () => {
+describe('state dicts', () => {
   it('takes a bare state dict without remark', () => {
     expect(chosen(weights)).toEqual({ names: ['weight'], notes: [] })
     expect(chosen(object('collections.OrderedDict', { weight: tensor }))).toEqual({
@@ -57,6 +59,54 @@ describe('chooseStateDict', () => {
     expect(choice).toMatchObject({ names: ['weight'] })
     expect(Object(choice).notes[0]).toContain(`"${first}"`)
     expect(Object(choice).notes[1]).toBe(`Ignored: ${second} (dict).`)
+  })
+
+  it.each([
+    'ema_model_state_dict',
+    'model_state_dict_ema',
+    'avg_model',
+    'swa_model',
+    'averaged.module',
+    'EMA',
+  ])('knows averages by their names: %s', (name) => {
+    expect(chosen(dict({ model: decoy, [name]: weights }))).toMatchObject({
+      names: ['weight'],
+      notes: [expect.stringContaining(`"${name}" (averaged over training steps)`), 'Ignored: model (dict).'],
+    })
+  })
+
+  it('takes no state of an optimizer for weights, though it has their names and shapes', () => {
+    for (const name of ['optimizer', 'optim.exp_avg', 'exp_avg_sq', 'momentum_buffer', 'grads']) {
+      expect(chosen(dict({ [name]: decoy, detector: weights }))).toMatchObject({ names: ['weight'] })
+    }
+  })
+
+  it('looks into a list or tuple', () => {
+    const list: PickleValue = { kind: 'list', items: [3, weights] }
+    expect(chosen(list)).toEqual({
+      names: ['weight'],
+      notes: ['The weights are those under "1".', 'Ignored: 0 (int).'],
+    })
+    expect(chosen({ kind: 'tuple', items: [weights, decoy] })).toMatchObject({
+      names: ['0.weight', '1.decoy'],
+    })
+  })
+
+  it('tells of all that a file holds, the likeliest first', () => {
+    const root = dict({
+      odd: decoy,
+      model: dict({ ema: weights, net: weights }),
+      state_dict_ema: weights,
+      step: tensor,
+    })
+    const found = stateDictsIn(root)
+    expect(typeof found === 'string' ? found : found.map(({ name }) => name)).toEqual([
+      'state_dict_ema',
+      'model.ema',
+      'model.net',
+      '',
+      'odd',
+    ])
   })
 
   it('passes over averages that are absent or empty', () => {
