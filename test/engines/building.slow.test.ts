@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { enginesFolder } from '#lib/engines/cache.js'
 import { readEngine } from '#lib/engines/engine-file.js'
 import { type BuildOptions, buildEngine } from '#lib/index.js'
 import { buildBegins, kept } from '../helpers/builds.js'
-import { MAIN } from '../helpers/cli.js'
+import { efficientdet, MAIN } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 import { random } from '../helpers/random.js'
@@ -39,6 +41,20 @@ describe.skipIf(!hasNative)('a cached engine', () => {
       expect({ ...options, cached }).toEqual({ ...options, cached: false })
       expect(await build(options)).toMatchObject({ cached: true })
     }
+  })
+
+  it('eight processes that want the same engine cause one build', async () => {
+    const cache = await emptyCache()
+    const runs = await Promise.all(
+      Array.from({ length: 8 }, () => efficientdet(BUILD, { env: { FAKE_BACKEND: 'step=10000' } })),
+    )
+    expect(runs.map(({ code }) => code)).toEqual(Array(8).fill(0))
+    expect(runs.filter(({ stdout }) => !stdout.includes('(built before)'))).toHaveLength(1)
+    const { engines, others } = await kept(cache)
+    expect([engines.length, others]).toEqual([1, []])
+    // The fake builder's timing cache grows by one byte with every build.
+    const [timing] = (await readdir(enginesFolder())).filter((name) => name.endsWith('.timing'))
+    expect((await stat(join(enginesFolder(), timing))).size).toBe(32 + 1)
   })
 
   it('a builder that is killed leaves no lock and no half file', async () => {

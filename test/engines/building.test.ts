@@ -7,7 +7,7 @@ import type { EngineHeader } from '#lib/engines/header.js'
 import { type BuildOptions, buildEngine, convertWeights, EfficientDet, type LoadOptions } from '#lib/index.js'
 import { eventOf, held, kept } from '../helpers/builds.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, MAIN, ROOT, run } from '../helpers/cli.js'
+import { MAIN, ROOT, run } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
 import { refusal } from '../helpers/refusal.js'
@@ -78,20 +78,6 @@ describe.skipIf(!hasNative)('the key of a cached engine', () => {
 })
 
 describe.skipIf(!hasNative)('builds of engines', () => {
-  it('eight processes that want the same engine cause one build', async () => {
-    const cache = await emptyCache()
-    const runs = await Promise.all(
-      Array.from({ length: 8 }, () => efficientdet(BUILD, { env: { FAKE_BACKEND: 'step=10000' } })),
-    )
-    expect(runs.map(({ code }) => code)).toEqual(Array(8).fill(0))
-    expect(runs.filter(({ stdout }) => !stdout.includes('(built before)'))).toHaveLength(1)
-    const { engines, others } = await kept(cache)
-    expect([engines.length, others]).toEqual([1, []])
-    // The fake builder's timing cache grows by one byte with every build.
-    const [timing] = (await readdir(enginesFolder())).filter((name) => name.endsWith('.timing'))
-    expect((await stat(join(enginesFolder(), timing))).size).toBe(32 + 1)
-  })
-
   it('different builds in one process come one after the other', async () => {
     await emptyCache()
     const hold = await held('build')

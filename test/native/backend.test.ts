@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
 import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
 import { held } from '../helpers/builds.js'
@@ -17,9 +17,8 @@ function frame(mark: number, width = 8, height = 8): Frame {
 
 const markOf = (result: DetectionResult) => Math.round(result.detections[0].score * 255)
 
-/** Loads `person` on the fake backend, which is told how to behave, and builds its engine anew. */
+/** Loads `person` on the fake backend, which is told how to behave; its engine is built once for all tests. */
 async function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
-  await emptyCache()
   process.env.FAKE_BACKEND = behaviour
   return EfficientDet.load('person', {
     backend: 'tensorrt',
@@ -31,8 +30,17 @@ async function load(behaviour = '', options: LoadOptions = {}): Promise<Efficien
   })
 }
 
+let cache: string
+beforeAll(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'efficientdet-test-'))
+  vi.stubEnv('EFFICIENTDET_CACHE', cache)
+})
 afterEach(() => {
   delete process.env.FAKE_BACKEND
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await rm(cache, { recursive: true })
 })
 
 describe.skipIf(!hasNative)('a native backend', () => {
@@ -49,6 +57,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
     it('reports the progress of the build, which never falls and ends at 1', async () => {
       // What comes between is told while the event loop has time; if it has none, the build is slower next time.
       for (let step = 200, between = 0; between === 0; step *= 4) {
+        await emptyCache()
         const fractions: number[] = []
         const detector = await load(`step=${step}`, {
           onProgress: ({ stage, fraction }) => stage === 'engine' && fractions.push(fraction),
@@ -88,10 +97,12 @@ describe.skipIf(!hasNative)('a native backend', () => {
       ['fail=build', 'ERR_ENGINE', /cannot be built: node \/backbone\/conv_stem/],
       ['fail=load', 'ERR_ENGINE', /cannot be loaded: the engine was built for another device/],
     ])('passes on why the backend refuses: %s', async (behaviour, code, message) => {
+      await emptyCache()
       await expect(load(behaviour)).rejects.toThrow(refusal(code, message))
     })
 
     it('hands on what the libraries said when a build fails', async () => {
+      await emptyCache()
       await expect(load('fail=build')).rejects.toMatchObject({
         details: { log: 'the fake builder was asked to build\n' },
       })
@@ -101,6 +112,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
       const controller = new AbortController()
       const reason = new Error('enough')
       let reached = 0
+      await emptyCache()
       const loading = load('step=20000', {
         signal: controller.signal,
         onProgress: ({ stage, fraction }) => {

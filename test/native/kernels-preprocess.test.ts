@@ -5,10 +5,10 @@ import { float32ToFloat16 } from '#lib/base/float16.js'
 import { type Frame, isYuv, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
-import { writeYuv, YUV_MATRICES, YUV_RANGES, yuvCoefficients } from '#lib/image/yuv.js'
+import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
 import type { Size } from '#lib/models/levels.js'
 import { NORMALIZATIONS, type Preprocessing, preprocessingOf } from '#lib/models/preprocessing.js'
-import { coloursCall, hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
+import { hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
 import { type Random, random } from '../helpers/random.js'
 import { rounds } from '../helpers/rounds.js'
 import { hasShared, shared } from '../helpers/shared.js'
@@ -141,25 +141,9 @@ describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
     await expectReference([EFFDET[0], ZYLO].map((how) => ({ frames, input, how, precision: 'float32' })))
   })
 
-  it.each(YUV_MATRICES.flatMap((matrix) => YUV_RANGES.map((range) => [matrix, range] as const)))(
-    'gives every colour of %s in %s range as the reference does',
-    async (matrix, range) => {
-      const [all] = await runKernels([coloursCall(matrix, range)])
-      const coefficients = yuvCoefficients(matrix, range)
-      const reference = new Uint8Array(all.length)
-      let at = 0
-      for (let v = 0; v < 256; v++) {
-        for (let u = 0; u < 256; u++) {
-          for (let y = 0; y < 256; y++, at += 3) writeYuv(reference, at, coefficients, y, u, v)
-        }
-      }
-      expect(Buffer.compare(all, reference)).toBe(0)
-    },
-  )
-
   it.skipIf(!hasShared)('is the reference for photographs', async () => {
     const folder = shared('data/pictures')
-    const files = await readdir(folder)
+    const files = (await readdir(folder)).slice(0, rounds({ quick: 6, all: 1000 }))
     expect(files.length).toBeGreaterThan(5)
     const frames = await Promise.all(
       files.map(async (file): Promise<Frame> => {
