@@ -33,6 +33,6 @@ run(process.execPath, [
   ...(process.env.CI ? ['--CDCMAKE_COMPILE_WARNING_AS_ERROR=ON'] : []),
 ])
 run('ctest', [
-  ...['--test-dir', 'build', '--output-on-failure', '--no-tests=error'],
+  ...['--test-dir', 'build', '--parallel', '2', '--output-on-failure', '--no-tests=error'],
   ...(host ? ['--label-regex', '^host$'] : []),
 ])
