@@ -46,6 +46,16 @@ export function parseSize(text: string): Size {
   return { height, width: match[2] === undefined ? height : Number(match[2]) }
 }
 
+/** Shells give empty texts for variables that are not set. */
+export function parsePath(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Expected a path, and this is empty.')
+  return text
+}
+
+export function parsePaths(text: string, others: readonly string[] = []): string[] {
+  return [...others, parsePath(text)]
+}
+
 /** An address that can be fetched from. */
 export function parseUrl(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text

@@ -7,7 +7,7 @@ import { bundledPath } from '../hub/bundled.js'
 import { checkInteger } from '../options/checks.js'
 import { ENGINE_OPTIONS, type EngineOptions } from '../options/engine.js'
 import { LOAD_OPTIONS, type LoadOptions } from '../options/load.js'
-import { parseInteger } from './arguments.js'
+import { parseInteger, parsePath } from './arguments.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
@@ -34,7 +34,7 @@ export function addBenchCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('bench')
     .description('time detection in a picture, stage by stage, on this machine')
-    .argument('[picture]', 'a picture file (default: the bundled photograph)')
+    .argument('[picture]', 'a picture file (default: the bundled photograph)', parsePath)
     .option('--runs <n>', 'calls that are timed', parseInteger, 100)
     .option('--warm-up <n>', 'calls before them', parseInteger, 10)
     .option('--concurrency <n>', 'calls at a time; a GPU works on several together', parseInteger, 1)

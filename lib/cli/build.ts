@@ -5,12 +5,12 @@ import { capabilityName } from '../engines/key.js'
 import { BUILD_OPTIONS, type BuildOptions } from '../options/build.js'
 import { ENGINE_OPTIONS, type EngineOptions } from '../options/engine.js'
 import { readLabels } from '../weights/label-file.js'
-import { parseInteger, parseList, parseSize } from './arguments.js'
+import { parseInteger, parseList, parsePath, parseSize } from './arguments.js'
 import { addFlags, flagOf, given } from './flags.js'
 import { selfTestOf } from './inspect.js'
 import { print, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
-import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+import { addWeightsOptions, labelsFlag, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 const NAMES = ['maxBatchSize', 'libraryPath', 'backendLibrary'] as const
 const GIVEN = [...NAMES, 'inputSize', 'device', 'targets'] as const
@@ -26,8 +26,8 @@ export function addBuildCommand(program: Command, signal: AbortSignal): void {
     .command('build')
     .description('build the TensorRT engine of a model: seconds to minutes, once for each kind of GPU')
     .argument('<model>', 'person, a pulled name such as d0, or a weights file')
-    .option('--out <file>', 'the engine file to write (default: one in the cache folder)')
-    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
+    .option('--out <file>', 'the engine file to write (default: one in the cache folder)', parsePath)
+    .addOption(labelsFlag())
     .addOption(flagOf(BUILD_OPTIONS, 'inputSize', { placeholder: '<HxW>', parse: parseSize }))
     .addOption(flagOf(BUILD_OPTIONS, 'targets', { placeholder: '<list>', parse: parseList }))
     .addOption(flagOf(BUILD_OPTIONS, 'device', { placeholder: '<n>', parse: parseInteger }))

@@ -6,7 +6,7 @@ import type { Precision } from '../options/export.js'
 import { readLabels } from '../weights/label-file.js'
 import { flagOf } from './flags.js'
 import { print, printNotes } from './output.js'
-import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+import { addWeightsOptions, labelsFlag, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 interface ConvertFlags extends WeightsFlags {
   readonly labels?: string
@@ -19,7 +19,7 @@ export function addConvertCommand(program: Command, signal: AbortSignal): void {
     .description('rewrite weights as safetensors, with all that was given or found out about them')
     .argument('<input>', 'a weights file of effdet or zylo (.pth, .safetensors), or a pulled name such as d0')
     .argument('<output>', 'the safetensors file to write')
-    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
+    .addOption(labelsFlag())
     .addOption(flagOf(CONVERT_OPTIONS, 'precision'))
   addWeightsOptions(command).action(async (input: string, output: string, flags: ConvertFlags) => {
     if (flags.labels !== undefined) await checkOutput(output, flags.labels)

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { EfficientDet } from '../api/detector.js'
 import { bundledPath } from '../hub/bundled.js'
 import { Annotator } from './annotate.js'
+import { parsePath } from './arguments.js'
 import { detectAll } from './detect.js'
 import { printCircumstances, titleOf } from './detector.js'
 import { print, printError, printNotes } from './output.js'
@@ -10,7 +11,7 @@ export function addDemoCommand(program: Command, signal: AbortSignal): void {
   program
     .command('demo')
     .description('find people in the bundled photograph')
-    .option('--out <folder>', 'where to write the annotated picture', 'demo-output')
+    .option('--out <folder>', 'where to write the annotated picture', parsePath, 'demo-output')
     .action(async ({ out }: { out: string }) => {
       const image = bundledPath('person/person.jpg')
       const annotator = await Annotator.open(out, [image])

@@ -9,7 +9,7 @@ import { nameOf, readBytes } from '../image/source.js'
 import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
 import { LOAD_OPTIONS } from '../options/load.js'
 import { Annotator } from './annotate.js'
-import { parseList, parseThreshold, type Thresholds } from './arguments.js'
+import { parseList, parsePath, parsePaths, parseThreshold, type Thresholds } from './arguments.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
@@ -47,7 +47,7 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
   const command = program
     .command('detect')
     .description('find objects in pictures')
-    .argument('<picture...>', 'files, folders or glob patterns; - is standard input')
+    .argument('<picture...>', 'files, folders or glob patterns; - is standard input', parsePaths)
     .addOption(
       flagOf({ scoreThreshold: SCORE_THRESHOLD }, 'scoreThreshold', {
         placeholder: '<number>',
@@ -56,7 +56,7 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
     )
     .addOption(flagOf(DETECT_OPTIONS, 'classes', { placeholder: '<list>', parse: parseClasses }))
     .option('--json', 'one JSON object a line', false)
-    .option('--out <folder>', 'write annotated pictures there')
+    .option('--out <folder>', 'write annotated pictures there', parsePath)
   addFlags(command, DETECT_OPTIONS, NAMES)
   addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
 }

@@ -7,7 +7,7 @@ import { parseIntegers, parseSize } from './arguments.js'
 import { addFlags, flagOf, given } from './flags.js'
 import { printError, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
-import { addWeightsOptions, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
+import { addWeightsOptions, labelsFlag, type WeightsFlags, weightsOptionsOf } from './weights-options.js'
 
 const NAMES = ['backend', 'threads', 'libraryPath', 'backendLibrary'] as const
 const GIVEN = [...NAMES, 'inputSize', 'device'] as const
@@ -23,7 +23,7 @@ export interface DetectorFlags extends WeightsFlags, Pick<LoadOptions, (typeof G
 export function addDetectorOptions(command: Command): Command {
   command
     .option('--model <name>', 'person, a pulled name such as d0, a weights file or an engine file', 'person')
-    .option('--labels <file>', 'class names: one a line, or JSON, YAML, pbtxt')
+    .addOption(labelsFlag())
     .addOption(flagOf(LOAD_OPTIONS, 'inputSize', { placeholder: '<HxW>', parse: parseSize }))
     .addOption(flagOf(LOAD_OPTIONS, 'device', { placeholder: '<list>', parse: parseIntegers }))
     .addOption(flagOf(ENGINE_OPTIONS, 'selfTest'))

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { OptionTable } from '../options/option.js'
-import { parseInteger, parseNumber } from './arguments.js'
+import { parseInteger, parseNumber, parsePath } from './arguments.js'
 
 /** How a value is written: `<n>`, and what reads it. */
 interface Form {
@@ -12,7 +12,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   integer: { placeholder: '<n>', parse: parseInteger },
   number: { placeholder: '<number>', parse: parseNumber },
   choice: { placeholder: '<name>' },
-  path: { placeholder: '<path>' },
+  path: { placeholder: '<path>', parse: parsePath },
 }
 
 /** Adds the flag of each option, with its help and default: `--max-batch-size <n>` for `maxBatchSize`. */

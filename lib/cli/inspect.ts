@@ -4,7 +4,7 @@ import { type EngineHeader, headerToJson } from '../engines/header.js'
 import { capabilityName } from '../engines/key.js'
 import type { Reference } from '../engines/self-test/run.js'
 import { INSPECT_ENGINE_OPTIONS, type InspectEngineOptions } from '../options/inspect-engine.js'
-import { parseInteger } from './arguments.js'
+import { parseInteger, parsePath } from './arguments.js'
 import { flagOf, given } from './flags.js'
 import { print, printError, printFacts, printJson } from './output.js'
 import { formatTable } from './table.js'
@@ -19,7 +19,7 @@ export function addInspectCommand(program: Command, signal: AbortSignal): void {
   program
     .command('inspect')
     .description('tell about an engine file; where its GPU is, also the precision of each layer')
-    .argument('<file>', 'what "efficientdet build" wrote')
+    .argument('<file>', 'what "efficientdet build" wrote', parsePath)
     .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'device', { placeholder: '<n>', parse: parseInteger }))
     .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'libraryPath'))
     .addOption(flagOf(INSPECT_ENGINE_OPTIONS, 'backendLibrary'))

@@ -1,10 +1,10 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Normalization } from '../models/preprocessing.js'
 import type { ConvPadding, PoolPadding } from '../models/spec.js'
 import type { VariantName } from '../models/variants.js'
 import { ANCHOR_OPTIONS, PADDING_OPTIONS, WEIGHTS_OPTIONS } from '../options/weights.js'
 import type { WeightsOptions } from '../weights/decide.js'
-import { parseRatios, parseScales } from './arguments.js'
+import { parsePath, parseRatios, parseScales } from './arguments.js'
 import { addFlags, flagOf } from './flags.js'
 
 /** The options that tell what a weights file does not, as commander parses them. */
@@ -18,6 +18,13 @@ export interface WeightsFlags {
   readonly anchorScale?: number
   readonly anchorScales?: number[]
   readonly anchorRatios?: [number, number][]
+}
+
+/** The file that `readLabels` reads. */
+export function labelsFlag(): Option {
+  return new Option('--labels <file>', 'class names: one a line, or CSV, JSON, YAML, pbtxt').argParser(
+    parsePath,
+  )
 }
 
 export function addWeightsOptions(command: Command): Command {

@@ -4,6 +4,8 @@ import {
   parseBatch,
   parseInteger,
   parseNumber,
+  parsePath,
+  parsePaths,
   parseRatios,
   parseScales,
   parseSize,
@@ -159,6 +161,11 @@ describe('numbers', () => {
   it('takes a batch as a number or dynamic', () => {
     expect([parseBatch('dynamic'), parseBatch('8')]).toEqual(['dynamic', 8])
     expect(() => parseBatch('many')).toThrow(/whole number, or dynamic/)
+  })
+
+  it('of paths are any texts but empty ones, such as shells make of variables that are not set', () => {
+    expect(parsePaths(' ', parsePaths('-'))).toEqual(['-', ' '])
+    expect(() => parsePath('')).toThrow(/Expected a path/)
   })
 
   it('of addresses are those that can be fetched from', () => {
