@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.js'
 import { closest } from '../base/closest.js'
 import { EfficientDetError } from '../base/errors.js'
+import { redacted } from '../base/listing.js'
 import { FileProblem, openFile } from '../base/open-file.js'
 import { BUNDLED_MODELS, bundledPath } from './bundled.js'
 import { OFFICIAL_MODELS, officialModel } from './official.js'
@@ -32,6 +33,13 @@ export async function resolveModel(name: string): Promise<string> {
     )
   }
   if (await exists(name)) return name
+  if (/^[a-z][a-z\d+.-]+:\/\//i.test(name)) {
+    throw new EfficientDetError(
+      'ERR_MODEL_NOT_FOUND',
+      `${redacted(name)} is a URL, and models are files: download it and give its path, or the path of a file: URL ` +
+        '(fileURLToPath of node:url).',
+    )
+  }
   const names = [...BUNDLED_MODELS, ...OFFICIAL_MODELS.map((model) => model.name)]
   const similar = closest(name, names)
   throw new EfficientDetError(

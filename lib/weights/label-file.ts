@@ -45,7 +45,7 @@ const KINDS =
  * @throws EfficientDetError ERR_LABELS, ERR_INVALID_OPTION
  */
 export async function readLabels(path: string): Promise<string[]> {
-  if (typeof path !== 'string') {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new EfficientDetError('ERR_INVALID_OPTION', `path is ${show(path)}; expected a file's path.`)
   }
   try {

@@ -51,6 +51,11 @@ describe('resolveModel', () => {
     ['Person', /Did you mean person\?/],
     ['lite-0', /Did you mean lite0\?/],
     ['./person.pth', /no such file.*Models: person, d0, .*lite4\.$/],
+    [
+      'https://me:secret@example.org/d0.pth?key=1',
+      /^https:\/\/example\.org\/d0\.pth\?… is a URL, .*download it/,
+    ],
+    ['file:///tmp/d0.pth', /is a URL, .*fileURLToPath/],
     ['', /Models: /],
     ['x'.repeat(5000), /Models: /],
   ])('refuses %j', async (name, message) => {

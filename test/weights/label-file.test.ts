@@ -228,7 +228,7 @@ describe('a label file is refused', () => {
     await expect(read(content)).rejects.toThrow(refusal('ERR_LABELS', message))
   })
 
-  it.each([[Symbol('x')], [Object.create(null)], [undefined]])(
+  it.each([[Symbol('x')], [Object.create(null)], [undefined], [''], ['a\0b']])(
     'whose path is none (case %#)',
     async (path) => {
       await expect(readLabels(path as never)).rejects.toThrow(
