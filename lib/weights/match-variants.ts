@@ -131,8 +131,11 @@ function headSizes(
     }
     throw new EfficientDetError(
       'ERR_WEIGHTS',
-      `${prefix}${name} is missing, so this is a backbone or a part of a detector. ` +
-        'A whole EfficientDet is needed.',
+      `${prefix}${name} is missing, so this is ${
+        [...tensors.keys()].some((other) => other.startsWith(`${name.split('.')[0]}.`))
+          ? "not whole, or a detector with other heads, as some of effdet's other configurations are. "
+          : 'a backbone or a part of a detector. '
+      }A whole EfficientDet is needed.`,
       { details: { missing: [prefix + name] } },
     )
   }

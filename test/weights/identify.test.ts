@@ -444,6 +444,16 @@ describe('of several state dicts', () => {
 })
 
 describe('tensors of other types and shapes are refused', () => {
+  it('as a head that is built otherwise', () => {
+    const dense = new Map(
+      [...tensorsOf('d0')].map(([name, tensor]) => [
+        name.replace(/_net\.predict\.conv_pw/, '_net.predict.conv'),
+        tensor,
+      ]),
+    )
+    expect(refused(dense).message).toMatch(/box_net\.predict\.conv_pw\.weight is missing, so .* other heads/)
+  })
+
   const changed = (name: string, tensor: Partial<StoredTensor>) =>
     refused(new Map([...tensorsOf('d0'), [name, { ...tensorsOf('d0').get(name)!, ...tensor }]]))
 
