@@ -15,7 +15,7 @@ const DYNAMIC_BATCH = 'N'
 export interface GraphSettings {
   /** Input height and width, in pixels; any size from 1×1 on. */
   readonly inputSize: Size
-  /** Pictures per run, or `dynamic` for any number. */
+  /** Images per run, or `dynamic` for any number. */
   readonly batch: number | 'dynamic'
   /** Type of weights and activations; outputs are float32 either way. */
   readonly precision: GraphPrecision

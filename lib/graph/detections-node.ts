@@ -6,14 +6,14 @@ export interface DetectionsNode {
   /** A×4: centre y, centre x, height, width, in input pixels. */
   readonly anchors: Float32Array
   readonly classes: number
-  /** Most detections per picture. */
+  /** Most detections per image. */
   readonly capacity: number
 }
 
 /** The plugin's name, version and namespace (native/tensorrt). */
 const PLUGIN = { op: 'EfficientDetDetections', version: '1', domain: 'efficientdet' } as const
 
-/** Values per picture of the input `postprocess`. */
+/** Values per image of the input `postprocess`. */
 const POSTPROCESS_WIDTH = 8
 
 /**

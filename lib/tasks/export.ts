@@ -17,7 +17,7 @@ export interface ExportSettings {
   readonly batch: number | 'dynamic'
   readonly precision: GraphPrecision
   readonly input: GraphPrecision
-  /** Most detections per picture of a last node that finds them; none without. */
+  /** Most detections per image of a last node that finds them; none without. */
   readonly detections?: number
 }
 

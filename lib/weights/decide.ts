@@ -17,7 +17,7 @@ export interface WeightsOptions {
   readonly prefix?: string
   /** The variant, where tensors fit several (D6 and D7). */
   readonly variant?: VariantName
-  /** How the trainer normalised pictures. */
+  /** How the trainer normalised images. */
   readonly preprocessing?: Normalization
   readonly padding?: Partial<Padding>
   readonly anchors?: Partial<AnchorConfig>

@@ -69,8 +69,8 @@ export class CpuNetwork {
 
   async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
     const start = performance.now()
-    const picture = toRgb(frame)
-    const { tensor, letterbox } = preprocess(picture, this.#inputSize, this.#spec.preprocessing)
+    const image = toRgb(frame)
+    const { tensor, letterbox } = preprocess(image, this.#inputSize, this.#spec.preprocessing)
     const preprocessed = performance.now()
     const images = new this.#runtime.Tensor('float32', tensor, [
       1,
@@ -88,7 +88,7 @@ export class CpuNetwork {
         classes: this.#spec.architecture.classes,
       },
       parameters,
-      { width: picture.width, height: picture.height, scale: letterbox.scale },
+      { width: image.width, height: image.height, scale: letterbox.scale },
     )
     const end = performance.now()
     const timings = {

@@ -68,7 +68,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
       const data = batch.map((image) => frames[image].data as Uint8Array)
       const promises = engine.submitTo(context, id, data, width, height, ...parameters)
       const outcomes = await untilAborted(Promise.allSettled(promises), interruption.signal)
-      return outcomes.map(answerOf)
+      return outcomes.map(outcomeOf)
     } finally {
       deadline.end(onLate)
     }
@@ -91,7 +91,7 @@ export async function selfTest(engine: NativeEngine, request: SelfTestRequest): 
 }
 
 /** What was found, or what the backend said about this frame instead. @throws EfficientDetError where no frame would do */
-function answerOf(outcome: PromiseSettledResult<NativeResult>): DetectionArrays | string {
+function outcomeOf(outcome: PromiseSettledResult<NativeResult>): DetectionArrays | string {
   if (outcome.status === 'fulfilled') return toResult(outcome.value).detections
   const error = nativeError(outcome.reason, "The engine's self-test did not run")
   if (error.code !== 'ERR_INFERENCE') throw error

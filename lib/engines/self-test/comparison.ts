@@ -31,7 +31,7 @@ export function comparedParameters(classes: number): PostprocessParameters {
 /** Detections of an image that are compared, at most. */
 export const COMPARED_DETECTIONS = 100
 
-/** Boxes that are looked for in the other answer, among all of it: the last have neighbours that did not get in. */
+/** Boxes that are looked for in the other detections, among all of it: the last have neighbours that did not get in. */
 const BEST = 20
 
 /**
@@ -47,7 +47,7 @@ export function isWithin({ scoreDifference, overlap }: Comparison): boolean {
   return scoreDifference <= LIMITS.scoreDifference && overlap >= LIMITS.overlap
 }
 
-/** Compares two answers, best first, so that near ties between detections do not matter. */
+/** Compares the detections of one image, best first, so that near ties between detections do not matter. */
 export function compareDetections(a: DetectionArrays, b: DetectionArrays): Comparison {
   let scoreDifference = 0
   for (let rank = 0; rank < Math.min(a.scores.length, b.scores.length); rank++) {
@@ -65,16 +65,16 @@ export function worstOf(comparisons: readonly Comparison[]): Comparison {
   }
 }
 
-function overlapOf(answer: DetectionArrays, other: DetectionArrays): number {
-  const count = Math.min(BEST, answer.scores.length)
+function overlapOf(detections: DetectionArrays, other: DetectionArrays): number {
+  const count = Math.min(BEST, detections.scores.length)
   if (count === 0) return other.scores.length === 0 ? 1 : 0
-  const boxes = Float32Array.of(...answer.boxes, ...other.boxes)
+  const boxes = Float32Array.of(...detections.boxes, ...other.boxes)
   let sum = 0
   for (let i = 0; i < count; i++) {
     let nearest = 0
     for (let j = 0; j < other.scores.length; j++) {
-      if (answer.classIds[i] !== other.classIds[j]) continue
-      nearest = Math.max(nearest, iou(boxes, i, answer.scores.length + j))
+      if (detections.classIds[i] !== other.classIds[j]) continue
+      nearest = Math.max(nearest, iou(boxes, i, detections.scores.length + j))
     }
     sum += nearest
   }

@@ -37,14 +37,14 @@ export function testBatches(
   return sizes.map((size, i) => Array.from({ length: size }, (_, place) => (place + i) % images))
 }
 
-/** An answer that is wrong, and where it was given; from 0. */
+/** Detections that are wrong, and where they were found; from 0. */
 interface Wrong {
   readonly context: number
   readonly batch: number
   readonly place: number
-  /** Null where there is no answer. */
+  /** Null where there are none. */
   readonly comparison: Comparison | null
-  /** What the engine said instead of an answer, or null. */
+  /** What the engine said instead, or null. */
   readonly failure: string | null
 }
 
@@ -64,24 +64,24 @@ export class SelfTestRun {
     this.#expected = [...(expected ?? [])]
   }
 
-  /** Takes what a batch in a context came to, in each place an answer, or why there is none. */
-  add(context: number, batch: TestBatch, answers: readonly (DetectionArrays | string)[]): void {
+  /** Takes what a batch in a context came to, in each place detections, or why there are none. */
+  add(context: number, batch: TestBatch, outcomes: readonly (DetectionArrays | string)[]): void {
     batch.forEach((image, place) => {
-      const answer = answers[place]
+      const found = outcomes[place]
       this.#compared++
       const where = { context, batch: batch.length, place }
-      if (typeof answer === 'string') {
-        this.#note({ ...where, comparison: null, failure: answer })
+      if (typeof found === 'string') {
+        this.#note({ ...where, comparison: null, failure: found })
         return
       }
-      this.#expected[image] ??= answer
-      const comparison = compareDetections(answer, this.#expected[image])
+      this.#expected[image] ??= found
+      const comparison = compareDetections(found, this.#expected[image])
       this.#worst = worstOf([this.#worst, comparison])
       if (!isWithin(comparison)) this.#note({ ...where, comparison, failure: null })
     })
   }
 
-  /** @throws EfficientDetError ERR_ENGINE with the fault `wrong` if any answer is */
+  /** @throws EfficientDetError ERR_ENGINE with the fault `wrong` if any detections are */
   figures(): SelfTestFigures {
     if (this.#worstWrong === null) return { against: this.#against, compared: this.#compared, ...this.#worst }
     const { context, batch, place, comparison, failure } = this.#worstWrong
