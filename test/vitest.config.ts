@@ -5,7 +5,6 @@ export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: mode === 'all' ? [] : ['test/**/*.slow.test.ts'],
-    setupFiles: ['test/setup.ts'],
     // Limits end what hangs; they are far above what a busy machine needs.
     testTimeout: 120_000,
     hookTimeout: 120_000,

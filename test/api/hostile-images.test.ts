@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib'
-import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { EfficientDetError } from '#lib/base/errors.js'
@@ -7,6 +6,7 @@ import { planesOf } from '#lib/image/frame.js'
 import { readSource } from '#lib/image/source.js'
 import { cpuTime } from '../helpers/cpu-time.js'
 import { accidents, damaged } from '../helpers/damage.js'
+import fc from '../helpers/fast-check.js'
 
 /** Far above the picture itself, far below what a damaged header may claim. */
 const MAX_PIXELS = 4e6

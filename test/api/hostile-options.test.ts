@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from 'commander'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EfficientDetError } from '#lib/base/errors.js'
 import {
@@ -15,6 +14,7 @@ import { VARIANT_NAMES } from '#lib/models/variants.js'
 import { checkExportOptions, type ExportOptions } from '#lib/options/export.js'
 import { hostileOptions } from '../helpers/any-options.js'
 import { cpuTime } from '../helpers/cpu-time.js'
+import fc from '../helpers/fast-check.js'
 
 const isWhole = (value: unknown, min: number, max: number) =>
   Number.isInteger(value) && Number(value) >= min && Number(value) <= max

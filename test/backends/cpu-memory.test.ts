@@ -14,8 +14,8 @@ async function bytesFor(name: VariantName, classes: number): Promise<string> {
   const entries = [...inventory(officialArchitecture(one, classes), nativeInput(one)).tensors].map(
     ([tensor, shape]) => {
       const begin = end
-      end += shape.reduce((product, n) => product * n, 1)
-      return [tensor, { dtype: 'I8', shape, data_offsets: [begin, end] }]
+      end += 2 * shape.reduce((product, n) => product * n, 1)
+      return [tensor, { dtype: 'F16', shape, data_offsets: [begin, end] }]
     },
   )
   const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)))

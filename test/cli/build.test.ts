@@ -114,7 +114,7 @@ describe.skipIf(!hasNative)('build', () => {
     [['--optimisation-level', '6'], /optimisationLevel is 6; expected a whole number from 0 to 5/],
     [['--targets', 'ampere'], /a target is "ampere"; expected a compute capability such as sm89/],
     [['--device', '1'], /device is 1; there are 1 here, counted from 0: Fake GPU/],
-    [['--library-path', ''], /libraryPath is ""; expected a path/],
+    [['--library-path', ''], /'--library-path <path>' argument '' is invalid\. Expected a path/],
     [['--workspace', '0'], /workspace is 0; expected a whole number from 1/],
     [['--backend-library', '/nowhere/x.so'], /There is no \/nowhere\/x\.so\./],
   ])('refuses %j', async (options, message) => {

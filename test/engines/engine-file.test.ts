@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EfficientDetError } from '#lib/base/errors.js'
 import {
@@ -15,6 +14,7 @@ import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { PERSON } from '../helpers/cli.js'
 import { accidents, damaged } from '../helpers/damage.js'
 import { engineOf, HEADER } from '../helpers/engines.js'
+import fc from '../helpers/fast-check.js'
 import { refusal } from '../helpers/refusal.js'
 
 async function written(engine: EngineFile = engineOf()): Promise<{ path: string; bytes: Buffer }> {

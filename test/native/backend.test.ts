@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
-import { type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
+import { buildEngine, type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
 import { held } from '../helpers/builds.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
@@ -17,36 +17,41 @@ function frame(mark: number, width = 8, height = 8): Frame {
 
 const markOf = (result: DetectionResult) => Math.round(result.detections[0].score * 255)
 
-/** Loads `person` on the fake backend, which is told how to behave; its engine is built once for all tests. */
-async function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
-  process.env.FAKE_BACKEND = behaviour
-  return EfficientDet.load('person', {
-    backend: 'tensorrt',
-    backendLibrary: FAKE_BACKEND,
-    inputSize: 64,
-    // It answers for no network at all.
-    engine: { selfTest: false },
-    ...options,
-  })
-}
+const FAKE = { backend: 'tensorrt', backendLibrary: FAKE_BACKEND } as const
+/** It answers for no network at all. */
+const UNTESTED = { selfTest: false }
 
-let cache: string
+let folder: string
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'efficientdet-test-'))
-  vi.stubEnv('EFFICIENTDET_CACHE', cache)
+  if (!hasNative) return
+  folder = await mkdtemp(join(tmpdir(), 'efficientdet-test-'))
+  vi.stubEnv('EFFICIENTDET_CACHE', folder)
+  const output = join(folder, 'person.engine')
+  await buildEngine('person', { backendLibrary: FAKE_BACKEND, inputSize: 64, output, engine: UNTESTED })
+  vi.unstubAllEnvs()
 })
 afterEach(() => {
   delete process.env.FAKE_BACKEND
 })
-afterAll(async () => {
-  vi.unstubAllEnvs()
-  await rm(cache, { recursive: true })
-})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Loads an engine of `person` on the fake backend, which is told how to behave. */
+function load(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
+  process.env.FAKE_BACKEND = behaviour
+  return EfficientDet.load(join(folder, 'person.engine'), { ...FAKE, engine: UNTESTED, ...options })
+}
+
+/** Loads its weights, for which an engine is built. */
+async function loadWeights(behaviour = '', options: LoadOptions = {}): Promise<EfficientDet> {
+  await emptyCache()
+  process.env.FAKE_BACKEND = behaviour
+  return EfficientDet.load('person', { ...FAKE, inputSize: 64, engine: UNTESTED, ...options })
+}
 
 describe.skipIf(!hasNative)('a native backend', () => {
   describe('loading', () => {
     it('tells what runs', async () => {
-      const detector = await load()
+      const detector = await loadWeights()
       expect(detector.backend).toMatchObject({
         name: 'tensorrt',
         description: 'fake backend 1.0: Fake GPU, float32',
@@ -57,9 +62,8 @@ describe.skipIf(!hasNative)('a native backend', () => {
     it('reports the progress of the build, which never falls and ends at 1', async () => {
       // What comes between is told while the event loop has time; if it has none, the build is slower next time.
       for (let step = 200, between = 0; between === 0; step *= 4) {
-        await emptyCache()
         const fractions: number[] = []
-        const detector = await load(`step=${step}`, {
+        const detector = await loadWeights(`step=${step}`, {
           onProgress: ({ stage, fraction }) => stage === 'engine' && fractions.push(fraction),
         })
         await detector.dispose()
@@ -73,20 +77,22 @@ describe.skipIf(!hasNative)('a native backend', () => {
       ['a file that is not there', '/nowhere/libbackend.so', /There is no \/nowhere\/libbackend\.so\./],
       ['a library of another version', NEXT_FAKE_BACKEND, /speaks version \d+ of the backend contract/],
     ])('refuses %s', async (_, backendLibrary, message) => {
-      await expect(load('', { backendLibrary })).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', message))
+      await expect(loadWeights('', { backendLibrary })).rejects.toThrow(
+        refusal('ERR_BACKEND_UNAVAILABLE', message),
+      )
     })
 
     it('refuses a file that is no library', async () => {
       const path = join(tmpdir(), `efficientdet-no-library-${process.pid}.so`)
       await writeFile(path, 'not a library')
-      await expect(load('', { backendLibrary: path })).rejects.toThrow(
+      await expect(loadWeights('', { backendLibrary: path })).rejects.toThrow(
         refusal('ERR_BACKEND_UNAVAILABLE', /file too short|invalid ELF header/),
       )
     })
 
     it('refuses a library without a backend', async () => {
       const backendLibrary = FAKE_BACKEND.replace('libefficientdet_fake.so', 'efficientdet_trt.node')
-      await expect(load('', { backendLibrary })).rejects.toThrow(
+      await expect(loadWeights('', { backendLibrary })).rejects.toThrow(
         refusal('ERR_BACKEND_UNAVAILABLE', /is a library, but no backend/),
       )
     })
@@ -97,13 +103,11 @@ describe.skipIf(!hasNative)('a native backend', () => {
       ['fail=build', 'ERR_ENGINE', /cannot be built: node \/backbone\/conv_stem/],
       ['fail=load', 'ERR_ENGINE', /cannot be loaded: the engine was built for another device/],
     ])('passes on why the backend refuses: %s', async (behaviour, code, message) => {
-      await emptyCache()
-      await expect(load(behaviour)).rejects.toThrow(refusal(code, message))
+      await expect(loadWeights(behaviour)).rejects.toThrow(refusal(code, message))
     })
 
     it('hands on what the libraries said when a build fails', async () => {
-      await emptyCache()
-      await expect(load('fail=build')).rejects.toMatchObject({
+      await expect(loadWeights('fail=build')).rejects.toMatchObject({
         details: { log: 'the fake builder was asked to build\n' },
       })
     })
@@ -112,8 +116,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
       const controller = new AbortController()
       const reason = new Error('enough')
       let reached = 0
-      await emptyCache()
-      const loading = load('step=20000', {
+      const loading = loadWeights('step=20000', {
         signal: controller.signal,
         onProgress: ({ stage, fraction }) => {
           if (stage !== 'engine') return
@@ -124,7 +127,7 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await expect(loading).rejects.toBe(reason)
       expect(reached).toBeLessThan(0.5)
       expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
-      await (await load()).dispose()
+      await (await loadWeights()).dispose()
     })
   })
 

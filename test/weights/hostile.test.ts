@@ -1,15 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-
 import { EfficientDetError } from '#lib/base/errors.js'
 import { openCheckpoint } from '#lib/weights/checkpoint.js'
 import { unpickle } from '#lib/weights/pytorch/pickle.js'
 import { fixture, temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { cpuTime } from '../helpers/cpu-time.js'
 import { accidents, damaged } from '../helpers/damage.js'
+import fc from '../helpers/fast-check.js'
 import { memoryReader, pickle } from '../helpers/pickles.js'
 
 const CODES = new Set(['ERR_WEIGHTS', 'ERR_WEIGHTS_AMBIGUOUS', 'ERR_UNSAFE_PICKLE'])
