@@ -102,15 +102,19 @@ async function readAny(source: Source, options: ReadOptions): Promise<ReadSource
   const name = nameOf(source)
   const title = name === '-' ? 'Standard input' : (name ?? 'The picture')
   let held = 0
+  let isOver = false
   const hold = async (bytes: number) => {
     await encodedBytes.acquire(bytes, options.signal)
-    held = bytes
+    if (isOver) encodedBytes.release(bytes)
+    else held = bytes
   }
   try {
-    const bytes = await readBytes(source, title, { ...options, hold })
+    // Given up with the signal: an object of the caller's that never answers must not keep its room.
+    const bytes = await untilAborted(readBytes(source, title, { ...options, hold }), options.signal)
     if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
     return { name, ...(await decode(bytes, title, options)) }
   } finally {
+    isOver = true
     encodedBytes.release(held)
   }
 }

@@ -131,4 +131,22 @@ describe('Files are read after their head', () => {
     for (const { frame } of await Promise.all(readings)) expect(frame.width).toBe(640)
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(700e3)
   })
+
+  it('and keep no room once they are given up, though their object never answers', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const silent = {
+      size: 3e8,
+      type: 'image/jpeg',
+      stream: () => new ReadableStream(),
+      arrayBuffer: () => {
+        setImmediate(() => controller.abort(reason))
+        return new Promise<ArrayBuffer>(() => {})
+      },
+    }
+    const reading = readSource(silent, { maxPixels: 1e8, signal: controller.signal })
+    await expect(reading).rejects.toBe(reason)
+    const { frame } = await readSource('models/person/person.jpg', { maxPixels: 1e8 })
+    expect(frame.width).toBe(640)
+  })
 })
