@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module'
-import { isNonGlibcLinuxSync } from 'detect-libc'
 import type { Unavailability } from '../backend.js'
 
 export type OnnxRuntime = typeof import('onnxruntime-node')
@@ -30,7 +29,9 @@ export async function loadOnnxruntime(): Promise<
       )
     }
     const line = message.split('\n', 1)[0]
-    return isNonGlibcLinuxSync()
+    // Loaded only here: its CommonJS form would keep a bundle from starting.
+    const { isNonGlibcLinux } = await import('detect-libc')
+    return (await isNonGlibcLinux())
       ? unavailable(
           `this is musl, for which onnxruntime-node has no build (${line})`,
           'use an image with glibc, such as node:22-slim',
