@@ -70,6 +70,6 @@ export function weightsOptionsOf(flags: WeightsFlags): WeightsOptions {
 }
 
 /** Leaves out the entries that are undefined. */
-export function defined<T extends object>(entries: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+function defined<T extends object>(entries: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as never
 }

@@ -3,7 +3,7 @@ import { DETECT_OPTIONS, type DetectOptions, type DetectSettings, detectSettings
 import { byDefault, checkOptions, choice, integer, type OptionsOf } from './option.js'
 
 /** What a stream does with an image that fails: throw its error, or yield it in the image's place. */
-export const ERROR_POLICIES = ['throw', 'yield'] as const
+const ERROR_POLICIES = ['throw', 'yield'] as const
 export type ErrorPolicy = (typeof ERROR_POLICIES)[number]
 
 export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extends DetectOptions {

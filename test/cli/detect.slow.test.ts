@@ -2,19 +2,11 @@ import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { DetectionResult } from '#lib/index.js'
 import { interruptBuild, kept } from '../helpers/builds.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, jsonLines, PERSON } from '../helpers/cli.js'
+import { type DetectLine, efficientdet, jsonLines, PERSON } from '../helpers/cli.js'
 import { emptyCache } from '../helpers/mirror.js'
 import { FAKE_BACKEND, hasNative } from '../helpers/native.js'
-
-/** A line of `--json`. */
-type Line = Pick<DetectionResult, 'width' | 'height' | 'pages' | 'detections' | 'timings' | 'backend'> & {
-  readonly source: string
-  readonly annotated: string | null
-  readonly error?: { readonly code: string; readonly message: string }
-}
 
 let person: Buffer
 beforeAll(async () => {
@@ -31,7 +23,7 @@ describe('detect', () => {
     const sourcesOf = async (...args: string[]) => {
       const run = await efficientdet(['detect', ...args, '--json', '--input-size', '64'], { cwd: folder })
       expect(run.code).toBe(0)
-      return jsonLines<Line>(run).map(({ source }) => source)
+      return jsonLines<DetectLine>(run).map(({ source }) => source)
     }
     expect(await sourcesOf('.')).toEqual(['a.jpg', 'b.JPEG'])
     expect(await sourcesOf('**')).toEqual(['a.jpg', 'b.JPEG', 'inner/c.jpg'])
@@ -51,7 +43,7 @@ describe('detect', () => {
       stderr:
         "note: .: skipped 4 files (.heic 2, .bmp 1, no extension 1) and 1 subfolder (for those too: '**').\n",
     })
-    expect(jsonLines<Line>(found).map(({ source }) => source)).toEqual(images)
+    expect(jsonLines<DetectLine>(found).map(({ source }) => source)).toEqual(images)
     const matched = await detect('*.{jpg,heic}', '?.bmp', 'e.jpg').then(({ stderr }) => stderr)
     expect(matched).toBe('error: ?.bmp: no picture matches this pattern, only 1 file (.bmp 1). [ERR_IMAGE]\n')
     expect((await detect('*.{jpg,heic}')).stderr).toBe('note: *.{jpg,heic}: skipped 1 file (.heic 1).\n')
@@ -71,7 +63,7 @@ describe('detect', () => {
     ])
     const run = await efficientdet(['detect', folder, '--json'])
     expect(run.code).toBe(1)
-    const lines = jsonLines<Line>(run)
+    const lines = jsonLines<DetectLine>(run)
     const found = new Map(lines.map((line) => [basename(line.source), line]))
     expect(lines).toHaveLength(9)
     for (const name of ['good-1.jpg', 'good-2.jpg', 'good-3.jpg', 'png-inside.jpg']) {
@@ -123,7 +115,7 @@ describe('detect', () => {
 describe('detect --score-threshold', () => {
   const found = async (...args: string[]) => {
     const run = await efficientdet(['detect', PERSON, '--json', ...args])
-    return run.code === 0 ? jsonLines<Line>(run)[0].detections.length : run.stderr
+    return run.code === 0 ? jsonLines<DetectLine>(run)[0].detections.length : run.stderr
   }
 
   it('is for all classes, or for one of them', async () => {

@@ -4,16 +4,8 @@ import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { DetectionResult } from '#lib/index.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
-import { efficientdet, jsonLines, MAIN, PERSON, run } from '../helpers/cli.js'
-
-/** A line of `--json`. */
-type Line = Pick<DetectionResult, 'width' | 'height' | 'pages' | 'detections' | 'timings' | 'backend'> & {
-  readonly source: string
-  readonly annotated: string | null
-  readonly error?: { readonly code: string; readonly message: string }
-}
+import { type DetectLine, efficientdet, jsonLines, MAIN, PERSON, run } from '../helpers/cli.js'
 
 let person: Buffer
 beforeAll(async () => {
@@ -37,7 +29,7 @@ describe('detect', () => {
     const missing = join(folder, 'missing.jpg')
     const run = await efficientdet(['detect', PERSON, missing, PERSON, '--json'])
     expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 1, stderr: '' })
-    const lines = jsonLines<Line>(run)
+    const lines = jsonLines<DetectLine>(run)
     expect(lines.map(({ source }) => source).sort()).toEqual([missing, PERSON].sort())
     const good = lines.find(({ source }) => source === PERSON)!
     expect(good).toMatchObject({ width: 640, height: 424, pages: 1, backend: 'cpu', annotated: null })
@@ -73,7 +65,7 @@ describe('detect', () => {
     const urls = [pathToFileURL(PERSON).href, `data:image/jpeg;base64,${small.toString('base64')}`]
     const run = await efficientdet(['detect', ...urls, '--out', out, '--json'])
     expect(run.code).toBe(0)
-    expect(jsonLines<Line>(run).map(({ annotated }) => basename(annotated!))).toEqual([
+    expect(jsonLines<DetectLine>(run).map(({ annotated }) => basename(annotated!))).toEqual([
       'person.detected.jpg',
       'data.detected.jpg',
     ])
@@ -161,7 +153,7 @@ describe('detect', () => {
 describe('detect --classes', () => {
   const found = async (...args: string[]) => {
     const run = await efficientdet(['detect', ...args, '--json'])
-    return run.code === 0 ? jsonLines<Line>(run)[0].detections.length : run.stderr
+    return run.code === 0 ? jsonLines<DetectLine>(run)[0].detections.length : run.stderr
   }
 
   it('takes one list, and leaves the picture after it alone', async () => {
@@ -188,7 +180,7 @@ describe('detect --out', () => {
     const out = join(folder, 'out')
     const run = await efficientdet(['detect', picture, '--out', out, '--json'])
     expect(run.code).toBe(0)
-    const [{ width, height, detections, annotated }] = jsonLines<Line>(run)
+    const [{ width, height, detections, annotated }] = jsonLines<DetectLine>(run)
     expect({ width, height }).toEqual({ width: 640, height: 424 })
     expect(annotated).toBe(join(out, 'phone.detected.jpg'))
     const written = await sharp(annotated!).metadata()
@@ -226,7 +218,7 @@ describe('detect --out', () => {
     const out = join(folder, 'out', 'nested')
     const run = await efficientdet(['detect', ...pictures, '--out', out, '--json'])
     expect(run.code).toBe(0)
-    const written = jsonLines<Line>(run).map(({ annotated }) => annotated!)
+    const written = jsonLines<DetectLine>(run).map(({ annotated }) => annotated!)
     expect(written.map((path) => basename(path))).toEqual([
       'x.detected.jpg',
       'x.detected-2.jpg',

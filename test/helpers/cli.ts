@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import type { DetectionResult } from '#lib/index.js'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 export const MAIN = join(ROOT, 'dist', 'cli', 'main.js')
@@ -44,4 +45,14 @@ export function jsonLines<T>({ stdout }: Run): T[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line): T => JSON.parse(line))
+}
+
+/** A line of `detect --json`. */
+export type DetectLine = Pick<
+  DetectionResult,
+  'width' | 'height' | 'pages' | 'detections' | 'timings' | 'backend'
+> & {
+  readonly source: string
+  readonly annotated: string | null
+  readonly error?: { readonly code: string; readonly message: string }
 }
