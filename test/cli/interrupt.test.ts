@@ -117,6 +117,9 @@ describe('pull', () => {
     const args = ['pull', 'd0', '--mirror', url]
     const { child, exited, output } = start(args, { EFFICIENTDET_CACHE: cache })
     const partial = await fileIsWritten(cache, /partial/)
+    await expect
+      .poll(async () => (await stat(join(cache, partial))).size, { timeout: 60_000 })
+      .toBeGreaterThan(0)
     child.kill('SIGINT')
     expect({ code: await exited, output: output() }).toEqual({ code: 130, output: '' })
     expect(await readdir(cache)).toEqual([partial])
