@@ -12,7 +12,7 @@ import { globSync } from 'tinyglobby'
 const LAYERS = [
   ['cli'],
   ['index.ts'],
-  ['api'],
+  ['api', 'tracking'],
   ['options'],
   ['backends'],
   ['engines', 'tasks'],

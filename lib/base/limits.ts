@@ -115,6 +115,14 @@ export const MAX_JPEG_SCANS = 100
 /** Bytes of picture files that are in memory at the same time, before they are decoded; a longer one is alone. */
 export const MAX_ENCODED_BYTES = 2 ** 28
 
+// Tracking.
+
+/** Detections of one frame that a tracker takes: matching takes time that grows with the cube of their number. */
+export const MAX_TRACKED_DETECTIONS = 2000
+
+/** Tracks that a tracker follows at the same time, or of one class where it keeps classes apart. */
+export const MAX_TRACKS = 4000
+
 // Files in the cache folder.
 
 /** Bytes of a timing cache; those of large networks have some megabytes. */
