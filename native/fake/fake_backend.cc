@@ -84,6 +84,8 @@ std::atomic<int> live_engines{0};
 /** What was allocated for frames and not released. */
 std::atomic<uint64_t> live_bytes{0};
 
+/** Batches that were begun. */
+std::atomic<int> begun_batches{0};
 /** Batches that wait because of `hold_batches`. */
 std::atomic<int> held_batches{0};
 /** Batches that ever waited for others. */
@@ -300,6 +302,7 @@ struct Idle {
 
 ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *, ed_result *results,
                 uint32_t count, ed_message *message) {
+  begun_batches++;
   const bool is_last = engine->device + 1 == static_cast<uint32_t>(engine->Number("devices", 1));
   while (engine->Is("hang", "1") || (engine->Is("hang", "device") && is_last))
     std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -376,4 +379,5 @@ extern "C" ED_EXPORT const ed_backend *efficientdet_open_backend(uint32_t) { ret
 /** For tests. */
 extern "C" ED_EXPORT int fake_backend_live_engines() { return live_engines; }
 extern "C" ED_EXPORT uint64_t fake_backend_live_bytes() { return live_bytes; }
+extern "C" ED_EXPORT int fake_backend_begun_batches() { return begun_batches; }
 extern "C" ED_EXPORT int fake_backend_held_batches() { return held_batches; }
