@@ -10,6 +10,7 @@
         "native/addon/children.cc",
         "native/addon/engine.cc",
         "native/addon/engine_threads.cc",
+        "native/addon/frame_memory.cc",
         "native/addon/library.cc"
       ],
       "include_dirs": ["native/include", "native/addon", "<!@(node -p \"require('node-addon-api').include_dir\")"],

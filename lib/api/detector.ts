@@ -2,8 +2,9 @@ import type { BackendName, Engine, GpuReport, LoadStage } from '../backends/back
 import { type Opened, openEngine, type Unavailable } from '../backends/registry.js'
 import { EfficientDetError, isOfOneImage } from '../base/errors.js'
 import { resolveModel } from '../hub/resolve.js'
+import { type AllocatedFrame, useMemory } from '../image/allocated-frame.js'
 import type { Damaged } from '../image/decode.js'
-import { copyOf, isDeviceFrame } from '../image/frame.js'
+import { copyOf, type FrameLayout, isDeviceFrame } from '../image/frame.js'
 import { isFed, nameOf, type ReadSource, readFrame, readSource, type Source } from '../image/source.js'
 import type { AnchorConfig } from '../models/anchors.js'
 import type { Size } from '../models/levels.js'
@@ -15,6 +16,7 @@ import { checkDetectOptions, type DetectOptions, type DetectSettings } from '../
 import { checkLoadOptions, type LoadOptions, type LoadSettings } from '../options/load.js'
 import { checkStreamOptions, type ErrorPolicy, type StreamOptions } from '../options/stream.js'
 import { untilAborted } from '../threads/abort.js'
+import { Frames } from './frames.js'
 import { inOrder, leavable } from './in-order.js'
 import { Intake, type Ticket } from './intake.js'
 import {
@@ -75,6 +77,7 @@ export class EfficientDet implements AsyncDisposable {
   readonly #engine: Engine
   readonly #settings: LoadSettings
   readonly #intake: Intake
+  readonly #frames: Frames
   readonly #disposing = new AbortController()
   #disposal: Promise<void> | null = null
 
@@ -93,7 +96,9 @@ export class EfficientDet implements AsyncDisposable {
     }
     this.#engine = engine
     this.#settings = settings
-    this.#intake = new Intake({ calls: settings.maxPending, bytes: settings.maxPendingBytes })
+    const { maxPending, maxPendingBytes: bytes, maxPixels } = settings
+    this.#intake = new Intake({ calls: maxPending, bytes })
+    this.#frames = new Frames(engine, { bytes, maxPixels })
   }
 
   /**
@@ -116,7 +121,8 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
-   * Finds objects in an image. Raw frames are copied when the call is made; files are read when their turn comes.
+   * Finds objects in an image. Raw frames are copied when the call is made, unless `allocateFrame` gave them; files
+   * are read when their turn comes.
    *
    * @throws EfficientDetError ERR_INVALID_OPTION, ERR_IMAGE, ERR_IMAGE_TOO_LARGE, ERR_INFERENCE, ERR_OUT_OF_MEMORY,
    *   ERR_QUEUE_FULL; ERR_DEVICE_LOST, ERR_ENGINE_LOST, ERR_DISPOSED; the signal's reason
@@ -189,6 +195,23 @@ export class EfficientDet implements AsyncDisposable {
   }
 
   /**
+   * A frame for pixels of a camera or a decoder, which a GPU reads without a copy: in pinned memory, or in plain memory
+   * with the CPU backend.
+   *
+   * Fill its `data`, give it to `detect`, fill it again once that has settled, and dispose it in the end.
+   *
+   * Other detectors may use it, too, and it outlives this one.
+   *
+   * @param layout its format, width and height, and what else a frame may tell; its memory has whole rows of `stride`
+   * @throws EfficientDetError ERR_INVALID_OPTION; ERR_IMAGE_TOO_LARGE; ERR_OUT_OF_MEMORY also where the frames that
+   *   were not disposed come to more than `maxPendingBytes`; ERR_ENGINE_LOST, ERR_DISPOSED
+   */
+  allocateFrame(layout: FrameLayout): AllocatedFrame {
+    this.#throwIfDisposed()
+    return this.#frames.allocate(layout)
+  }
+
+  /**
    * Takes no more calls, waits for those in flight, and frees the network. Images from the caller's streams reject
    * with ERR_DISPOSED instead. May be called again.
    */
@@ -241,17 +264,20 @@ export class EfficientDet implements AsyncDisposable {
     const start = performance.now()
     this.#throwIfDisposed()
     signal?.throwIfAborted()
-    const { maxPixels } = this.#settings
-    let read = readFrame(source, { maxPixels })
+    let read = readFrame(source, this.#settings)
     const bytes = read === null || isDeviceFrame(read.frame) ? 0 : read.frame.data.byteLength
-    let ticket = this.#intake.tryEnter(bytes)
-    if (ticket === null) {
-      if (whenFull === 'reject') throw this.#full()
-      // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
-      if (read !== null && !isDeviceFrame(read.frame)) read = { ...read, frame: copyOf(read.frame) }
-      ticket = await this.#intake.enter(bytes, signal)
-    }
+    const endUse = read === null ? null : useMemory(read.frame)
+    let ticket: Ticket | null = null
     try {
+      ticket = this.#intake.tryEnter(bytes)
+      if (ticket === null) {
+        if (whenFull === 'reject') throw this.#full()
+        // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
+        if (read !== null && !isDeviceFrame(read.frame) && endUse === null) {
+          read = { ...read, frame: copyOf(read.frame) }
+        }
+        ticket = await this.#intake.enter(bytes, signal)
+      }
       onStart?.()
       const begun = performance.now()
       read ??= await this.#read(source, ticket, damaged, signal)
@@ -277,7 +303,8 @@ export class EfficientDet implements AsyncDisposable {
       signal?.throwIfAborted()
       throw error
     } finally {
-      ticket.giveBack()
+      ticket?.giveBack()
+      endUse?.()
     }
   }
 

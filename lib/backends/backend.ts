@@ -1,5 +1,6 @@
 import type { SelfTestFigures } from '../engines/self-test/run.js'
 import type { EngineChoices, EnginePrecision } from '../engines/settings.js'
+import type { FrameMemory } from '../image/allocated-frame.js'
 import type { DeviceFrame, Frame } from '../image/frame.js'
 import type { Size } from '../models/levels.js'
 import type { ModelSpec } from '../models/spec.js'
@@ -130,8 +131,10 @@ export interface Engine {
   /** The GPUs that it runs on; none for the CPU. */
   readonly gpus: readonly GpuReport[]
   /**
-   * Finds objects in a frame, whose bytes are copied before this returns if they are the host's. Calls may overlap;
-   * each is answered on its own.
+   * Finds objects in a frame. Bytes of the host are copied before this returns, unless they are in memory of
+   * `allocate`.
+   *
+   * Calls may overlap; each is answered on its own.
    *
    * @throws EfficientDetError ERR_INFERENCE, ERR_INVALID_OPTION for a frame on a GPU that this does not run on; the
    *   signal's reason, at once
@@ -141,7 +144,13 @@ export interface Engine {
     parameters: PostprocessParameters,
     signal?: AbortSignal,
   ): Promise<EngineResult>
-  /** Waits for calls in flight, then frees everything. */
+  /**
+   * Memory for a frame, from which `detect` reads without a copy where it can. Outlives the engine.
+   *
+   * @throws EfficientDetError ERR_OUT_OF_MEMORY
+   */
+  allocate(bytes: number): FrameMemory
+  /** Waits for calls in flight, then frees everything but memory for frames. */
   close(): Promise<void>
 }
 

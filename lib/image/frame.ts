@@ -1,5 +1,6 @@
 import { isUint8Array, isUint8ClampedArray } from 'node:util/types'
 import { EfficientDetError } from '../base/errors.js'
+import { inspect } from '../base/inspect.js'
 import { refuseUnknownNames } from '../base/names.js'
 import { show } from '../base/show.js'
 import { YUV_MATRICES, YUV_RANGES, type YuvMatrix, type YuvRange } from './yuv.js'
@@ -65,7 +66,7 @@ export function isDeviceFrame(frame: Frame | DeviceFrame): frame is DeviceFrame 
   return 'devicePointer' in frame
 }
 
-/** A frame with bytes of its own. */
+/** A frame with a copy of the bytes. */
 export function copyOf(frame: Frame): Frame {
   return { data: new Uint8Array(frame.data), ...layoutOf(frame) }
 }
@@ -106,6 +107,25 @@ export function colourOf({ matrix = 'bt601', range = 'limited' }: FrameLayout): 
   return { matrix, range }
 }
 
+/**
+ * A layout as plain data, and the bytes that a frame of it has with whole rows.
+ *
+ * @throws EfficientDetError ERR_INVALID_OPTION as `planesOf`
+ */
+export function bytesOf(given: FrameLayout): { readonly layout: FrameLayout; readonly bytes: number } {
+  return inspect('the frame', () => {
+    if (typeof given !== 'object' || given === null) {
+      throw invalid(`the layout ${show(given)}; expected { format, width, height }`)
+    }
+    refuseUnknownNames('the frame', given, LAYOUT_NAMES)
+    const layout = layoutOf(given)
+    const { rows, planes } = arrange(layout)
+    checkReach(planes)
+    const last = planes.length - 1
+    return { layout, bytes: planes[last].offset + rows[last] * planes[last].stride }
+  })
+}
+
 const LAYOUT_NAMES = ['format', 'width', 'height', 'stride', 'matrix', 'range']
 const FRAME_NAMES = ['data', ...LAYOUT_NAMES]
 const DEVICE_FRAME_NAMES = ['devicePointer', 'byteLength', 'device', ...LAYOUT_NAMES]
@@ -136,6 +156,25 @@ export interface Plane {
  */
 export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   refuseUnknownFields(frame)
+  const bytes = isDeviceFrame(frame) ? deviceBytesOf(frame) : hostBytesOf(frame)
+  const { planes, end } = arrange(frame)
+  if (bytes < end) {
+    const { format, width, height } = frame
+    const why = bytes === 0 ? ' (was it disposed, or its memory transferred away?)' : ''
+    throw invalid(
+      `${bytes} bytes${why}; ${width}×${height} ${format} with a stride of ${planes[0].stride} needs at least ${end}`,
+    )
+  }
+  checkReach(planes)
+  return planes
+}
+
+/** Where planes lie, how many rows each has, and where the last one's pixels end. */
+function arrange(frame: FrameLayout): {
+  readonly planes: Plane[]
+  readonly rows: readonly number[]
+  readonly end: number
+} {
   const { format, width, height } = frame
   if (!PIXEL_FORMATS.includes(format)) {
     throw invalid(`format ${show(format)}; expected one of ${PIXEL_FORMATS.join(', ')}`)
@@ -147,7 +186,6 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
       throw invalid(`${name} ${show(value)}; expected a whole number of 1 or more`)
     }
   }
-  const bytes = isDeviceFrame(frame) ? deviceBytesOf(frame) : hostBytesOf(frame)
   const rowBytes = width * BYTES_PER_PIXEL[format]
   const stride = frame.stride ?? rowBytes
   if (!Number.isSafeInteger(stride) || stride < rowBytes) {
@@ -157,6 +195,7 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
   }
 
   const planes = [{ offset: 0, stride }]
+  const rows = [height]
   let end = (height - 1) * stride + rowBytes
   if (isYuv(format)) {
     const chromaRows = Math.ceil(height / 2)
@@ -169,20 +208,18 @@ export function planesOf(frame: Frame | DeviceFrame): Plane[] {
     let offset = height * stride
     for (const { stride, bytes } of chroma) {
       planes.push({ offset, stride })
+      rows.push(chromaRows)
       end = offset + (chromaRows - 1) * stride + bytes
       offset += chromaRows * stride
     }
   }
-  if (bytes < end) {
-    throw invalid(
-      `${bytes} bytes; ${width}×${height} ${format} with a stride of ${stride} needs at least ${end}`,
-    )
-  }
-  // The addon takes both as 32 bits.
-  if (planes.some(({ offset, stride }) => offset >= 2 ** 32 || stride >= 2 ** 32)) {
-    throw invalid(`a stride of ${stride}; expected one with which no plane begins beyond 4 GiB`)
-  }
-  return planes
+  return { planes, rows, end }
+}
+
+/** The addon takes offsets and strides as 32 bits. */
+function checkReach(planes: readonly Plane[]): void {
+  if (planes.every(({ offset, stride }) => offset < 2 ** 32 && stride < 2 ** 32)) return
+  throw invalid(`a stride of ${planes[0].stride}; expected one with which no plane begins beyond 4 GiB`)
 }
 
 function refuseUnknownFields(frame: Frame | DeviceFrame): void {

@@ -48,7 +48,8 @@ export interface LoadOptions extends WeightsOptions {
   readonly maxPending?: number
   /**
    * Bytes of these calls' decoded images: one waits until those before it leave room; a larger one runs alone.
-   * Compressed files and working copies come on top.
+   *
+   * Compressed files and working copies come on top, and frames of `allocateFrame`, which may have as many again.
    *
    * Defaults to 512 MiB, or an eighth of what the machine has or the container leaves, where that is less.
    */

@@ -4,6 +4,7 @@
 #include "build.h"
 #include "children.h"
 #include "engine.h"
+#include "frame_memory.h"
 #include "library.h"
 
 /** The functions that lib/backends/tensorrt/addon.ts declares. Arguments are checked there, not here. */
@@ -17,6 +18,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("inspect", Napi::Function::New(env, Inspect));
   exports.Set("build", Napi::Function::New(env, Build));
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
+  exports.Set("detachFrame", Napi::Function::New(env, DetachFrame));
   exports.Set("addChild", Napi::Function::New(env, AddChild));
   exports.Set("removeChild", Napi::Function::New(env, RemoveChild));
   return exports;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "addon_data.h"
+#include "frame_memory.h"
 #include "library.h"
 #include "message.h"
 #include "start.h"
@@ -71,7 +72,8 @@ Napi::Function Engine::Define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::SubmitTo>("submitTo"),
                       InstanceMethod<&Engine::Cancel>("cancel"), InstanceMethod<&Engine::Close>("close"),
-                      InstanceMethod<&Engine::Abandon>("abandon"), InstanceMethod<&Engine::Info>("info")});
+                      InstanceMethod<&Engine::Allocate>("allocate"), InstanceMethod<&Engine::Abandon>("abandon"),
+                      InstanceMethod<&Engine::Info>("info")});
 }
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
@@ -182,6 +184,8 @@ Napi::Promise Engine::Await(Napi::Env env, uint64_t id) {
 
 const uint8_t *Engine::Fill(Job &job, const Napi::Uint8Array &data) {
   job.frame.memory = ED_HOST;
+  job.shared = FindFrameMemory(data.Data(), data.ByteLength());
+  if (job.shared != nullptr) return data.Data();
   job.bytes = threads_->Stage(data.ByteLength());
   if (job.bytes.data() == nullptr) {
     throw ErrorOf(Env(), ED_OUT_OF_MEMORY,
@@ -211,6 +215,13 @@ Napi::Value Engine::Close(const Napi::CallbackInfo &info) {
     }
   }
   return closing_->Promise();
+}
+
+Napi::Value Engine::Allocate(const Napi::CallbackInfo &info) {
+  if (threads_ == nullptr) return info.Env().Undefined();
+  Staging staging = threads_->Stage(static_cast<size_t>(info[0].As<Napi::Number>().Int64Value()));
+  if (staging.data() == nullptr) return info.Env().Undefined();
+  return NewFrameMemory(info.Env(), std::move(staging));
 }
 
 void Engine::Abandon(const Napi::CallbackInfo &info) {

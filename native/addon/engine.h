@@ -20,6 +20,7 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
  * that on; they run together in that context. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
+ *  - allocate(bytes): an ArrayBuffer, zeroed, whose bytes `submit` does not copy; undefined without memory
  *  - abandon(): drops everything and waits for nothing
  *  - info: { maxBatchSize, contexts, description, deviceBytes }
  *
@@ -45,13 +46,14 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Napi::Value SubmitTo(const Napi::CallbackInfo &info);
   Napi::Value Cancel(const Napi::CallbackInfo &info);
   Napi::Value Close(const Napi::CallbackInfo &info);
+  Napi::Value Allocate(const Napi::CallbackInfo &info);
   void Abandon(const Napi::CallbackInfo &info);
   Napi::Value Info(const Napi::CallbackInfo &info);
 
   Napi::Promise Await(Napi::Env env, uint64_t id);
   void Settle(Napi::Env env, std::unique_ptr<Outcome> outcome);
   void Forget(uint64_t id);
-  /** Gives a job its frame's bytes, copied, while there are threads. @return where they begin */
+  /** Gives a job its frame's bytes, copied unless they lie in memory of `Allocate`. @return where they begin */
   const uint8_t *Fill(Job &job, const Napi::Uint8Array &data);
   /** Stops the threads, which have so long to end; those that do not are left behind. */
   void TearDown(std::chrono::milliseconds timeout);

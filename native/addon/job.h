@@ -9,12 +9,13 @@
 #include "efficientdet_backend.h"
 #include "staging.h"
 
-/** One frame that waits for its detections. Bytes of the host belong to it, whatever the caller does meanwhile. */
+/** One frame that waits for its detections. Bytes of the host stay there, whatever the caller does meanwhile. */
 struct Job {
   uint64_t id = 0;
   ed_frame frame{};
-  /** What the frame's planes point into; none if it lies on the device. */
+  /** What the frame's planes point into: a copy, or memory that the caller shares; neither if it lies on the device. */
   Staging bytes;
+  std::shared_ptr<const Staging> shared;
   ed_postprocess postprocess{};
   /** What `postprocess` points to. */
   std::vector<float> score_thresholds;

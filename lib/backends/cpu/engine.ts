@@ -1,5 +1,6 @@
 import { EfficientDetError } from '../../base/errors.js'
 import { packageFile } from '../../base/package-file.js'
+import { type FrameMemory, plainMemory } from '../../image/allocated-frame.js'
 import { copyOf, type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
@@ -126,6 +127,10 @@ export class CpuEngine implements Engine {
     } finally {
       stopListening()
     }
+  }
+
+  allocate(bytes: number): FrameMemory {
+    return plainMemory(bytes)
   }
 
   close(): Promise<void> {

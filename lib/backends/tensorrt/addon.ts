@@ -38,6 +38,8 @@ export interface Addon {
     model: NativeModel,
     options: NativeOptions,
   ): Promise<NativeEngine>
+  /** Takes the bytes of a buffer of `allocate` away; their memory goes back once no engine reads it. */
+  detachFrame(buffer: ArrayBuffer): void
 }
 
 declare const library: unique symbol
@@ -150,7 +152,7 @@ export type NativePostprocess = readonly [
 /** An engine with threads of its own, which keeps the process alive only while a job is pending. */
 export interface NativeEngine {
   /**
-   * Copies the frame and queues it. The caller keeps to `maxPending`, and asks for nothing after `close`.
+   * Copies the frame, unless it lies in memory of any engine's `allocate`, and queues it. The caller keeps to `maxPending`, and asks for nothing after `close`.
    *
    * @param data the frame's bytes, or its address in memory of the engine's device, which must then stay as it is
    *   until the call is answered
@@ -182,6 +184,11 @@ export interface NativeEngine {
     height: number,
     ...parameters: NativePostprocess
   ): Promise<NativeResult>[]
+  /**
+   * Memory for a frame, zeroed, which the device reads fastest; it outlives the engine. Undefined if there is none, or
+   * the engine is closed.
+   */
+  allocate(bytes: number): ArrayBuffer | undefined
   /** Whether the job was still queued; if so, its promise never settles. */
   cancel(id: number): boolean
   /** Takes no more jobs; settles when those queued have run and the engine is destroyed. */

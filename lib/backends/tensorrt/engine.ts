@@ -1,4 +1,5 @@
 import { EfficientDetError } from '../../base/errors.js'
+import { type FrameMemory, noMemory } from '../../image/allocated-frame.js'
 import {
   colourOf,
   type DeviceFrame,
@@ -15,13 +16,20 @@ import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineResult, GpuReport } from '../backend.js'
-import { type NativeEngine, type NativePostprocess, type NativeResult, RESULT_FACTS } from './addon.js'
+import {
+  type Addon,
+  type NativeEngine,
+  type NativePostprocess,
+  type NativeResult,
+  RESULT_FACTS,
+} from './addon.js'
 import { nativeError } from './native-error.js'
 
 /** Planes of the formats with most. */
 const MAX_PLANES = 3
 
 export interface NativeEngineFacts {
+  readonly addon: Pick<Addon, 'detachFrame'>
   readonly gpu: GpuReport
   readonly spec: ModelSpec
   readonly inputSize: Size
@@ -39,6 +47,7 @@ export class NativeBackendEngine implements Engine {
   readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
+  readonly #addon: Pick<Addon, 'detachFrame'>
   readonly #native: NativeEngine
   readonly #deadline: Deadline
   // What the addon reads while a call is submitted, used anew: taking a small array's memory out of the heap costs as
@@ -52,8 +61,9 @@ export class NativeBackendEngine implements Engine {
 
   constructor(
     native: NativeEngine,
-    { gpu, spec, inputSize, notes, description, deadline }: NativeEngineFacts,
+    { addon, gpu, spec, inputSize, notes, description, deadline }: NativeEngineFacts,
   ) {
+    this.#addon = addon
     this.#native = native
     this.device = gpu.device
     this.gpus = [gpu]
@@ -110,6 +120,13 @@ export class NativeBackendEngine implements Engine {
     } finally {
       stopListening()
     }
+  }
+
+  allocate(bytes: number): FrameMemory {
+    if (this.#hung !== null) throw this.#hung
+    const buffer = this.#native.allocate(bytes)
+    if (buffer === undefined) throw noMemory(bytes)
+    return { buffer, free: () => this.#addon.detachFrame(buffer) }
   }
 
   close(): Promise<void> {

@@ -136,6 +136,7 @@ async function load(
     }
     const selfTest = request.engine.selfTest ? await tested(engine, native, file, gpu, request) : null
     return new NativeBackendEngine(engine, {
+      addon,
       gpu: { ...gpu, selfTest },
       spec,
       inputSize,

@@ -1,4 +1,5 @@
 import { EfficientDetError, isOfOneImage } from '../../base/errors.js'
+import type { FrameMemory } from '../../image/allocated-frame.js'
 import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
@@ -47,6 +48,11 @@ export class EnginePool implements Engine {
     }
   }
 
+  /** Pinned for every GPU. */
+  allocate(bytes: number): FrameMemory {
+    return this.#working()[0].engine.allocate(bytes)
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#members.map(({ engine }) => engine.close()))
   }
@@ -56,14 +62,18 @@ export class EnginePool implements Engine {
     return engine.isDead && !isDeviceFrame(frame) && this.#members.some((other) => !other.engine.isDead)
   }
 
-  /** The least busy of those that work; where none does, any says why. */
+  /** The members that work; where none does, all, for any says why. */
+  #working(): readonly Member[] {
+    const working = this.#members.filter(({ engine }) => !engine.isDead)
+    return working.length > 0 ? working : this.#members
+  }
+
+  /** The least busy, or the one whose GPU has the frame. */
   #choose(frame: Frame | DeviceFrame): Member {
     if (isDeviceFrame(frame)) {
       return this.#members.find(({ engine }) => engine.device === (frame.device ?? 0)) ?? this.#members[0]
     }
-    const working = this.#members.filter(({ engine }) => !engine.isDead)
-    const candidates = working.length > 0 ? working : this.#members
-    return candidates.reduce((best, member) => (member.pending < best.pending ? member : best))
+    return this.#working().reduce((best, member) => (member.pending < best.pending ? member : best))
   }
 }
 
