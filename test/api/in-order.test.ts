@@ -109,7 +109,12 @@ describe('inOrder', () => {
   it('finishes calls in flight before it throws the error of the source', async () => {
     const call = withResolvers<number>()
     const drained = drain(
-      run(source([1, 2], fail, never), { call: (i) => (i === 1 ? call.promise : Promise.resolve(i)) }),
+      run(source([1, 2], fail, never), {
+        call: (i, _, onStart) => {
+          onStart()
+          return i === 1 ? call.promise : Promise.resolve(i)
+        },
+      }),
     )
     await new Promise(setImmediate)
     call.resolve(1)
