@@ -37,6 +37,9 @@ if(NOT EFFICIENTDET_CUDART)
   return()
 endif()
 
+# The GPU kit names its own.
+set(EFFICIENTDET_ARCHITECTURES "" CACHE STRING "instead of all architectures, such as 80-real;75-virtual")
+
 # Those of them that the compiler knows (JetPack 6's, of CUDA 12.6, none after Hopper), and the last as PTX, too.
 execute_process(COMMAND "${EFFICIENTDET_NVCC}" --list-gpu-arch OUTPUT_VARIABLE _known COMMAND_ERROR_IS_FATAL ANY)
 foreach(_architecture ${_architectures})
@@ -50,6 +53,9 @@ list(APPEND _architectures ${_last})
 
 set(CMAKE_CUDA_COMPILER "${EFFICIENTDET_NVCC}")
 set(CMAKE_CUDA_HOST_COMPILER "${CMAKE_CXX_COMPILER}")
+if(EFFICIENTDET_ARCHITECTURES)
+  set(_architectures ${EFFICIENTDET_ARCHITECTURES})
+endif()
 set(CMAKE_CUDA_ARCHITECTURES ${_architectures})
 set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)

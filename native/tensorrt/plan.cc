@@ -17,6 +17,8 @@ Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device, bool
   // Engines that run with later versions bring a runtime of their own, as host code.
   made.runtime->setEngineHostCodeAllowed(allow_host_code);
   made.engine.reset(made.runtime->deserializeCudaEngine(plan, size));
+  // A device that was lost meanwhile is told as such, whatever TensorRT says.
+  if (made.engine == nullptr) UseDevice(device);
   if (made.engine == nullptr) throw log.FailureOf(ED_INVALID, product + " refuses the plan");
   return made;
 }

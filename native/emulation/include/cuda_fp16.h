@@ -27,4 +27,13 @@ inline __half __float2half_rn(float value) {
   return {static_cast<uint16_t>(sign + (static_cast<uint32_t>(step + 24) << 10) + steps)};
 }
 
+inline float __half2float(__half half) {
+  const int exponent = half.bits >> 10 & 31;
+  const int fraction = half.bits & 1023;
+  const float magnitude = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
+                          : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                          : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
+  return half.bits >> 15 != 0 ? -magnitude : magnitude;
+}
+
 #endif

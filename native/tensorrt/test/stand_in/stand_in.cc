@@ -1,6 +1,7 @@
 /*
- * A stand-in for TensorRT's library, for tests without a GPU, against TensorRT's own headers and over the stand-in
- * for CUDA. It runs engines and cannot build any.
+ * A stand-in for TensorRT's library, against TensorRT's own headers. It runs engines and cannot build any.
+ *
+ * Tests without a GPU have it over the stand-in for CUDA; gpu/ has it on GPUs without TensorRT.
  *
  * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`.
  *
@@ -42,11 +43,11 @@ using nvinfer1::PluginTensorDesc;
 struct Description {
   int64_t height, width, anchors, classes, half, capacity;
   std::vector<int64_t> batches;
-  /** Real networks' answers, one after another. */
-  std::vector<float> answers;
 };
 
 constexpr int64_t kSamples = 1021;
+/** Threads of a block, each of which works for one frame. */
+constexpr unsigned kThreads = 128;
 /** How far an input may be from the one it is taken for: half of one of 255 greys, and more than float16 rounds. */
 constexpr float kTolerance = 0.004f;
 
@@ -113,59 +114,68 @@ Registry &TheRegistry() {
   return *registry;
 }
 
-/** Value of a float16 that is a whole number. */
-float FloatOf(__half half) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, &half, sizeof bits);
-  const int exponent = bits >> 10 & 31;
-  const float value = std::ldexp(static_cast<float>((bits & 1023) + 1024), exponent - 25);
-  return exponent == 0 ? 0 : bits >> 15 != 0 ? -value : value;
+__device__ float ValueAt(const void *images, bool half, int64_t index) {
+  return half ? __half2float(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
 }
 
-/** The whole network, one thread for each frame. */
-void Answer(const void *images, bool half, int64_t pixels, int64_t anchors, int64_t classes, float *regression,
-            float *logits) {
-  const auto frame = static_cast<int64_t>(threadIdx.x);
-  const auto sample = [&](int64_t channel) {
-    const int64_t index = (frame * 3 + channel) * pixels;
-    return half ? FloatOf(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
-  };
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  std::fill_n(regression + frame * anchors * 4, anchors * 4, sample(2) == 255 ? nan : 0.0f);
+/** A block's threads share the writing. */
+__device__ void Fill(float *to, int64_t count, float value) {
+  for (int64_t i = threadIdx.x; i < count; i += kThreads) to[i] = value;
+}
+
+/** The whole network, one block for each frame. */
+__global__ void Answer(const void *images, bool half, int64_t pixels, int64_t anchors, int64_t classes,
+                       float *regression, float *logits) {
+  const auto frame = static_cast<int64_t>(blockIdx.x);
+  const auto sample = [&](int64_t channel) { return ValueAt(images, half, (frame * 3 + channel) * pixels); };
+  Fill(regression + frame * anchors * 4, anchors * 4, sample(2) == 255 ? NAN : 0.0f);
   float *to = logits + frame * anchors * classes;
-  std::fill_n(to, anchors * classes, -10.0f);
-  const auto anchor = static_cast<int64_t>(std::lround(sample(0))) % anchors;
-  const auto category = static_cast<int64_t>(std::lround(sample(1))) % classes;
+  Fill(to, anchors * classes, -10.0f);
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+  const auto anchor = static_cast<int64_t>(lroundf(sample(0))) % anchors;
+  const auto category = static_cast<int64_t>(lroundf(sample(1))) % classes;
   to[anchor * classes + category] = 2;
 }
 
-/** A network that knows the answers, one thread for each frame. */
-void Recall(const void *images, bool half, const Description *description, float *regression, float *logits) {
-  const auto frame = static_cast<int64_t>(threadIdx.x);
-  const int64_t inputs = 3 * description->height * description->width;
-  const auto sample = [&](int64_t i) {
-    const int64_t index = frame * inputs + i * inputs / kSamples;
-    return half ? FloatOf(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
-  };
-  const int64_t boxes = description->anchors * 4;
-  const int64_t scores = description->anchors * description->classes;
-  const float *known = nullptr;
+/** Real networks' answers in device memory, one after another, each after the samples of its input. */
+struct Known {
+  const float *answers;
+  int64_t count;
+  /** Numbers of an input, of regressions and of logits. */
+  int64_t inputs, boxes, scores;
+};
+
+/** A network that knows the answers, one block for each frame. */
+__global__ void Recall(const void *images, bool half, Known known, float *regression, float *logits) {
+  __shared__ float distances[kThreads];
+  const auto frame = static_cast<int64_t>(blockIdx.x);
+  const float *found = nullptr;
   float nearest = kTolerance;
-  const float *end = description->answers.data() + description->answers.size();
-  for (const float *each = description->answers.data(); each < end; each += kSamples + boxes + scores) {
+  const float *each = known.answers;
+  for (int64_t k = 0; k < known.count; k++, each += kSamples + known.boxes + known.scores) {
     float distance = 0;
-    for (int64_t i = 0; i < kSamples; i++) distance = std::max(distance, std::abs(sample(i) - each[i]));
+    for (int64_t i = threadIdx.x; i < kSamples; i += kThreads) {
+      const int64_t index = frame * known.inputs + i * known.inputs / kSamples;
+      distance = fmaxf(distance, fabsf(ValueAt(images, half, index) - each[i]));
+    }
+    distances[threadIdx.x] = distance;
+    __syncthreads();
+    for (const float other : distances) distance = fmaxf(distance, other);
+    __syncthreads();
     if (distance >= nearest) continue;
     nearest = distance;
-    known = each + kSamples;
+    found = each + kSamples;
   }
-  if (known == nullptr) {
-    std::fill_n(regression + frame * boxes, boxes, std::numeric_limits<float>::quiet_NaN());
-    std::fill_n(logits + frame * scores, scores, -10.0f);
+  float *boxes = regression + frame * known.boxes;
+  float *scores = logits + frame * known.scores;
+  if (found == nullptr) {
+    Fill(boxes, known.boxes, NAN);
+    Fill(scores, known.scores, -10.0f);
     return;
   }
-  std::copy_n(known, boxes, regression + frame * boxes);
-  std::copy_n(known + boxes, scores, logits + frame * scores);
+  for (int64_t i = threadIdx.x; i < known.boxes; i += kThreads) boxes[i] = found[i];
+  for (int64_t i = threadIdx.x; i < known.scores; i += kThreads) scores[i] = found[known.boxes + i];
 }
 
 class Engine;
@@ -208,7 +218,9 @@ class PublicContext final : public nvinfer1::IExecutionContext {
 
 class Engine final : public nvinfer1::UnimplementedVCudaEngine {
  public:
-  Engine(const Description &description, const nvinfer1::ICudaEngine &self) : description_(description), self_(self) {
+  /** @param answers what `Known` says, or none */
+  Engine(const Description &description, const std::vector<float> &answers, const nvinfer1::ICudaEngine &self)
+      : description_(description), self_(self) {
     const int64_t batch = description.batches[0] < 0 ? -description.batches[0] : -1;
     const DataType images = description.half != 0 ? DataType::kHALF : DataType::kFLOAT;
     tensors_.push_back({"images", images, {batch, 3, description.height, description.width}, true});
@@ -221,19 +233,23 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
       tensors_.push_back({"box_regression", DataType::kFLOAT, {batch, description.anchors, 4}, false});
       tensors_.push_back({"class_logits", DataType::kFLOAT, {batch, description.anchors, description.classes}, false});
     }
-    std::vector<float> anchors;
     if (description.capacity > 0) {
       // The plugin's third input, a constant: squares of 8 pixels, one beside the other.
+      std::vector<float> anchors;
       for (int64_t i = 0; i < description.anchors; i++) {
         anchors.insert(anchors.end(), {4, static_cast<float>(8 * i + 4), 8, 8});
       }
-      const size_t size = anchors.size() * sizeof(float);
-      is_whole_ = cudaMalloc(&anchors_, size) == cudaSuccess &&
-                  cudaMemcpy(anchors_, anchors.data(), size, cudaMemcpyHostToDevice) == cudaSuccess;
+      anchors_ = Upload(anchors);
     }
+    known_.inputs = 3 * description.height * description.width;
+    known_.boxes = description.anchors * 4;
+    known_.scores = description.anchors * description.classes;
+    known_.count = static_cast<int64_t>(answers.size()) / (kSamples + known_.boxes + known_.scores);
+    if (known_.count > 0) known_.answers = answers_ = Upload(answers);
   }
   ~Engine() override {
     if (anchors_ != nullptr) cudaFree(anchors_);
+    if (answers_ != nullptr) cudaFree(answers_);
   }
 
   int32_t getNbIOTensors() const noexcept override { return static_cast<int32_t>(tensors_.size()); }
@@ -271,15 +287,29 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
   const Description description_;
   const nvinfer1::ICudaEngine &self_;
   std::vector<Tensor> tensors_;
-  void *anchors_ = nullptr;
-  bool is_whole_ = true;
+  float *anchors_ = nullptr;
+  float *answers_ = nullptr;
+  Known known_{};
+  cudaError_t error_ = cudaSuccess;
+
+ private:
+  float *Upload(const std::vector<float> &values) {
+    float *memory = nullptr;
+    const size_t size = values.size() * sizeof(float);
+    if (error_ == cudaSuccess) error_ = cudaMalloc(&memory, size);
+    if (error_ == cudaSuccess) error_ = cudaMemcpy(memory, values.data(), size, cudaMemcpyHostToDevice);
+    return memory;
+  }
 };
 
 class PublicEngine final : public nvinfer1::ICudaEngine {
  public:
-  explicit PublicEngine(const Description &description) : engine_(description, *this) { mImpl = &engine_; }
+  PublicEngine(const Description &description, const std::vector<float> &answers)
+      : engine_(description, answers, *this) {
+    mImpl = &engine_;
+  }
 
-  bool is_whole() const { return engine_.is_whole_; }
+  cudaError_t error() const { return engine_.error_; }
 
  private:
   Engine engine_;
@@ -329,16 +359,16 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
       has_plugin ? regression + batch * description.anchors * 4 : static_cast<float *>(addresses_["class_logits"]);
 
   cudaLaunchConfig_t config{};
-  config.gridDim = 1;
-  config.blockDim = static_cast<unsigned>(batch);
+  config.gridDim = static_cast<unsigned>(batch);
+  config.blockDim = kThreads;
   config.stream = stream;
   const auto *images = static_cast<const void *>(addresses_["images"]);
   const bool half = description.half != 0;
   const cudaError_t error =
-      description.answers.empty()
+      engine_.known_.count == 0
           ? cudaLaunchKernelEx(&config, Answer, images, half, description.height * description.width,
                                description.anchors, description.classes, regression, logits)
-          : cudaLaunchKernelEx(&config, Recall, images, half, &description, regression, logits);
+          : cudaLaunchKernelEx(&config, Recall, images, half, engine_.known_, regression, logits);
   if (error != cudaSuccess) return false;
   if (!has_plugin) return true;
   auto *rest = reinterpret_cast<uint8_t *>(logits + batch * description.anchors * description.classes);
@@ -407,20 +437,21 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
       return nullptr;
     }
     bool is_plan = (magic == "stand-in" || has_host_code) && !d.batches.empty();
+    std::vector<float> answers;
     if (is_plan && line_end != begin + size) {
       const auto bytes = static_cast<size_t>(begin + size - (line_end + 1));
       const auto each = static_cast<size_t>(kSamples + d.anchors * (4 + d.classes)) * sizeof(float);
       is_plan = bytes > 0 && bytes % each == 0;
-      d.answers.resize(bytes / sizeof(float));
-      std::memcpy(d.answers.data(), line_end + 1, bytes);
+      answers.resize(bytes / sizeof(float));
+      std::memcpy(answers.data(), line_end + 1, bytes);
     }
     if (!is_plan) {
       logger_.log(nvinfer1::ILogger::Severity::kERROR, "Serialization assertion failed: this is no plan");
       return nullptr;
     }
-    auto engine = std::make_unique<PublicEngine>(d);
-    if (engine->is_whole()) return engine.release();
-    logger_.log(nvinfer1::ILogger::Severity::kERROR, "CUDA fails");
+    auto engine = std::make_unique<PublicEngine>(d, answers);
+    if (engine->error() == cudaSuccess) return engine.release();
+    logger_.log(nvinfer1::ILogger::Severity::kERROR, cudaGetErrorString(engine->error()));
     return nullptr;
   }
 
