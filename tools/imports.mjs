@@ -12,7 +12,8 @@ import { globSync } from 'tinyglobby'
 const LAYERS = [
   ['cli'],
   ['index.ts'],
-  ['api', 'tracking'],
+  ['api', 'analytics'],
+  ['tracking'],
   ['options'],
   ['backends'],
   ['engines', 'tasks'],

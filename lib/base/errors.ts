@@ -21,6 +21,10 @@ export type ErrorCode =
   | 'ERR_UNSAFE_PICKLE'
   /** A label file does not fit the model. */
   | 'ERR_LABELS'
+  /** A zones file is none, or what it asks for cannot be. */
+  | 'ERR_ZONES'
+  /** A file of detections is damaged, of an unknown kind, or not in the order of frames. */
+  | 'ERR_DETECTIONS'
   /** The requested backend cannot run here. */
   | 'ERR_BACKEND_UNAVAILABLE'
   /** An engine cannot be built or loaded: the graph is refused, the file damaged or for another device. */

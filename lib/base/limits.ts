@@ -123,6 +123,14 @@ export const MAX_TRACKED_DETECTIONS = 2000
 /** Tracks that a tracker follows at the same time, or of one class where it keeps classes apart. */
 export const MAX_TRACKS = 4000
 
+// Analytics.
+
+/** Lines, and zones, of a stream. */
+export const MAX_ZONES = 1000
+
+/** Corners of a zone. */
+export const MAX_POLYGON_POINTS = 1000
+
 // Files in the cache folder.
 
 /** Bytes of a timing cache; those of large networks have some megabytes. */

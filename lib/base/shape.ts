@@ -3,6 +3,9 @@ export type Shape =
   /** A number of at most 10¹⁸, so that computing with it goes on to be finite; a text of at most 500 letters. */
   | 'number'
   | 'text'
+  | 'flag'
+  /** A whole number from 0 and below that. */
+  | { readonly below: number }
   | { readonly orNull: Shape }
   /** A list; of that length exactly, or at most. */
   | { readonly list: Shape; readonly length?: number; readonly most?: number }
@@ -18,6 +21,9 @@ const MAX_TEXT = 500
 export function misshapen(value: unknown, shape: Shape, path = ''): string | null {
   if (shape === 'number') return typeof value === 'number' && Math.abs(value) <= MAX_NUMBER ? null : path
   if (shape === 'text') return typeof value === 'string' && value.length <= MAX_TEXT ? null : path
+  if (shape === 'flag') return typeof value === 'boolean' ? null : path
+  if ('below' in shape)
+    return Number.isInteger(value) && Number(value) >= 0 && Number(value) < shape.below ? null : path
   if ('orNull' in shape) return value === null ? null : misshapen(value, shape.orNull, path)
   if ('list' in shape) {
     if (!Array.isArray(value)) return path
@@ -41,6 +47,11 @@ export function misshapen(value: unknown, shape: Shape, path = ''): string | nul
       `${path}.${key}`,
     ),
   )
+}
+
+/** Keys with numbers. */
+export function numbers(...names: readonly string[]): Readonly<Record<string, Shape>> {
+  return Object.fromEntries(names.map((name): [string, Shape] => [name, 'number']))
 }
 
 function first<T>(items: Iterable<T>, find: (item: T) => string | null): string | null {

@@ -1,6 +1,6 @@
 import { inspect } from '../base/inspect.js'
 import { MAX_CLASSES, MAX_TRACKS } from '../base/limits.js'
-import { misshapen, type Shape } from '../base/shape.js'
+import { misshapen, numbers, type Shape } from '../base/shape.js'
 import { invalidOption } from '../options/checks.js'
 import type { TrackerOptions } from '../options/tracker.js'
 import type { ByteTrackTrack } from './byte-track.js'
@@ -24,9 +24,6 @@ export interface TrackerState {
   readonly time: number | null
   readonly groups: readonly GroupState[]
 }
-
-const numbers = (...names: string[]) =>
-  Object.fromEntries(names.map((name): [string, Shape] => [name, 'number']))
 
 const COVARIANCE: Shape = { keys: numbers('position', 'cross', 'velocity') }
 const FOUR: Shape = { list: 'number', length: 4 }

@@ -1,10 +1,9 @@
-// YAML, and JSON as a part of it: indentation, anchors and quotes are more than a few lines can read rightly.
-import { parseDocument, visit } from 'yaml'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_CLASSES, MAX_LABEL_LETTERS, MAX_LABELS_LETTERS } from '../base/limits.js'
 import { listing } from '../base/listing.js'
 import { FileProblem, readSmallFile } from '../base/open-file.js'
 import { show } from '../base/show.js'
+import { parseYaml, YamlProblem } from '../base/yaml.js'
 import { isLabels } from '../models/guards.js'
 import { byCategoryId, byIndex, LabelProblem, shown } from './label-ids.js'
 import { COMMENT, labelsFromLines } from './label-lines.js'
@@ -12,9 +11,6 @@ import { isLabelMap, labelsFromPbtxt } from './label-map.js'
 
 /** Far more than names take: 10,000 of them need a tenth. */
 const MAX_BYTES = 1 << 20
-
-/** Characters of YAML, which takes a second to read them all. */
-const MAX_YAML = 1 << 16
 
 /** Keys under which trainers keep class names: YOLO, zylo, and others. */
 const KEYS = ['names', 'obj_list', 'classes', 'class_names', 'labels', 'id2label', 'label2id', 'categories']
@@ -131,46 +127,11 @@ const KEY = new RegExp(`^(?:${KEYS.join('|')})\\s*:`)
 
 /** Texts, lists, maps and null, with every scalar as it is written. */
 function parsed(text: string): unknown {
-  const problem = (reason: string) => new LabelProblem(`looks like JSON or YAML, but is not (${reason})`)
-  if (text.length > MAX_YAML) {
-    throw new LabelProblem(`has ${text.length} characters of JSON or YAML, and ${MAX_YAML} are the most`)
-  }
-  if (isDeep(text)) throw new LabelProblem('nests deeper than names do')
   try {
-    const document = parseDocument(text, {
-      schema: 'failsafe',
-      customTags: ['null'],
-      prettyErrors: false,
-      // It compares all with all.
-      uniqueKeys: false,
-    })
-    const [error] = document.errors
-    if (error !== undefined) throw problem(error.message)
-    const value: unknown = document.toJS({ mapAsMap: true, maxAliasCount: 100 })
-    visit(document, {
-      Map(_, { items }) {
-        const keys = new Set(items.map(({ key }) => String(key)))
-        if (keys.size < items.length) throw new LabelProblem('has an object with the same key twice')
-      },
-    })
-    return value
+    return parseYaml(text, 'texts')
   } catch (cause) {
-    throw cause instanceof LabelProblem ? cause : problem((cause as Error).message)
+    throw cause instanceof YamlProblem ? new LabelProblem(cause.message) : cause
   }
-}
-
-/** Levels of brackets, and columns of indentation and dashes. */
-const MAX_DEPTH = 100
-
-/** The parser recurses, and a regular expression that V8 first compiles when the stack is full ends the process. */
-function isDeep(text: string): boolean {
-  let depth = 0
-  for (const sign of text) {
-    if (sign === '[' || sign === '{') depth++
-    else if (sign === ']' || sign === '}') depth = Math.max(depth - 1, 0)
-    if (depth > MAX_DEPTH) return true
-  }
-  return new RegExp(`^[ ?-]{${MAX_DEPTH}}`, 'm').test(text)
 }
 
 function labelsFromValue(value: unknown): string[] {

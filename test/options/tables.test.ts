@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ANALYTICS_OPTIONS } from '#lib/options/analytics.js'
 import { BUILD_OPTIONS } from '#lib/options/build.js'
 import { DETECT_OPTIONS } from '#lib/options/detect.js'
 import { ENGINE_OPTIONS } from '#lib/options/engine.js'
@@ -8,6 +9,7 @@ import { EXPORT_OPTIONS } from '#lib/options/export.js'
 import { LOAD_OPTIONS } from '#lib/options/load.js'
 import type { OptionTable } from '#lib/options/option.js'
 import { STREAM_OPTIONS } from '#lib/options/stream.js'
+import { TRACKER_OPTIONS } from '#lib/options/tracker.js'
 import { WEIGHTS_OPTIONS } from '#lib/options/weights.js'
 import { efficientdet, ROOT } from '../helpers/cli.js'
 
@@ -49,6 +51,8 @@ describe('docstrings of options', () => {
     ['export', EXPORT_OPTIONS],
     ['detect', DETECT_OPTIONS],
     ['stream', STREAM_OPTIONS],
+    ['tracker', TRACKER_OPTIONS],
+    ['analytics', ANALYTICS_OPTIONS],
   ])('of %s tell their defaults', (file, table) => {
     const source = readFileSync(join(ROOT, 'lib', 'options', `${file}.ts`), 'utf8')
     const documented = source.matchAll(/\/\*\*((?:(?!\*\/).)*)\*\/\n {2}readonly (\w+)\?:/gs)

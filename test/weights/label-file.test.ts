@@ -168,8 +168,8 @@ describe('a label file is refused', () => {
     ['with a key twice', '{"0": "a", "0": "b"}', /has an object with the same key twice/],
     ['that is half JSON', '["person", "car"', /looks like JSON or YAML, but is not/],
     ['with a list in a list', '[["person"]]', /has a list where a class name should be/],
-    ['that nests deeply', '['.repeat(1 << 15), /nests deeper than names do/],
-    ['of lists in lists', `${'- '.repeat(60)}a`, /nests deeper than names do/],
+    ['that nests deeply', '['.repeat(1 << 15), /nests deeper than such files do/],
+    ['of lists in lists', `${'- '.repeat(60)}a`, /nests deeper than such files do/],
     ['of a label map that counts from 0', 'item { id: 0 name: "a" }', /id 0; label maps count from 1/],
     ['of a label map without an id', 'item { name: "a" }', /id left out; label maps count from 1/],
     [
