@@ -11,6 +11,8 @@
         "native/addon/engine.cc",
         "native/addon/engine_threads.cc",
         "native/addon/frame_memory.cc",
+        "native/addon/frame_pipe.cc",
+        "native/addon/frame_reader.cc",
         "native/addon/library.cc"
       ],
       "include_dirs": ["native/include", "native/addon", "<!@(node -p \"require('node-addon-api').include_dir\")"],

@@ -11,6 +11,10 @@ export type ErrorCode =
   | 'ERR_IMAGE'
   /** An image has more pixels than `maxPixels` allows. */
   | 'ERR_IMAGE_TOO_LARGE'
+  /** A video cannot be opened or read: missing, damaged, without a picture, silent for too long. */
+  | 'ERR_VIDEO'
+  /** The program ffmpeg is missing, too old, or does not answer. */
+  | 'ERR_FFMPEG'
   /** No bundled model, pulled model or file answers to that name. */
   | 'ERR_MODEL_NOT_FOUND'
   /** A weights file is damaged, of an unknown kind, or does not fit any EfficientDet. */

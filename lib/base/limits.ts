@@ -138,3 +138,15 @@ export const MAX_TIMING_CACHE = 2 ** 26
 
 /** Bytes of the record of a self-test, which has some twenty short facts. */
 export const MAX_TEST_RECORD = 2 ** 14
+
+// Videos.
+
+/** Pixels of a side of a frame: ffmpeg's own limit for most codecs. */
+export const MAX_VIDEO_SIDE = 16_384
+
+/** Letters of a line that a program of ours prints, and lines that are kept to tell why it failed. */
+export const MAX_LOG_LINE = 4000
+export const MAX_LOG_LINES = 20
+
+/** Frames whose memory is kept for later ones; 8K frames have 50 MB. */
+export const MAX_SPARE_FRAMES = 4

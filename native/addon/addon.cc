@@ -5,9 +5,10 @@
 #include "children.h"
 #include "engine.h"
 #include "frame_memory.h"
+#include "frame_reader.h"
 #include "library.h"
 
-/** The functions that lib/backends/tensorrt/addon.ts declares. Arguments are checked there, not here. */
+/** What lib/backends/tensorrt/addon.ts, lib/threads and lib/video declare. Arguments are checked there, not here. */
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto *data = new AddonData;
   data->engine = Napi::Persistent(Engine::Define(env));
@@ -20,6 +21,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
   exports.Set("detachFrame", Napi::Function::New(env, DetachFrame));
   exports.Set("addChild", Napi::Function::New(env, AddChild));
+  exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
+  exports.Set("FrameReader", FrameReader::Define(env));
   exports.Set("removeChild", Napi::Function::New(env, RemoveChild));
   return exports;
 }

@@ -1,0 +1,5 @@
+export type { DecoderChoice, Reconnect, ScaleOption, VideoOptions, VideoStatus } from './options/video.js'
+export type { DecoderReport } from './video/ffmpeg-run.js'
+export { openVideo } from './video/open-video.js'
+export type { FrameCommand, VideoSource } from './video/source.js'
+export type { FrameContext, Video, VideoFrame, VideoStats } from './video/video.js'
