@@ -12,7 +12,15 @@ export {
 export type { ContextOf, DetectionFailure, Item, Items, OutcomeOf, ResultOf } from './api/item.js'
 export { convertWeights, exportOnnx, inspectWeights } from './api/models.js'
 export { type Box, type Detection, type DetectionResult, packDetections, type Timings } from './api/result.js'
-export type { BackendName, GpuReport, LoadStage, SelfTestReport } from './backends/backend.js'
+export type { DetectorStats, StageStats } from './api/stats.js'
+export type {
+  BackendName,
+  BatchCount,
+  EngineStats,
+  GpuReport,
+  LoadStage,
+  SelfTestReport,
+} from './backends/backend.js'
 export type { Unavailable } from './backends/registry.js'
 export { EfficientDetError, type ErrorCode } from './base/errors.js'
 export { VERSION } from './base/version.js'

@@ -30,6 +30,7 @@ import {
   type ResultOf,
 } from './item.js'
 import { type DetectionResult, detectionsOf } from './result.js'
+import { type DetectorStats, Tally } from './stats.js'
 
 interface Call extends DetectSettings {
   readonly whenFull: 'wait' | 'reject'
@@ -78,6 +79,7 @@ export class EfficientDet implements AsyncDisposable {
   readonly #settings: LoadSettings
   readonly #intake: Intake
   readonly #frames: Frames
+  readonly #tally = new Tally()
   readonly #disposing = new AbortController()
   #disposal: Promise<void> | null = null
 
@@ -211,6 +213,16 @@ export class EfficientDet implements AsyncDisposable {
     return this.#frames.allocate(layout)
   }
 
+  /** What it has done since it was loaded, and has to do now; also after its disposal. Takes some microseconds. */
+  stats(): DetectorStats {
+    return {
+      ...this.#tally.counts,
+      ...this.#intake.counts,
+      allocatedBytes: this.#frames.bytes,
+      engines: this.#engine.stats(),
+    }
+  }
+
   /**
    * Takes no more calls, waits for those in flight, and frees the network. Images from the caller's streams reject
    * with ERR_DISPOSED instead. May be called again.
@@ -262,13 +274,14 @@ export class EfficientDet implements AsyncDisposable {
     { parameters, damaged, signal, whenFull, onStart }: Call,
   ): Promise<DetectionResult> {
     const start = performance.now()
-    this.#throwIfDisposed()
-    signal?.throwIfAborted()
-    let read = readFrame(source, this.#settings)
-    const bytes = read === null || isDeviceFrame(read.frame) ? 0 : read.frame.data.byteLength
-    const endUse = read === null ? null : useMemory(read.frame)
     let ticket: Ticket | null = null
+    let endUse: (() => void) | null = null
     try {
+      this.#throwIfDisposed()
+      signal?.throwIfAborted()
+      let read = readFrame(source, this.#settings)
+      const bytes = read === null || isDeviceFrame(read.frame) ? 0 : read.frame.data.byteLength
+      if (read !== null) endUse = useMemory(read.frame)
       ticket = this.#intake.tryEnter(bytes)
       if (ticket === null) {
         if (whenFull === 'reject') throw this.#full()
@@ -284,9 +297,11 @@ export class EfficientDet implements AsyncDisposable {
       const { frame, name, pages, warnings } = read
       const decode = performance.now() - begun
       const { detections, timings } = await this.#engine.detect(frame, parameters, signal)
-      const total = performance.now() - start
       const { preprocess, network, postprocess } = timings
       const queue = timings.queue + begun - start
+      const total = performance.now() - start
+      const times = { decode, queue, preprocess, network, postprocess, total }
+      this.#tally.answered(times)
       return {
         source: name,
         width: frame.width,
@@ -295,13 +310,14 @@ export class EfficientDet implements AsyncDisposable {
         detections: detectionsOf(detections, this.model.labels),
         capped: detections.capped,
         warnings,
-        timings: { decode, queue, preprocess, network, postprocess, total },
+        timings: times,
         backend: this.backend.name,
       }
     } catch (error) {
       // Whoever gave up is given the reason, not that the image would not have done.
-      signal?.throwIfAborted()
-      throw error
+      const failure = signal?.aborted ? signal.reason : error
+      this.#tally.failed(failure, signal)
+      throw failure
     } finally {
       ticket?.giveBack()
       endUse?.()

@@ -15,41 +15,51 @@ interface Limits {
 export class Frames {
   readonly #engine: Engine
   readonly #limits: Limits
-  readonly #bytes: Semaphore
+  readonly #permits: Semaphore
+  #bytes = 0
   /** Gives back what frames had that were forgotten. */
-  readonly #forgotten: FinalizationRegistry<number>
+  readonly #forgotten = new FinalizationRegistry<number>((bytes) => this.#giveBack(bytes))
 
   constructor(engine: Engine, limits: Limits) {
     this.#engine = engine
     this.#limits = limits
-    const semaphore = new Semaphore(limits.bytes)
-    this.#bytes = semaphore
-    this.#forgotten = new FinalizationRegistry((bytes) => semaphore.release(bytes))
+    this.#permits = new Semaphore(limits.bytes)
+  }
+
+  /** Bytes of all that live. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** @throws EfficientDetError ERR_INVALID_OPTION, ERR_IMAGE_TOO_LARGE, ERR_OUT_OF_MEMORY */
-  allocate(layout: FrameLayout): AllocatedFrame {
-    const { layout: checked, bytes } = bytesOf(layout)
-    checkPixels('The frame', checked.width, checked.height, this.#limits.maxPixels)
-    if (!this.#bytes.tryAcquire(bytes)) throw this.#full(bytes)
+  allocate(given: FrameLayout): AllocatedFrame {
+    const { layout, bytes } = bytesOf(given)
+    checkPixels('The frame', layout.width, layout.height, this.#limits.maxPixels)
+    if (!this.#permits.tryAcquire(bytes)) throw this.#full(bytes)
+    this.#bytes += bytes
     try {
       const memory = this.#engine.allocate(bytes)
       const token = {}
       this.#forgotten.register(memory.buffer, bytes, token)
-      return new AllocatedFrame(checked, memory, () => {
+      return new AllocatedFrame(layout, memory, () => {
         this.#forgotten.unregister(token)
-        this.#bytes.release(bytes)
+        this.#giveBack(bytes)
       })
     } catch (error) {
-      this.#bytes.release(bytes)
+      this.#giveBack(bytes)
       throw error
     }
+  }
+
+  #giveBack(bytes: number): void {
+    this.#bytes -= bytes
+    this.#permits.release(bytes)
   }
 
   #full(bytes: number): EfficientDetError {
     return new EfficientDetError(
       'ERR_OUT_OF_MEMORY',
-      `${bytes} bytes for a frame do not fit beside the frames that were allocated and not disposed: they may have ${this.#limits.bytes} bytes together. Use frames again, dispose them, or raise maxPendingBytes.`,
+      `${bytes} bytes for a frame do not fit beside the frames that were allocated and not disposed, which have ${this.#bytes} of ${this.#limits.bytes} bytes. Use frames again, dispose them, or raise maxPendingBytes.`,
     )
   }
 }

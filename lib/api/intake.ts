@@ -1,4 +1,5 @@
 import { Semaphore } from '../threads/semaphore.js'
+import type { DetectorStats } from './stats.js'
 
 /** The share of one call in what all calls may take. */
 export interface Ticket {
@@ -11,10 +12,15 @@ export interface Ticket {
 export class Intake {
   readonly #calls: Semaphore
   readonly #bytes: Semaphore
+  readonly #counts = { pending: 0, waiting: 0, pendingBytes: 0 }
 
   constructor(limits: { readonly calls: number; readonly bytes: number }) {
     this.#calls = new Semaphore(limits.calls)
     this.#bytes = new Semaphore(limits.bytes)
+  }
+
+  get counts(): Pick<DetectorStats, 'pending' | 'waiting' | 'pendingBytes'> {
+    return { ...this.#counts }
   }
 
   /** Lets a call in, or gives null if it would have to wait. */
@@ -27,13 +33,18 @@ export class Intake {
 
   /** Lets a call in when it has its turn. @throws the signal's reason */
   async enter(bytes: number, signal: AbortSignal | undefined): Promise<Ticket> {
-    await this.#calls.acquire(1, signal)
+    this.#counts.waiting++
     try {
-      // Also where nothing is taken yet: a file is not read while those before it wait for memory.
-      await this.#bytes.acquire(bytes, signal)
-    } catch (error) {
-      this.#calls.release()
-      throw error
+      await this.#calls.acquire(1, signal)
+      try {
+        // Also where nothing is taken yet: a file is not read while those before it wait for memory.
+        await this.#bytes.acquire(bytes, signal)
+      } catch (error) {
+        this.#calls.release()
+        throw error
+      }
+    } finally {
+      this.#counts.waiting--
     }
     return this.#ticket(bytes)
   }
@@ -44,13 +55,19 @@ export class Intake {
   }
 
   #ticket(bytes: number): Ticket {
+    const counts = this.#counts
     let held = bytes
+    counts.pending++
+    counts.pendingBytes += bytes
     return {
       reserve: async (more, signal) => {
         await this.#bytes.acquire(more, signal)
         held = more
+        counts.pendingBytes += more
       },
       giveBack: () => {
+        counts.pending--
+        counts.pendingBytes -= held
         this.#bytes.release(held)
         this.#calls.release()
       },

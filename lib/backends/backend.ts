@@ -144,6 +144,8 @@ export interface Engine {
     parameters: PostprocessParameters,
     signal?: AbortSignal,
   ): Promise<EngineResult>
+  /** What it has done since it was opened; also once it is closed. One for each GPU. */
+  stats(): readonly EngineStats[]
   /**
    * Memory for a frame, from which `detect` reads without a copy where it can. Outlives the engine.
    *
@@ -152,6 +154,24 @@ export interface Engine {
   allocate(bytes: number): FrameMemory
   /** Waits for calls in flight, then frees everything but memory for frames. */
   close(): Promise<void>
+}
+
+/** What an engine has done since it was opened, and has to do now. */
+export interface EngineStats {
+  /** Number of its GPU; null for the CPU. */
+  readonly device: number | null
+  /** Frames that wait for a batch. */
+  readonly queued: number
+  /** Frames in batches that run. */
+  readonly running: number
+  /** How many batches of each size have run, ascending; the test of the engine not counted. */
+  readonly batches: readonly BatchCount[]
+}
+
+export interface BatchCount {
+  /** Frames of the batch. */
+  readonly size: number
+  readonly count: number
 }
 
 /** A GPU that runs a model, and the engine on it. */

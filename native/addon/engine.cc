@@ -73,7 +73,7 @@ Napi::Function Engine::Define(Napi::Env env) {
                      {InstanceMethod<&Engine::Submit>("submit"), InstanceMethod<&Engine::SubmitTo>("submitTo"),
                       InstanceMethod<&Engine::Cancel>("cancel"), InstanceMethod<&Engine::Close>("close"),
                       InstanceMethod<&Engine::Allocate>("allocate"), InstanceMethod<&Engine::Abandon>("abandon"),
-                      InstanceMethod<&Engine::Info>("info")});
+                      InstanceMethod<&Engine::Stats>("stats"), InstanceMethod<&Engine::Info>("info")});
 }
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
@@ -112,6 +112,7 @@ void Engine::OnCleanup(void *engine) { static_cast<Engine *>(engine)->TearDown(k
 void Engine::TearDown(std::chrono::milliseconds timeout) {
   if (threads_ == nullptr) return;
   threads_->StopWithin(timeout);
+  done_ = {0, 0, threads_->CountWork().batches};
   threads_ = nullptr;
   deliveries_->engine = nullptr;
   channel_.Release();
@@ -234,6 +235,17 @@ void Engine::Abandon(const Napi::CallbackInfo &info) {
   if (closes) closing_->Resolve(info.Env().Undefined());
   if (works) Unref();
   if (closes) Unref();
+}
+
+Napi::Value Engine::Stats(const Napi::CallbackInfo &info) {
+  const EngineThreads::Work work = threads_ == nullptr ? done_ : threads_->CountWork();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("queued", static_cast<double>(work.queued));
+  result.Set("running", static_cast<double>(work.running));
+  Napi::Array batches = Napi::Array::New(info.Env(), work.batches.size());
+  for (uint32_t i = 0; i < work.batches.size(); i++) batches.Set(i, static_cast<double>(work.batches[i]));
+  result.Set("batches", batches);
+  return result;
 }
 
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {

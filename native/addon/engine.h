@@ -22,6 +22,7 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
  *  - close(): Promise that settles when everything queued has run and the engine is destroyed
  *  - allocate(bytes): an ArrayBuffer, zeroed, whose bytes `submit` does not copy; undefined without memory
  *  - abandon(): drops everything and waits for nothing
+ *  - stats(): { queued, running, batches }
  *  - info: { maxBatchSize, contexts, description, deviceBytes }
  *
  * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
@@ -48,6 +49,7 @@ class Engine : public Napi::ObjectWrap<Engine> {
   Napi::Value Close(const Napi::CallbackInfo &info);
   Napi::Value Allocate(const Napi::CallbackInfo &info);
   void Abandon(const Napi::CallbackInfo &info);
+  Napi::Value Stats(const Napi::CallbackInfo &info);
   Napi::Value Info(const Napi::CallbackInfo &info);
 
   Napi::Promise Await(Napi::Env env, uint64_t id);
@@ -64,6 +66,8 @@ class Engine : public Napi::ObjectWrap<Engine> {
 
   ed_engine_info info_{};
   std::unique_ptr<EngineThreads> threads_;
+  /** What the threads had done when they were stopped. */
+  EngineThreads::Work done_;
   Channel channel_;
   Deliveries *deliveries_;
   std::unordered_map<uint64_t, Napi::Promise::Deferred> pending_;

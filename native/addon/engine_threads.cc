@@ -65,6 +65,8 @@ struct EngineThreads::State {
   /** Whether a thread waits for more jobs to run with those queued, which are its own meanwhile. */
   bool collecting = false;
   size_t running = 0;
+  /** Batches of 1, 2, … jobs that have run. */
+  std::vector<uint64_t> batches;
   /** Callers that were seen at the same time when the last batch ended. */
   size_t callers = 1;
   /** A frame's copy that has work for another thread. */
@@ -87,7 +89,10 @@ struct EngineThreads::State {
       batch.jobs.clear();
       std::lock_guard<std::mutex> lock(mutex);
       running -= count;
-      if (!batch.made) callers = count + running + queue.size();
+      if (!batch.made) {
+        callers = count + running + queue.size();
+        batches[count - 1]++;
+      }
       // Whoever stops the threads is about to go, and waits for them no longer than it was told to.
       if (stopped) outcomes.clear();
       // Delivered under the lock, so that nothing is delivered once `stopped` is set.
@@ -274,6 +279,7 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
   state_->options = options;
   state_->deliver = std::move(deliver);
   state_->staging = std::make_shared<StagingPool>(backend);
+  state_->batches.resize(options.max_batch_size);
   state_->context_locks = std::make_unique<std::mutex[]>(options.contexts);
   std::lock_guard<std::mutex> lock(state_->mutex);
   try {
@@ -347,6 +353,11 @@ bool EngineThreads::Cancel(uint64_t id) {
   if (found == queue.end()) return false;
   queue.erase(found);
   return true;
+}
+
+EngineThreads::Work EngineThreads::CountWork() const {
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  return {state_->queue.size(), state_->running, state_->batches};
 }
 
 void EngineThreads::Close() {

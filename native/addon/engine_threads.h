@@ -33,6 +33,15 @@ class EngineThreads {
     uint32_t classes = 1;
   };
 
+  /** What was done since the beginning, and has to be done now; batches of `SubmitTo` not counted. */
+  struct Work {
+    /** Jobs that wait, and those in batches that run. */
+    size_t queued = 0;
+    size_t running = 0;
+    /** How many batches of 1, 2, … jobs have run. */
+    std::vector<uint64_t> batches;
+  };
+
   /** Called on the engine's threads: once per job, and with null when the last of them ends after `Close`. */
   using Deliver = std::function<void(std::unique_ptr<Outcome>)>;
 
@@ -71,6 +80,8 @@ class EngineThreads {
 
   /** Takes a job out of the queue; false if it is running or done already. It is not delivered then. */
   bool Cancel(uint64_t id);
+
+  Work CountWork() const;
 
   /** Takes no more jobs; those queued still run, then the engine is destroyed. Returns at once. */
   void Close();

@@ -161,6 +161,11 @@ void EveryJobGetsItsOwnAnswer() {
     CHECK(thread.Submit(job));
   }
   outcomes.WaitFor(256);
+  const EngineThreads::Work work = thread.CountWork();
+  CHECK(work.queued == 0 && work.running == 0 && work.batches.size() == 8);
+  uint64_t counted = 0;
+  for (size_t i = 0; i < work.batches.size(); i++) counted += (i + 1) * work.batches[i];
+  CHECK(counted == 256);
   for (const auto &outcome : outcomes.Take()) {
     CHECK(outcome->status == ED_OK);
     CHECK(outcome->detections.size() == 1);

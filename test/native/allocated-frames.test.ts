@@ -76,7 +76,7 @@ describe.each([
     await using detector = await load({ maxPendingBytes: 250 })
     const first = detector.allocateFrame(GREY)
     using second = detector.allocateFrame(GREY)
-    const full = refusal('ERR_OUT_OF_MEMORY', /100 bytes .* 250 bytes together.* raise maxPendingBytes/)
+    const full = refusal('ERR_OUT_OF_MEMORY', /^100 bytes .* 200 of 250 bytes.* raise maxPendingBytes/)
     expect(() => detector.allocateFrame(GREY)).toThrow(full)
     first.dispose()
     first.dispose()

@@ -9,7 +9,7 @@ import { type Peer, startPeer } from '../../threads/peer.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import { heapError } from '../../threads/worker.js'
-import type { Engine, EngineResult, Opening, OpenRequest, Unavailability } from '../backend.js'
+import type { Engine, EngineResult, EngineStats, Opening, OpenRequest, Unavailability } from '../backend.js'
 import type { Ready, Reply, Request, ThreadData } from './protocol.js'
 
 /** What opening on the CPU takes. */
@@ -46,6 +46,7 @@ export class CpuEngine implements Engine {
   readonly #queue: Job[] = []
   #running: Job | null = null
   #started = 0
+  #answered = 0
   /** Why no more calls are taken. */
   #ended: EfficientDetError | null = null
   #closing: Promise<void> | null = null
@@ -129,6 +130,12 @@ export class CpuEngine implements Engine {
     }
   }
 
+  stats(): EngineStats[] {
+    const running = this.#running === null ? 0 : 1
+    const batches = this.#answered === 0 ? [] : [{ size: 1, count: this.#answered }]
+    return [{ device: null, queued: this.#queue.length, running, batches }]
+  }
+
   allocate(bytes: number): FrameMemory {
     return plainMemory(bytes)
   }
@@ -157,6 +164,7 @@ export class CpuEngine implements Engine {
     const job = this.#running
     if (job === null) return
     this.#running = null
+    this.#answered++
     if ('result' in reply) {
       const { detections, timings } = reply.result
       job.resolve({ result: { detections, timings: { ...timings, queue: this.#started - job.submitted } } })

@@ -198,6 +198,12 @@ export interface NativeEngine {
    * not waited for and keeps no process alive.
    */
   abandon(): void
+  /**
+   * Frames that wait for a batch, frames in batches that run, and how many batches of 1, 2, … frames have run.
+   *
+   * Batches of `submitTo` are not counted. Once the engine is closed, these are the last counts.
+   */
+  stats(): { readonly queued: number; readonly running: number; readonly batches: readonly number[] }
   info(): {
     readonly maxBatchSize: number
     readonly contexts: number

@@ -15,7 +15,7 @@ import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { Engine, EngineResult, GpuReport } from '../backend.js'
+import type { Engine, EngineResult, EngineStats, GpuReport } from '../backend.js'
 import {
   type Addon,
   type NativeEngine,
@@ -120,6 +120,12 @@ export class NativeBackendEngine implements Engine {
     } finally {
       stopListening()
     }
+  }
+
+  stats(): EngineStats[] {
+    const { queued, running, batches } = this.#native.stats()
+    const counts = batches.flatMap((count, i) => (count === 0 ? [] : [{ size: i + 1, count }]))
+    return [{ device: this.device, queued, running, batches: counts }]
   }
 
   allocate(bytes: number): FrameMemory {

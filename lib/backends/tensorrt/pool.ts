@@ -4,7 +4,7 @@ import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.j
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
-import type { Engine, EngineResult, GpuReport } from '../backend.js'
+import type { Engine, EngineResult, EngineStats, GpuReport } from '../backend.js'
 import type { NativeBackendEngine } from './engine.js'
 
 interface Member {
@@ -46,6 +46,10 @@ export class EnginePool implements Engine {
     } finally {
       member.pending--
     }
+  }
+
+  stats(): EngineStats[] {
+    return this.#members.flatMap(({ engine }) => engine.stats())
   }
 
   /** Pinned for every GPU. */
