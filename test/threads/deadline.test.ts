@@ -1,7 +1,8 @@
-import { stat } from 'node:fs'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { Deadline } from '#lib/threads/deadline.js'
 import { ROOT } from '../helpers/cli.js'
@@ -12,6 +13,14 @@ function block(milliseconds: number): void {
   const begun = performance.now()
   while (performance.now() - begun < milliseconds);
 }
+
+/** Answers when it is asked, and tells then that it has. */
+const ANSWER = `
+const { parentPort, workerData } = require('node:worker_threads')
+Atomics.wait(workerData, 0, 0)
+parentPort.postMessage('answer')
+Atomics.store(workerData, 1, 1)
+Atomics.notify(workerData, 1)`
 
 describe('a deadline', () => {
   it('tells of each call that is late, once, and not of those that ended', async () => {
@@ -36,22 +45,28 @@ describe('a deadline', () => {
     const deadline = new Deadline(20)
     const late: string[] = []
     const onLate = () => void late.push('answered')
-    deadline.begin(onLate)
+    const asked = new Int32Array(new SharedArrayBuffer(8))
     // Another thread answers, as a backend's does.
-    stat('.', () => deadline.end(onLate))
+    const thread = new Worker(ANSWER, { eval: true, workerData: asked })
+    thread.once('message', () => deadline.end(onLate))
+    await once(thread, 'online')
+    deadline.begin(onLate)
     deadline.begin(() => void late.push('silent'))
+    Atomics.store(asked, 0, 1)
+    Atomics.notify(asked, 0)
+    Atomics.wait(asked, 1, 0)
     block(60)
     await expect.poll(() => late).toEqual(['silent'])
   })
 
   it('comes where nothing else happens in the process, and does not keep it alive', async () => {
     const url = JSON.stringify(pathToFileURL(join(ROOT, 'dist/threads/deadline.js')).href)
-    const prologue = `
+    const begin = (limit: number) => `
       const { Deadline } = await import(${url})
-      const deadline = new Deadline(50)`
+      new Deadline(${limit}).begin(() => process.exit(3))`
     const [late, done] = await Promise.all([
-      program(`${prologue}; setInterval(() => {}, 1e9); deadline.begin(() => process.exit(3))`),
-      program(`${prologue}; deadline.begin(() => process.exit(3))`),
+      program(`${begin(50)}; setInterval(() => {}, 1e9)`),
+      program(begin(50_000)),
     ])
     expect([late.code, done.code]).toEqual([3, 0])
   })
