@@ -41,7 +41,10 @@ interface Call extends DetectSettings {
 /** Backend that runs the network, and why no faster one does. */
 export interface BackendReport {
   readonly name: BackendName
-  /** Such as `onnxruntime 1.30.0, 2 threads`. */
+  /**
+   * Such as `onnxruntime 1.30.0, 2 threads, for many calls 2 networks of 1 thread`: one call in flight has all threads,
+   * and many share them.
+   */
   readonly description: string
   /** The GPUs that it runs on, with the engine of each; none for the CPU. */
   readonly gpus: readonly GpuReport[]
@@ -85,7 +88,14 @@ export class EfficientDet implements AsyncDisposable {
 
   private constructor({ name, engine, unavailable }: Opened, settings: LoadSettings) {
     const { architecture, labels, preprocessing, anchors } = engine.spec
-    this.backend = { name, description: engine.description, gpus: engine.gpus, unavailable }
+    this.backend = {
+      name,
+      get description() {
+        return engine.description
+      },
+      gpus: engine.gpus,
+      unavailable,
+    }
     this.model = {
       variant: architecture.variant.name,
       classes: architecture.classes,
@@ -296,7 +306,8 @@ export class EfficientDet implements AsyncDisposable {
       read ??= await this.#read(source, ticket, damaged, signal)
       const { frame, name, pages, warnings } = read
       const decode = performance.now() - begun
-      const { detections, timings } = await this.#engine.detect(frame, parameters, signal)
+      const { pending } = this.#intake.counts
+      const { detections, timings } = await this.#engine.detect(frame, parameters, signal, pending)
       const { preprocess, network, postprocess } = timings
       const queue = timings.queue + begun - start
       const total = performance.now() - start

@@ -126,7 +126,7 @@ export interface Engine {
   readonly inputSize: Size
   /** What was assumed about the weights. */
   readonly notes: readonly string[]
-  /** What runs it, such as `onnxruntime 1.30.0, 2 threads`. */
+  /** What runs it, such as `onnxruntime 1.30.0, 2 threads`; it may change as the engine adapts to its calls. */
   readonly description: string
   /** The GPUs that it runs on; none for the CPU. */
   readonly gpus: readonly GpuReport[]
@@ -138,11 +138,14 @@ export interface Engine {
    *
    * @throws EfficientDetError ERR_INFERENCE, ERR_INVALID_OPTION for a frame on a GPU that this does not run on; the
    *   signal's reason, at once
+   * @param calls how many the caller has in flight, this one included, be they decoded yet or not: what the CPU shares
+   *   its cores by
    */
   detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
     signal?: AbortSignal,
+    calls?: number,
   ): Promise<EngineResult>
   /** What it has done since it was opened; also once it is closed. One for each GPU. */
   stats(): readonly EngineStats[]

@@ -85,9 +85,27 @@ const CPU_OUTPUTS = 3
 
 /** Estimates what a model takes on the CPU, in bytes. */
 export function estimateCpuMemory(architecture: Architecture, inputSize: Size): number {
-  const { weights, largestLayer, outputs } = footprint(architecture, inputSize)
-  const activations = Math.max(CPU_LAYERS * largestLayer, CPU_OUTPUTS * outputs)
-  return CPU_BASE + BYTES_PER_VALUE.fp32 * (CPU_COPIES * weights + activations)
+  const { weights } = footprint(architecture, inputSize)
+  return CPU_BASE + BYTES_PER_VALUE.fp32 * CPU_COPIES * weights + activationBytes(architecture, inputSize)
+}
+
+/** A thread with JavaScript of its own. */
+const CPU_THREAD = 20e6
+
+/** Estimates what further networks of a loaded model take, in bytes: their weights once, the rest each. */
+export function estimateFurtherNetworks(
+  architecture: Architecture,
+  inputSize: Size,
+  networks: number,
+): number {
+  const { weights } = footprint(architecture, inputSize)
+  const each = CPU_THREAD + activationBytes(architecture, inputSize)
+  return BYTES_PER_VALUE.fp32 * weights + networks * each
+}
+
+function activationBytes(architecture: Architecture, inputSize: Size): number {
+  const { largestLayer, outputs } = footprint(architecture, inputSize)
+  return BYTES_PER_VALUE.fp32 * Math.max(CPU_LAYERS * largestLayer, CPU_OUTPUTS * outputs)
 }
 
 /** @throws EfficientDetError ERR_OUT_OF_MEMORY where a model does not fit on the CPU */

@@ -1,9 +1,10 @@
+import { availableProcessors } from '../base/available-processors.js'
 import { MAX_ENGINE_BATCH } from '../base/limits.js'
 import type { EngineChoices } from '../engines/settings.js'
 import type { Size } from '../models/levels.js'
 import { checkDevice, checkSignal, checkSize } from './checks.js'
 import { checkEngineOptions, type EngineOptions } from './engine.js'
-import { byDefault, integer, type Option, other, path } from './option.js'
+import { byDefault, type Default, integer, type Option, other, path } from './option.js'
 
 /** Options that several calls have, in one meaning. */
 
@@ -37,3 +38,14 @@ export const SIGNAL: Option<AbortSignal | undefined> = other(
   (_, value) => checkSignal(value),
   byDefault(undefined),
 )
+
+/** As many as keep every processor at work, while others are read. */
+export function twoAProcessor(atLeast: number): Default<number> {
+  return {
+    // Asked for anew: a container's quota may change.
+    get value() {
+      return Math.max(atLeast, 2 * availableProcessors())
+    },
+    shown: `two a processor (at least ${atLeast})`,
+  }
+}

@@ -5,7 +5,15 @@ import { groupLimits } from '../base/control-groups.js'
 import { DEFAULT_MAX_PIXELS } from '../base/limits.js'
 import type { WeightsOptions } from '../weights/decide.js'
 import { checkDevice, invalidOption, type SizeOption } from './checks.js'
-import { BACKEND_LIBRARY, ENGINE, INPUT_SIZE, LIBRARY_PATH, MAX_BATCH_SIZE, SIGNAL } from './common.js'
+import {
+  BACKEND_LIBRARY,
+  ENGINE,
+  INPUT_SIZE,
+  LIBRARY_PATH,
+  MAX_BATCH_SIZE,
+  SIGNAL,
+  twoAProcessor,
+} from './common.js'
 import type { EngineOptions } from './engine.js'
 import {
   byDefault,
@@ -26,7 +34,11 @@ export interface LoadOptions extends WeightsOptions {
   readonly backend?: BackendName | 'auto'
   /** Height and width of the network's input, in pixels, 1…8192. Defaults to the model's native size. */
   readonly inputSize?: SizeOption
-  /** Threads of computation on the CPU, 1…256. Defaults to what the machine has. */
+  /**
+   * Threads of computation on the CPU, 1…256. Defaults to the processors that may be used.
+   *
+   * One call in flight has them all; many share them, each with a network of its own as far as memory allows.
+   */
   readonly threads?: number
   /** Frames that a GPU works on together, 1…64. Defaults to 8. */
   readonly maxBatchSize?: number
@@ -44,7 +56,7 @@ export interface LoadOptions extends WeightsOptions {
   readonly device?: number | readonly number[]
   /** Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8. Defaults to 2. */
   readonly contexts?: number
-  /** Calls that are worked on or wait inside, each with its image in memory; 1…10000. Defaults to 16. */
+  /** Calls that are worked on or wait inside, each with its image in memory; 1…10000. Defaults to two a processor, at least 16. */
   readonly maxPending?: number
   /**
    * Bytes of these calls' decoded images: one waits until those before it leave room; a larger one runs alone.
@@ -90,7 +102,7 @@ export const LOAD_OPTIONS = {
   engine: ENGINE,
   device: other('numbers of the GPUs that share the calls', checkDevices, byDefault([0], '0')),
   contexts: integer('batches that each GPU works on at the same time', 1, 8, byDefault(2)),
-  maxPending: integer('calls that are worked on or wait inside', 1, 10_000, byDefault(16)),
+  maxPending: integer('calls that are worked on or wait inside', 1, 10_000, twoAProcessor(16)),
   maxPendingBytes: integer('bytes of the images of these calls', 1, Number.MAX_SAFE_INTEGER, {
     get value() {
       return defaultPendingBytes()

@@ -1,4 +1,5 @@
 import type { ModelSpec } from '../models/spec.js'
+import { twoAProcessor } from './common.js'
 import { DETECT_OPTIONS, type DetectOptions, type DetectSettings, detectSettings } from './detect.js'
 import { byDefault, checkOptions, choice, integer, type OptionsOf } from './option.js'
 
@@ -7,7 +8,7 @@ const ERROR_POLICIES = ['throw', 'yield'] as const
 export type ErrorPolicy = (typeof ERROR_POLICIES)[number]
 
 export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extends DetectOptions {
-  /** Images that are read or worked on at the same time; 1…1000. Defaults to 4. */
+  /** Images that are read or worked on at the same time; 1…1000. Defaults to two a processor, at least 4. */
   readonly maxInFlight?: number
   /** `throw`, the default, ends the stream; `yield` gives a `DetectionFailure` and goes on. */
   readonly onError?: OnError
@@ -15,7 +16,7 @@ export interface StreamOptions<OnError extends ErrorPolicy = ErrorPolicy> extend
 
 export const STREAM_OPTIONS = {
   ...DETECT_OPTIONS,
-  maxInFlight: integer('images at the same time', 1, 1000, byDefault(4)),
+  maxInFlight: integer('images at the same time', 1, 1000, twoAProcessor(4)),
   onError: choice('what becomes of the error of an image', ERROR_POLICIES, byDefault('throw')),
 } satisfies OptionsOf<StreamOptions>
 

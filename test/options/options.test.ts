@@ -43,7 +43,7 @@ describe('load options', () => {
       maxBatchSize: 8,
       maxBatchDelay: 2,
       inferenceDeadline: 60_000,
-      maxPending: 16,
+      maxPending: expect.any(Number),
       maxPendingBytes: expect.any(Number),
       whenFull: 'wait',
       maxPixels: 100_000_000,

@@ -1,25 +1,18 @@
 import { EfficientDetError } from '../../base/errors.js'
-import { packageFile } from '../../base/package-file.js'
 import { type FrameMemory, plainMemory } from '../../image/allocated-frame.js'
 import { copyOf, type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
-import { endThread } from '../../threads/native-calls.js'
-import { type Peer, startPeer } from '../../threads/peer.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import { heapError } from '../../threads/worker.js'
-import type { Engine, EngineResult, EngineStats, Opening, OpenRequest, Unavailability } from '../backend.js'
-import type { Ready, Reply, Request, ThreadData } from './protocol.js'
+import type { Engine, EngineResult, EngineStats, Opening, OpenRequest } from '../backend.js'
+import { Cores } from './cores.js'
+import { openFurtherNetworks } from './further-networks.js'
+import { NetworkThread, type Outcome } from './network-thread.js'
+import type { ModelRequest, Ready } from './protocol.js'
 
 /** What opening on the CPU takes. */
-export type CpuRequest = Pick<
-  OpenRequest,
-  'path' | 'weights' | 'inputSize' | 'threads' | 'signal' | 'onStage'
-> &
-  Pick<ThreadData, 'checkMemory'>
-
-type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
+export type CpuRequest = ModelRequest & Pick<OpenRequest, 'signal' | 'onStage'>
 
 /** A call that waits for its answer. */
 interface Job {
@@ -30,77 +23,72 @@ interface Job {
   readonly reject: (reason: unknown) => void
 }
 
+/** Calls that overlapped before networks that share the cores are opened: about as many as pay for that. */
+const OVERLAPS = 32
+
 /**
- * The caller's side of the engine's thread, which has one frame at a time; the others wait here, where an abort can
- * still take them out.
- *
- * The thread keeps the process alive only while a call is pending.
+ * Networks in threads of their own, each with one frame at a time; other frames wait here, where an abort can still
+ * take them out.
  */
 export class CpuEngine implements Engine {
   readonly spec: Ready['spec']
   readonly inputSize: Ready['inputSize']
   readonly notes: Ready['notes']
-  readonly description: string
   readonly gpus = []
-  readonly #worker: Peer
+  readonly #ready: Omit<Ready, 'onnx'>
+  readonly #threads: number
+  readonly #cores: Cores<NetworkThread>
   readonly #queue: Job[] = []
-  #running: Job | null = null
-  #started = 0
+  readonly #running = new Set<Job>()
+  /** How many calls are in flight, as the last one told. */
+  #calls = 0
+  /** How many overlapped with others. */
+  #overlaps = 0
+  /** The network, until others are opened with it. */
+  #onnx: Uint8Array | null
+  #opening: Promise<void> = Promise.resolve()
+  /** Why calls cannot share the cores though they should. */
+  #unshared: string | null = null
   #answered = 0
   /** Why no more calls are taken. */
   #ended: EfficientDetError | null = null
-  #closing: Promise<void> | null = null
+  #closed: Promise<void> | null = null
   /** Called whenever the last pending call has been answered. */
   #onIdle: (() => void) | null = null
 
-  private constructor(worker: Peer, ready: Ready) {
-    this.#worker = worker
+  private constructor(thread: NetworkThread, { onnx, ...ready }: Ready, threads: number) {
     this.spec = ready.spec
     this.inputSize = ready.inputSize
     this.notes = ready.notes
-    this.description = ready.description
-    worker.on('message', (reply: Reply) => this.#settle(reply))
-    worker.on('error', (error) => this.#end(`failed: ${error.message}`, error))
-    worker.on('exit', () => this.#end('was ended from outside, perhaps for lack of memory'))
-    worker.unref()
+    this.#ready = ready
+    this.#threads = threads
+    this.#onnx = onnx
+    this.#cores = new Cores(thread)
+    thread.listen((error) => this.#end(error))
   }
 
   static async open({ signal, onStage, ...request }: CpuRequest): Promise<Opening> {
-    signal?.throwIfAborted()
-    const url = packageFile('./network-worker.js', import.meta.url)
     const { path, weights, inputSize, threads, checkMemory } = request
-    const data: Omit<ThreadData, 'calls'> = { path, weights, inputSize, threads, checkMemory }
-    const { peer: worker, calls } = startPeer(url, data)
-    const { promise, resolve, reject } = withResolvers<Ready | { readonly unavailable: Unavailability }>()
-    const onMessage = (reply: Reply) => {
-      if ('stage' in reply) onStage(reply.stage, 0)
-      else if ('ready' in reply) resolve(reply.ready)
-      else if ('unavailable' in reply) resolve(reply)
-      else if ('failed' in reply) reject(fromWire(reply.failed, 'ERR_INFERENCE'))
-    }
-    const onError = (cause: Error) => reject(heapError(cause) ?? lost(`failed: ${cause.message}`, cause))
-    const onExit = () => reject(lost('was ended from outside, perhaps for lack of memory'))
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-    const stopListening = onAbort(signal, () => reject(signal!.reason))
-    try {
-      const ready = await promise
-      if (!('unavailable' in ready)) return { engine: new CpuEngine(worker, ready) }
-      await endThread(worker, calls)
-      return ready
-    } catch (error) {
-      const ended = endThread(worker, calls)
-      if (!signal?.aborted) await ended
-      throw error
-    } finally {
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
-      stopListening()
-    }
+    const model: ModelRequest = { path, weights, inputSize, threads, checkMemory }
+    const opening = await NetworkThread.open(model, { signal, onStage: (stage) => onStage(stage, 0) })
+    if ('unavailable' in opening) return opening
+    return { engine: new CpuEngine(opening.thread, opening.ready!, threads) }
+  }
+
+  get description(): string {
+    const { runtime, sharing } = this.#ready
+    const one = `${runtime}, ${counted(this.#threads, 'thread')}`
+    if (this.#threads === 1) return one
+    if (this.#unshared !== null) return `${one} (calls take turns: ${this.#unshared})`
+    if (sharing === null) return `${one} (calls take turns: too little memory for a network for each core)`
+    return `${one}, for many calls ${sharing.networks} networks of ${counted(sharing.threads, 'thread')}`
   }
 
   async detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
     signal?: AbortSignal,
+    calls = 1,
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
@@ -119,6 +107,8 @@ export class CpuEngine implements Engine {
       reject(signal!.reason)
     })
     this.#queue.push(job)
+    this.#calls = calls
+    if (calls > 1 && ++this.#overlaps >= OVERLAPS) this.#share()
     this.#next()
     try {
       const outcome = await promise
@@ -131,9 +121,8 @@ export class CpuEngine implements Engine {
   }
 
   stats(): EngineStats[] {
-    const running = this.#running === null ? 0 : 1
     const batches = this.#answered === 0 ? [] : [{ size: 1, count: this.#answered }]
-    return [{ device: null, queued: this.#queue.length, running, batches }]
+    return [{ device: null, queued: this.#queue.length, running: this.#running.size, batches }]
   }
 
   allocate(bytes: number): FrameMemory {
@@ -141,63 +130,70 @@ export class CpuEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    this.#closed ??= this.#close()
+    return this.#closed
   }
 
   #next(): void {
-    if (this.#running !== null) return
-    const job = this.#queue.shift()
-    if (job === undefined) {
-      this.#worker.unref()
-      this.#onIdle?.()
-      return
+    while (this.#queue.length > 0) {
+      const thread = this.#cores.next(this.#calls)
+      if (thread === null) return
+      this.#start(this.#queue.shift()!, thread)
     }
-    this.#running = job
-    this.#started = performance.now()
-    this.#worker.ref()
-    const { frame, parameters } = job
-    this.#worker.postMessage({ frame, parameters } satisfies Request, [frame.data.buffer as ArrayBuffer])
+    if (this.#running.size === 0) this.#onIdle?.()
   }
 
-  #settle(reply: Reply): void {
-    const job = this.#running
-    if (job === null) return
-    this.#running = null
-    this.#answered++
-    if ('result' in reply) {
-      const { detections, timings } = reply.result
-      job.resolve({ result: { detections, timings: { ...timings, queue: this.#started - job.submitted } } })
-    } else if ('failed' in reply) {
-      job.resolve(reply)
-    }
-    this.#next()
+  #start(job: Job, thread: NetworkThread): void {
+    const started = performance.now()
+    this.#running.add(job)
+    thread.detect(job.frame, job.parameters, (outcome) => {
+      this.#running.delete(job)
+      this.#answered++
+      if ('result' in outcome) {
+        const { detections, timings } = outcome.result
+        job.resolve({ result: { detections, timings: { ...timings, queue: started - job.submitted } } })
+      } else {
+        job.resolve(outcome)
+      }
+      this.#next()
+    })
   }
 
-  #end(how: string, cause?: unknown): void {
+  /** Opens the networks that share the cores, while calls take turns in the one that is there. */
+  #share(): void {
+    const { sharing } = this.#ready
+    if (sharing === null || this.#onnx === null) return
+    this.#opening = openFurtherNetworks(this.#ready, this.#onnx, sharing).then(
+      (networks) => {
+        for (const network of networks) network.listen((error) => this.#end(error))
+        this.#cores.share(networks)
+        this.#next()
+      },
+      (error) => {
+        // Calls are answered all the same.
+        this.#unshared = (error as Error).message
+      },
+    )
+    this.#onnx = null
+  }
+
+  #end(error: EfficientDetError): void {
     if (this.#ended !== null) return
-    this.#ended = lost(how, cause)
-    this.#running?.reject(this.#ended)
-    for (const job of this.#queue.splice(0)) job.reject(this.#ended)
-    this.#running = null
+    this.#ended = error
+    for (const job of [...this.#running, ...this.#queue.splice(0)]) job.reject(error)
+    this.#running.clear()
     this.#onIdle?.()
   }
 
   async #close(): Promise<void> {
-    if (this.#running !== null) await new Promise<void>((resolve) => (this.#onIdle = resolve))
-    if (this.#ended !== null) return
-    this.#ended = new EfficientDetError('ERR_DISPOSED', 'The engine was closed.')
-    this.#worker.ref()
-    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
-    this.#worker.postMessage('close' satisfies Request)
-    await exited
+    if (this.#running.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    this.#onnx = null
+    await this.#opening
+    this.#ended ??= new EfficientDetError('ERR_DISPOSED', 'The engine was closed.')
+    await Promise.all(this.#cores.all.map((thread) => thread.close()))
   }
 }
 
-function lost(how: string, cause?: unknown): EfficientDetError {
-  return new EfficientDetError(
-    'ERR_ENGINE_LOST',
-    `The CPU backend's thread or process ${how}. Load the model again.`,
-    { cause },
-  )
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

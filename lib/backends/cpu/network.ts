@@ -12,12 +12,12 @@ import { type PostprocessParameters, selectDetections } from '../../postprocess/
 import { graphOfModelFile, type ModelGraph } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import type { EngineResult, LoadStage, Unavailability } from '../backend.js'
+import { shareCores } from './cores.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
-import type { Ready, ThreadData } from './protocol.js'
+import type { FurtherNetwork, ModelRequest, Ready } from './protocol.js'
 
 /** A network in onnxruntime, with everything before and after it. Runs in a thread of its own, which it blocks. */
 export class CpuNetwork {
-  readonly ready: Ready
   readonly #runtime: OnnxRuntime
   readonly #session: InferenceSession
   readonly #calls: NativeCalls
@@ -30,25 +30,31 @@ export class CpuNetwork {
    */
   readonly #outputs: InferenceSession.OnnxValueMapType
 
-  private constructor(runtime: OnnxRuntime, session: InferenceSession, calls: NativeCalls, ready: Ready) {
+  private constructor(
+    runtime: OnnxRuntime,
+    session: InferenceSession,
+    calls: NativeCalls,
+    { spec, inputSize }: Pick<Ready, 'spec' | 'inputSize'>,
+  ) {
     this.#runtime = runtime
     this.#session = session
     this.#calls = calls
-    this.ready = ready
-    this.#spec = ready.spec
-    this.#inputSize = ready.inputSize
-    this.#anchors = anchorBoxes(ready.inputSize, ready.spec.architecture.variant.maxLevel, ready.spec.anchors)
+    this.#spec = spec
+    this.#inputSize = inputSize
+    this.#anchors = anchorBoxes(inputSize, spec.architecture.variant.maxLevel, spec.anchors)
     const count = this.#anchors.length / 4
     this.#outputs = {
       box_regression: this.#output(count, 4),
-      class_logits: this.#output(count, ready.spec.architecture.classes),
+      class_logits: this.#output(count, spec.architecture.classes),
     }
   }
 
-  static async open(
-    { path, weights: options, inputSize: wanted, threads, checkMemory, calls }: ThreadData,
+  /** Reads a model. */
+  static async read(
+    { path, weights: options, inputSize: wanted, threads, checkMemory }: ModelRequest,
+    calls: NativeCalls,
     onStage: (stage: LoadStage) => void,
-  ): Promise<CpuNetwork | { readonly unavailable: Unavailability }> {
+  ): Promise<Opened> {
     const loaded = await nativeCall(calls, loadOnnxruntime)
     if ('unavailable' in loaded) return loaded
     const { runtime } = loaded
@@ -60,11 +66,38 @@ export class CpuNetwork {
     }
     const { spec, inputSize, notes, onnx } = await graphOfModelFile(path, options, settings, onRead)
     onStage('engine')
-    const session = await nativeCall(calls, () =>
-      runtime.InferenceSession.create(onnx, { executionProviders: ['cpu'], intraOpNumThreads: threads }),
-    )
-    const description = `onnxruntime ${onnxruntimeVersion()}, ${threads} thread${threads === 1 ? '' : 's'}`
-    return new CpuNetwork(runtime, session, calls, { spec, inputSize, notes, description })
+    const session = await create(runtime, calls, onnx, threads)
+    const { memory } = await freeMemory()
+    const sharing = shareCores(threads, spec.architecture, inputSize, memory)
+    const ready: Ready = {
+      spec,
+      inputSize,
+      notes,
+      runtime: `onnxruntime ${onnxruntimeVersion()}`,
+      sharing,
+      onnx: sharing && onnx,
+    }
+    return { network: new CpuNetwork(runtime, session, calls, ready), ready }
+  }
+
+  /** Opens a network that another thread has read. */
+  static async openFurther(
+    { spec, inputSize, threads, network, optimised }: FurtherNetwork,
+    calls: NativeCalls,
+  ): Promise<Opened> {
+    const loaded = await nativeCall(calls, loadOnnxruntime)
+    if ('unavailable' in loaded) return loaded
+    const { runtime } = loaded
+    if (optimised !== null) {
+      const writing = await create(runtime, calls, network, threads, {
+        optimizedModelFilePath: optimised,
+        // It would warn that the file is for this machine alone.
+        logSeverityLevel: 3,
+      })
+      await nativeCall(calls, () => writing.release())
+    }
+    const session = await create(runtime, calls, optimised ?? network, threads)
+    return { network: new CpuNetwork(runtime, session, calls, { spec, inputSize }), ready: null }
   }
 
   async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
@@ -107,6 +140,37 @@ export class CpuNetwork {
   async close(): Promise<void> {
     await nativeCall(this.#calls, () => this.#session.release())
   }
+}
+
+/** A network that is ready, with what its model is where that was asked, or why nothing can run here. */
+export type Opened =
+  | { readonly network: CpuNetwork; readonly ready: Ready | null }
+  | { readonly unavailable: Unavailability }
+
+/** @param network an ONNX file in memory, or the path of what onnxruntime made of one */
+function create(
+  runtime: OnnxRuntime,
+  calls: NativeCalls,
+  network: Uint8Array | string,
+  threads: number,
+  more: InferenceSession.SessionOptions = {},
+): Promise<InferenceSession> {
+  const session = {
+    // Between calls the cores belong to others.
+    force_spinning_stop: '1',
+    save_model_format: 'ORT',
+    // Weights are not copied from a file, but mapped: all networks share these pages.
+    use_memory_mapped_ort_model: '1',
+    use_ort_model_bytes_directly: '1',
+    use_ort_model_bytes_for_initializers: '1',
+  }
+  const options = { executionProviders: ['cpu'], intraOpNumThreads: threads, extra: { session }, ...more }
+  // Their types tell files from bytes.
+  return nativeCall(calls, () =>
+    typeof network === 'string'
+      ? runtime.InferenceSession.create(network, options)
+      : runtime.InferenceSession.create(network, options),
+  )
 }
 
 function float32(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
