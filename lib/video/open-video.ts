@@ -7,7 +7,7 @@ import { chooseDecoder, commandRun, type DecoderReport, ffmpegRun } from './ffmp
 import { FrameMemory } from './frame-memory.js'
 import { Reconnection } from './reconnection.js'
 import { inputOf, isCommand, type VideoSource } from './source.js'
-import { patience, Video } from './video.js'
+import { openingPatience, Video } from './video.js'
 
 /**
  * Opens a video: its frames come in order, each with its exact time. Files lose none.
@@ -48,7 +48,7 @@ async function open(run: Run, settings: VideoSettings, report: DecoderReport): P
   }
   const decoder = new Decoder(run, memory)
   try {
-    const facts = await decoder.open(signal, patience(settings, false))
+    const facts = await decoder.open(signal, openingPatience(run, settings))
     return new Video({ run, settings, report, decoder, facts, memory, reconnection })
   } catch (error) {
     await decoder.end()

@@ -58,6 +58,13 @@ export function patience({ timeout }: VideoSettings, isLive: boolean): number {
   return 1000 * (timeout ?? (isLive ? 5 : 30))
 }
 
+/** The same for a source to begin with: cameras wait for a whole picture, and servers for cameras. */
+export function openingPatience({ address }: Run, settings: VideoSettings): number {
+  return Math.max(patience(settings, false), address === null ? 0 : SLOW_OPENING)
+}
+
+const SLOW_OPENING = 10_000
+
 /**
  * An open source: frames, in order and one at a time, until its end or until it is closed.
  *

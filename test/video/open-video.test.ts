@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -6,18 +5,13 @@ import { openVideo, type VideoFrame, type VideoOptions, type VideoSource } from 
 import { ROOT, run } from '../helpers/cli.js'
 import { clip, hasFfmpeg, picture, probe, rawFrames } from '../helpers/ffmpeg.js'
 import { refusal } from '../helpers/refusal.js'
+import { decoders } from '../helpers/watched.js'
 
 async function all(source: VideoSource, options?: VideoOptions): Promise<VideoFrame[]> {
   await using video = await openVideo(source, options)
   const frames: VideoFrame[] = []
   for await (const frame of video) frames.push(frame)
   return frames
-}
-
-/** Processes that this one has started, by name. */
-function children(): string[] {
-  const listed = execFileSync('ps', ['-o', 'comm=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-  return listed.split('\n').filter((name) => name === 'ffmpeg' || name.includes('defunct'))
 }
 
 const times = (frames: readonly VideoFrame[]) => frames.map(({ context }) => Number(context.time.toFixed(4)))
@@ -152,12 +146,12 @@ describe.runIf(hasFfmpeg)('openVideo', () => {
   it('ends ffmpeg when it is left, closed or aborted', async () => {
     const path = await clip('a.mp4', ...picture('320x240', 20))
     for await (const _ of await openVideo(path)) break
-    expect(children()).toEqual([])
+    expect(decoders()).toEqual([])
 
     const video = await openVideo(path)
     await video.next()
     await video.close()
-    expect(children()).toEqual([])
+    expect(decoders()).toEqual([])
     expect(await video.next()).toEqual({ done: true, value: undefined })
 
     const controller = new AbortController()
@@ -165,7 +159,7 @@ describe.runIf(hasFfmpeg)('openVideo', () => {
     await aborted.next()
     controller.abort(new Error('enough'))
     await expect(aborted.next()).rejects.toThrow('enough')
-    expect(children()).toEqual([])
+    expect(decoders()).toEqual([])
   })
 
   it('ends while a frame is awaited', async () => {
