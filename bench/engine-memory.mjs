@@ -42,7 +42,7 @@ async function one(name, precision, batch) {
   globalThis.gc()
   const addon = loadAddon()
   const library = addon.openLibrary(process.env.EFFICIENTDET_RTX ?? `${addonFolder()}/libefficientdet_rtx.so`)
-  await addon.probe(library, LIBRARIES)
+  await addon.probe(library, LIBRARIES, 0)
   const before = memory('VmRSS')
   // Makes the peak begin anew.
   writeFileSync('/proc/self/clear_refs', '5')

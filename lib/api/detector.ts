@@ -46,7 +46,7 @@ export interface BackendReport {
    * and many share them.
    */
   readonly description: string
-  /** The GPUs that it runs on, with the engine of each; none for the CPU. */
+  /** The GPUs that it runs on, with the engine of each, as they are when this is read; none for the CPU. */
   readonly gpus: readonly GpuReport[]
   /** Faster backends that were tried first. */
   readonly unavailable: readonly Unavailable[]
@@ -93,7 +93,9 @@ export class EfficientDet implements AsyncDisposable {
       get description() {
         return engine.description
       },
-      gpus: engine.gpus,
+      get gpus() {
+        return engine.gpus
+      },
       unavailable,
     }
     this.model = {

@@ -67,8 +67,8 @@ export interface OpenRequest {
   readonly engine: EngineChoices
   /** Numbers of the GPUs that share the calls, one or more. */
   readonly devices: readonly number[]
-  /** Batches that each works on at the same time. */
-  readonly contexts: number
+  /** Batches that each works on at the same time; null for what suits the GPU. */
+  readonly contexts: number | null
   /** What looks at activations before an engine is built in fp16. */
   readonly checkActivations: ActivationCheck
   /** What engines that are built are compared with later. */
@@ -128,7 +128,7 @@ export interface Engine {
   readonly notes: readonly string[]
   /** What runs it, such as `onnxruntime 1.30.0, 2 threads`; it may change as the engine adapts to its calls. */
   readonly description: string
-  /** The GPUs that it runs on; none for the CPU. */
+  /** The GPUs that it runs on, as they are now; none for the CPU. */
   readonly gpus: readonly GpuReport[]
   /**
    * Finds objects in a frame. Bytes of the host are copied before this returns, unless they are in memory of
@@ -199,10 +199,21 @@ export interface GpuReport {
   readonly profileBatchSizes: readonly number[]
   /** Batches that it works on at the same time: fewer than were asked for, where memory did not suffice. */
   readonly contexts: number
-  /** Bytes that the engine held on the GPU when it was loaded; frames and what is found in them come on top. */
+  /** Bytes that the engine holds on the GPU. */
   readonly deviceBytes: number
+  /**
+   * How the batches that the engine was tuned for run, ascending. Without a graph they start kernel by kernel, which
+   * takes longer; that is tried again.
+   */
+  readonly graphs: readonly BatchGraphs[]
   /** What the test of the engine showed; null if it was switched off. */
   readonly selfTest: SelfTestReport | null
+}
+
+/** In how many of a GPU's contexts the batches of a size run as one CUDA graph, which starts in one call. */
+export interface BatchGraphs {
+  readonly batchSize: number
+  readonly contexts: number
 }
 
 export interface SelfTestReport extends SelfTestFigures {

@@ -136,6 +136,9 @@ export const MAX_POLYGON_POINTS = 1000
 /** Bytes of a timing cache; those of large networks have some megabytes. */
 export const MAX_TIMING_CACHE = 2 ** 26
 
+/** Bytes of the kernels that TensorRT-RTX compiled for an engine, which has at most 812 of them for each batch size. */
+export const MAX_COMPILED_KERNELS = 2 ** 29
+
 /** Bytes of the record of a self-test, which has some twenty short facts. */
 export const MAX_TEST_RECORD = 2 ** 14
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeFileAtomically } from '../base/atomic-write.js'
@@ -6,9 +5,9 @@ import { cacheFolder } from '../base/cache-folder.js'
 import { EfficientDetError } from '../base/errors.js'
 import { makeFolder } from '../base/folder.js'
 import { MAX_TIMING_CACHE } from '../base/limits.js'
-import { readSmallFile } from '../base/open-file.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
+import { checkedBytes, withChecksum } from './checksum.js'
 import { engineError, engineFault } from './engine-error.js'
 import { type EngineFile, readEngine, writeEngine } from './engine-file.js'
 import type { EngineHeader, EngineRecipe } from './header.js'
@@ -129,7 +128,8 @@ async function buildAndKeep(
 ): Promise<CachedEngine> {
   const timingPath = join(folder, timingCacheName(recipe))
   const { plan, referenceDetections, timingCache } = await build(
-    await readTimingCache(timingPath),
+    // One that is damaged would only cost time.
+    await checkedBytes(timingPath, MAX_TIMING_CACHE),
     (progress) => {
       onProgress(progress)
       lock.emit({ key, ...progress })
@@ -153,7 +153,7 @@ async function buildAndKeep(
 /** Keeps what was measured, where that is possible: without it the next build takes longer, and no more. */
 async function keepTimings(path: string, cache: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
   if (cache.length === 0) return
-  await writeFileAtomically(path, [sha256(cache), cache], signal, 'replace').catch(() =>
+  await writeFileAtomically(path, await withChecksum(cache), signal, 'replace').catch(() =>
     signal?.throwIfAborted(),
   )
 }
@@ -178,16 +178,4 @@ function timingCacheName({ target }: EngineRecipe): string {
   const { family, libraryVersion, cudaVersion, gpu, computeCapabilities } = target
   const facts = [family, libraryVersion, cudaVersion, gpu ?? '', ...computeCapabilities].join('-')
   return `${facts.replace(/[^\w.-]+/g, '_')}.timing`
-}
-
-/** Null where there is none, or one whose bytes are not those that were written: it would only cost time. */
-async function readTimingCache(path: string): Promise<Uint8Array | null> {
-  const bytes = await readSmallFile(path, MAX_TIMING_CACHE, { ours: true }).catch(() => null)
-  if (bytes === null) return null
-  const cache = bytes.subarray(32)
-  return sha256(cache).equals(bytes.subarray(0, 32)) ? cache : null
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest()
 }

@@ -123,7 +123,7 @@ export function checkCpuMemory(need: number, { memory, swap }: FreeMemory): void
 export function largestLayerBytes(
   architecture: Architecture,
   inputSize: Size,
-  { precision, maxBatchSize }: EngineSettings,
+  { precision, maxBatchSize }: Pick<EngineSettings, 'precision' | 'maxBatchSize'>,
 ): number {
   return maxBatchSize * footprint(architecture, inputSize).largestLayer * BYTES_PER_VALUE[precision]
 }
@@ -165,6 +165,73 @@ export function checkMemory({ need, free, device, sparing }: MemoryRequest): str
     if (needed > TIGHT * available) return `${text}${note}: that is tight.`
   }
   return null
+}
+
+/**
+ * Memory of an engine's layers in a context, by TensorRT-RTX 1.7.1's builder: a base, and of each image of the largest
+ * batch more than its largest layer.
+ */
+const LAYERS_BASE = 30e6
+const LAYERS = 1.8
+
+/** Estimates what the layers of a network take in a context, in bytes. */
+export function layerMemory(
+  architecture: Architecture,
+  inputSize: Size,
+  settings: Pick<EngineSettings, 'precision' | 'maxBatchSize'>,
+): number {
+  return LAYERS_BASE + LAYERS * largestLayerBytes(architecture, inputSize, settings)
+}
+
+/** What an engine takes on its GPU, in bytes: once, and for each context. */
+export interface EngineMemory {
+  readonly engine: number
+  readonly context: number
+}
+
+/** A CUDA context's further kernels, by NVIDIA's documentation of lazy loading; not measured here. */
+const LOAD_BASE = 150e6
+
+/**
+ * Estimates what an engine will take on its GPU: its plan, which is weights nearly all of it, and for each context
+ * layers, input and output in float32.
+ */
+export function estimateEngineMemory(
+  architecture: Architecture,
+  inputSize: Size,
+  settings: Pick<EngineSettings, 'precision' | 'maxBatchSize'>,
+  planBytes: number,
+): EngineMemory {
+  const values = 3 * inputSize.height * inputSize.width + footprint(architecture, inputSize).outputs
+  return {
+    engine: LOAD_BASE + planBytes,
+    context:
+      layerMemory(architecture, inputSize, settings) + settings.maxBatchSize * values * BYTES_PER_VALUE.fp32,
+  }
+}
+
+/**
+ * How many contexts there is room for, of those that are wanted.
+ *
+ * @param free of the host, from which a GPU that shares it has its memory; it cannot be swapped
+ * @throws EfficientDetError ERR_OUT_OF_MEMORY where there is room for none
+ */
+export function fittingContexts(
+  { engine, context }: EngineMemory,
+  wanted: number,
+  free: FreeMemory,
+  device: DeviceMemory,
+): number {
+  const available = device.integrated ? free.memory : device.free
+  if (available === 0) return wanted
+  const fitting = Math.floor((available - engine) / context)
+  if (fitting >= 1) return Math.min(wanted, fitting)
+  const need = engine + context
+  throw new EfficientDetError(
+    'ERR_OUT_OF_MEMORY',
+    `This engine needs about ${megabytes(need)} on ${device.name}, and ${megabytes(available)} are free. An engine for smaller batches, a smaller input or fp16 needs less; or end other programs; engine.checkMemory: false (--no-check-memory) tries nevertheless.`,
+    { details: { neededBytes: need, freeBytes: available } },
+  )
 }
 
 /** What to do about a build that memory does not suffice for. */

@@ -49,8 +49,10 @@ export interface Frame extends FrameLayout {
 }
 
 /**
- * An uncompressed image in a GPU's memory, where a decoder left it, say. Read in place: it must be complete at the
- * call and stay until that settles.
+ * An uncompressed image in a GPU's memory, where a decoder left it, say.
+ *
+ * Read in place: it must be complete at the call, or once `event` or `stream` is done, and stay until the call
+ * settles.
  */
 export interface DeviceFrame extends FrameLayout {
   /** Where it begins: an address of CUDA's, in this process. */
@@ -59,6 +61,18 @@ export interface DeviceFrame extends FrameLayout {
   readonly byteLength: number
   /** Number of the GPU, as `efficientdet doctor` lists them. Defaults to 0. */
   readonly device?: number
+  /**
+   * A CUDA event (`cudaEvent_t`, `CUevent`) after which the image is complete, recorded before the call. The GPU waits
+   * for it, the caller does not.
+   *
+   * As any program of CUDA's, the process may end where it is no event's handle.
+   */
+  readonly event?: bigint
+  /**
+   * Instead of an event, a CUDA stream of this GPU (`cudaStream_t`, `CUstream`; 0n for the default one): the image is
+   * complete when what is in it is done.
+   */
+  readonly stream?: bigint
 }
 
 /** Whether a frame lies in a GPU's memory. */
@@ -79,8 +93,15 @@ export function copyOf(frame: Frame): Frame {
 export function snapshotOf(frame: Frame | DeviceFrame): Frame | DeviceFrame {
   refuseUnknownFields(frame)
   if (!isDeviceFrame(frame)) return { data: frame.data, ...layoutOf(frame) }
-  const { devicePointer, byteLength, device } = frame
-  return { devicePointer, byteLength, ...(device !== undefined && { device }), ...layoutOf(frame) }
+  const { devicePointer, byteLength, device, event, stream } = frame
+  return {
+    devicePointer,
+    byteLength,
+    ...(device !== undefined && { device }),
+    ...(event !== undefined && { event }),
+    ...(stream !== undefined && { stream }),
+    ...layoutOf(frame),
+  }
 }
 
 function layoutOf({ format, width, height, stride, matrix, range }: FrameLayout): FrameLayout {
@@ -128,7 +149,7 @@ export function bytesOf(given: FrameLayout): { readonly layout: FrameLayout; rea
 
 const LAYOUT_NAMES = ['format', 'width', 'height', 'stride', 'matrix', 'range']
 const FRAME_NAMES = ['data', ...LAYOUT_NAMES]
-const DEVICE_FRAME_NAMES = ['devicePointer', 'byteLength', 'device', ...LAYOUT_NAMES]
+const DEVICE_FRAME_NAMES = ['devicePointer', 'byteLength', 'device', 'event', 'stream', ...LAYOUT_NAMES]
 
 const BYTES_PER_PIXEL: Readonly<Record<PixelFormat, number>> = {
   rgb: 3,
@@ -248,15 +269,28 @@ function hostBytesOf({ data }: Frame): number {
   throw invalid('no bytes in data; expected a Uint8Array or Buffer')
 }
 
-function deviceBytesOf({ devicePointer, byteLength, device = 0 }: DeviceFrame): number {
-  if (typeof devicePointer !== 'bigint' || devicePointer <= 0n || devicePointer >= 1n << 64n) {
+function deviceBytesOf({ devicePointer, byteLength, device = 0, event, stream }: DeviceFrame): number {
+  if (!isAddress(devicePointer) || devicePointer === 0n) {
     throw invalid(`devicePointer ${show(devicePointer)}; expected an address of CUDA's as a bigint`)
+  }
+  if (event !== undefined && (!isAddress(event) || event === 0n)) {
+    throw invalid(`event ${show(event)}; expected a handle of CUDA's as a bigint`)
+  }
+  if (stream !== undefined && !isAddress(stream)) {
+    throw invalid(`stream ${show(stream)}; expected a handle of CUDA's as a bigint`)
+  }
+  if (event !== undefined && stream !== undefined) {
+    throw invalid('an event and a stream; expected one of them, or none')
   }
   if (!Number.isInteger(device) || device < 0) {
     throw invalid(`device ${show(device)}; expected the number of a GPU, counted from 0`)
   }
   if (Number.isSafeInteger(byteLength) && byteLength >= 0) return byteLength
   throw invalid(`byteLength ${show(byteLength)}; expected a whole number of bytes`)
+}
+
+function isAddress(value: unknown): value is bigint {
+  return typeof value === 'bigint' && value >= 0n && value < 1n << 64n
 }
 
 function invalid(found: string): EfficientDetError {

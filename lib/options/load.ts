@@ -54,7 +54,11 @@ export interface LoadOptions extends WeightsOptions {
   readonly engine?: EngineOptions
   /** Number of the GPU, 0…15, as `efficientdet doctor` lists them; a list of several share the calls. Defaults to 0. */
   readonly device?: number | readonly number[]
-  /** Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8. Defaults to 2. */
+  /**
+   * Batches that each GPU works on at the same time, so that copies and computation overlap; 1…8.
+   *
+   * Defaults to 2; 1 where the GPU shares the host's memory, as Jetsons do: memory is short there.
+   */
   readonly contexts?: number
   /** Calls that are worked on or wait inside, each with its image in memory; 1…10000. Defaults to two a processor, at least 16. */
   readonly maxPending?: number
@@ -101,7 +105,12 @@ export const LOAD_OPTIONS = {
   backendLibrary: BACKEND_LIBRARY,
   engine: ENGINE,
   device: other('numbers of the GPUs that share the calls', checkDevices, byDefault([0], '0')),
-  contexts: integer('batches that each GPU works on at the same time', 1, 8, byDefault(2)),
+  contexts: integer(
+    'batches that each GPU works on at the same time',
+    1,
+    8,
+    byDefault(null, "2; 1 where the GPU shares the host's memory"),
+  ),
   maxPending: integer('calls that are worked on or wait inside', 1, 10_000, twoAProcessor(16)),
   maxPendingBytes: integer('bytes of the images of these calls', 1, Number.MAX_SAFE_INTEGER, {
     get value() {

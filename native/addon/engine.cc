@@ -78,7 +78,6 @@ Napi::Function Engine::Define(Napi::Env env) {
 
 Engine::Engine(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Engine>(info) {
   Loaded &loaded = *info[0].As<Napi::External<Loaded>>().Data();
-  info_ = loaded.info;
   deliveries_ = new Deliveries{this};
   channel_ = Channel::New(info.Env(), "efficientdet-trt engine", 0, 1, deliveries_,
                           [](Napi::Env, void *, Deliveries *deliveries) { delete deliveries; });
@@ -143,7 +142,12 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
     frame.planes[i] = begin + planes[2 * i];
     frame.strides[i] = planes[2 * i + 1];
   }
-  ReadPostprocess(*job, info, 8);
+  frame.readiness = static_cast<ed_readiness>(info[8].As<Napi::Number>().Int32Value());
+  if (info[9].IsBigInt()) {
+    bool lossless = false;
+    frame.awaited = reinterpret_cast<void *>(info[9].As<Napi::BigInt>().Uint64Value(&lossless));
+  }
+  ReadPostprocess(*job, info, 10);
   if (!threads_->Submit(job)) return env.Undefined();
   return Await(env, id);
 }
@@ -249,11 +253,22 @@ Napi::Value Engine::Stats(const Napi::CallbackInfo &info) {
 }
 
 Napi::Value Engine::Info(const Napi::CallbackInfo &info) {
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("maxBatchSize", info_.max_batch_size);
-  result.Set("contexts", info_.contexts);
-  result.Set("description", info_.description);
-  result.Set("deviceBytes", static_cast<double>(info_.device_bytes));
+  Napi::Env env = info.Env();
+  if (threads_ == nullptr) return env.Null();
+  const ed_engine_info now = threads_->Info();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("maxBatchSize", now.max_batch_size);
+  result.Set("contexts", now.contexts);
+  result.Set("description", now.description);
+  result.Set("deviceBytes", static_cast<double>(now.device_bytes));
+  Napi::Array graphs = Napi::Array::New(env);
+  for (uint32_t i = 0; i < std::min(now.profile_count, ED_MAX_PROFILES); i++) {
+    Napi::Object graph = Napi::Object::New(env);
+    graph.Set("batchSize", now.profile_batch_sizes[i]);
+    graph.Set("contexts", now.profile_graphs[i]);
+    graphs.Set(i, graph);
+  }
+  result.Set("graphs", graphs);
   return result;
 }
 
@@ -319,6 +334,16 @@ class LoadWorker : public Napi::AsyncWorker {
     load_options_.device = options.Get("device").As<Napi::Number>();
     load_options_.contexts = options.Get("contexts").As<Napi::Number>();
     load_options_.allow_host_code = options.Get("allowHostCode").ToBoolean().Value() ? 1 : 0;
+    kept_options_ = Napi::Persistent(options);
+    if (options.Get("kernels").IsTypedArray()) {
+      const auto kernels = options.Get("kernels").As<Napi::Uint8Array>();
+      load_options_.kernels = kernels.Data();
+      load_options_.kernels_size = kernels.ByteLength();
+    }
+    load_options_.kernels_out = &kernels_;
+    cancel_ = Napi::Persistent(info[4].As<Napi::Object>());
+    load_options_.cancel = info[4].As<Napi::Int32Array>().Data();
+    loaded_.options.device = load_options_.device;
     loaded_.options.max_batch_size = options.Get("maxBatchSize").As<Napi::Number>();
     loaded_.options.max_delay = std::chrono::microseconds(options.Get("maxBatchDelay").As<Napi::Number>().Int64Value());
     loaded_.options.max_pending = options.Get("maxPending").As<Napi::Number>().Uint32Value();
@@ -327,6 +352,7 @@ class LoadWorker : public Napi::AsyncWorker {
 
   ~LoadWorker() override {
     if (loaded_.engine != nullptr) loaded_.backend->destroy(loaded_.engine);
+    if (kernels_.data != nullptr) loaded_.backend->free_bytes(&kernels_);
   }
 
   Napi::Promise Promise() const { return deferred_.Promise(); }
@@ -347,7 +373,10 @@ class LoadWorker : public Napi::AsyncWorker {
     loaded_.options.contexts = std::clamp(loaded_.info.contexts, 1u, load_options_.contexts);
     const auto &constructor = Env().GetInstanceData<AddonData>()->engine;
     try {
-      deferred_.Resolve(constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)}));
+      Napi::Object result = Napi::Object::New(Env());
+      result.Set("engine", constructor.New({Napi::External<Loaded>::New(Env(), &loaded_)}));
+      result.Set("kernels", Napi::Buffer<uint8_t>::Copy(Env(), kernels_.data, kernels_.size));
+      deferred_.Resolve(result);
     } catch (const Napi::Error &error) {
       deferred_.Reject(error.Value());
     }
@@ -356,8 +385,12 @@ class LoadWorker : public Napi::AsyncWorker {
  private:
   Napi::Promise::Deferred deferred_;
   Napi::ObjectReference plan_;
+  /** Has the kernels of an earlier load. */
+  Napi::ObjectReference kept_options_;
+  Napi::ObjectReference cancel_;
   const uint8_t *data_ = nullptr;
   size_t size_ = 0;
+  ed_bytes kernels_{};
   ed_model model_{};
   ed_load_options load_options_{};
   std::vector<float> anchors_;

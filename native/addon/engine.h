@@ -9,13 +9,13 @@
 
 #include "engine_threads.h"
 
-/** loadEngine(library, plan: Uint8Array, model, options): Promise<Engine>. */
+/** loadEngine(library, plan: Uint8Array, model, options, cancel: Int32Array): Promise<{ engine, kernels }>. */
 Napi::Value LoadEngine(const Napi::CallbackInfo &info);
 
 /**
  * An engine as JavaScript sees it:
- *  - submit(id, data, planes, format, matrix, range, width, height, postprocess): Promise<ArrayBuffer>; undefined if
- * the queue is full
+ *  - submit(id, data, planes, format, matrix, range, width, height, readiness, awaited, postprocess):
+ * Promise<ArrayBuffer>; undefined if the queue is full
  *  - submitTo(context, id, frames, width, height, postprocess): a Promise<ArrayBuffer> for each frame, with ids from
  * that on; they run together in that context. undefined if it is closed
  *  - cancel(id): whether the job was still queued; its promise then never settles
@@ -23,7 +23,7 @@ Napi::Value LoadEngine(const Napi::CallbackInfo &info);
  *  - allocate(bytes): an ArrayBuffer, zeroed, whose bytes `submit` does not copy; undefined without memory
  *  - abandon(): drops everything and waits for nothing
  *  - stats(): { queued, running, batches }
- *  - info: { maxBatchSize, contexts, description, deviceBytes }
+ *  - info(): { maxBatchSize, contexts, description, deviceBytes, graphs }, as it is now
  *
  * Lives while a job is pending, whoever forgets it. Without pending jobs it keeps no process alive, and collecting it
  * stops its threads.
@@ -64,7 +64,6 @@ class Engine : public Napi::ObjectWrap<Engine> {
   /** This object is done. */
   void Release(std::chrono::milliseconds timeout);
 
-  ed_engine_info info_{};
   std::unique_ptr<EngineThreads> threads_;
   /** What the threads had done when they were stopped. */
   EngineThreads::Work done_;

@@ -107,8 +107,9 @@ struct EngineThreads::State {
       threads--;
       return;
     }
+    ed_engine *const last = std::exchange(engine, nullptr);
     lock.unlock();
-    backend->destroy(engine);
+    backend->destroy(last);
     staging->Close();
     lock.lock();
     if (!stopped) deliver(nullptr);
@@ -278,7 +279,7 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
   state_->engine = engine;
   state_->options = options;
   state_->deliver = std::move(deliver);
-  state_->staging = std::make_shared<StagingPool>(backend);
+  state_->staging = std::make_shared<StagingPool>(backend, options.device);
   state_->batches.resize(options.max_batch_size);
   state_->context_locks = std::make_unique<std::mutex[]>(options.contexts);
   std::lock_guard<std::mutex> lock(state_->mutex);
@@ -295,6 +296,15 @@ EngineThreads::EngineThreads(const ed_backend *backend, ed_engine *engine, Optio
 
 EngineThreads::~EngineThreads() {
   if (!threads_.empty()) Stop();
+}
+
+ed_engine_info EngineThreads::Info() const {
+  ed_engine_info info{};
+  Message message;
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  // The last thread destroys it.
+  if (state_->engine == nullptr || state_->backend->info(state_->engine, &info, message.get()) != ED_OK) return {};
+  return info;
 }
 
 Staging EngineThreads::Stage(size_t size) { return state_->staging->Take(size); }

@@ -22,6 +22,8 @@
 class EngineThreads {
  public:
   struct Options {
+    /** The engine's. */
+    uint32_t device = 0;
     /** Frames per `infer`, 1 or more; no more than the engine takes. */
     uint32_t max_batch_size = 1;
     /** Batches that run at the same time, 1 or more; no more than the engine has. */
@@ -57,6 +59,9 @@ class EngineThreads {
 
   EngineThreads(const EngineThreads &) = delete;
   EngineThreads &operator=(const EngineThreads &) = delete;
+
+  /** What the backend tells of the engine now; all zero where it tells nothing. */
+  ed_engine_info Info() const;
 
   /** Memory for a frame of so many bytes. Memory that a burst of frames needed goes back within seconds of its end. */
   Staging Stage(size_t size);

@@ -25,7 +25,9 @@ Napi::Object ObjectOf(Napi::Env env, const ed_device &device) {
   item.Set("name", device.name);
   item.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
   item.Set("memoryBytes", static_cast<double>(device.memory_bytes));
-  item.Set("freeBytes", static_cast<double>(device.free_bytes));
+  item.Set("freeBytes", device.free_bytes == ED_UNKNOWN_BYTES
+                            ? env.Null()
+                            : Napi::Number::New(env, static_cast<double>(device.free_bytes)));
   item.Set("integrated", device.integrated != 0);
   item.Set("uuid", device.uuid);
   return item;
@@ -34,9 +36,12 @@ Napi::Object ObjectOf(Napi::Env env, const ed_device &device) {
 /** Loads libraries and drivers and asks devices, which may take seconds the first time. */
 class ProbeWorker : public Napi::AsyncWorker {
  public:
-  ProbeWorker(Napi::Env env, const ed_backend *backend, const Napi::Value &folder)
-      : Napi::AsyncWorker(env), backend_(backend), deferred_(Napi::Promise::Deferred::New(env)) {
-    if (folder.IsString()) folder_ = folder.As<Napi::String>();
+  explicit ProbeWorker(const Napi::CallbackInfo &info)
+      : Napi::AsyncWorker(info.Env()),
+        backend_(BackendOf(info[0])),
+        deferred_(Napi::Promise::Deferred::New(info.Env())),
+        devices_(info[2].As<Napi::Number>()) {
+    if (info[1].IsString()) folder_ = info[1].As<Napi::String>();
   }
 
   Napi::Promise Promise() const { return deferred_.Promise(); }
@@ -44,7 +49,10 @@ class ProbeWorker : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     status_ = backend_->attach(folder_.empty() ? nullptr : folder_.c_str(), message_.get());
-    if (status_ == ED_OK) status_ = backend_->probe(probe_.get(), message_.get());
+    // GPUs are told also where nothing runs on them.
+    Message unheard;
+    const ed_status probed = backend_->probe(devices_, probe_.get(), status_ == ED_OK ? message_.get() : unheard.get());
+    if (status_ == ED_OK) status_ = probed;
   }
 
   void OnOK() override {
@@ -69,6 +77,8 @@ class ProbeWorker : public Napi::AsyncWorker {
   const ed_backend *backend_;
   Napi::Promise::Deferred deferred_;
   std::string folder_;
+  /** A bit for each that will be used. */
+  uint32_t devices_;
   std::unique_ptr<ed_probe> probe_ = std::make_unique<ed_probe>();
   Message message_;
   ed_status status_ = ED_OK;
@@ -116,8 +126,6 @@ class InspectWorker : public Napi::AsyncWorker {
 
 }  // namespace
 
-Napi::Value Probe(const Napi::CallbackInfo &info) {
-  return Start(new ProbeWorker(info.Env(), BackendOf(info[0]), info[1]));
-}
+Napi::Value Probe(const Napi::CallbackInfo &info) { return Start(new ProbeWorker(info)); }
 
 Napi::Value Inspect(const Napi::CallbackInfo &info) { return Start(new InspectWorker(info)); }

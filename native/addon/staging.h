@@ -60,7 +60,7 @@ class StagingPool : public std::enable_shared_from_this<StagingPool> {
   /** Bytes that stay, whatever is needed: a few frames of a camera. */
   static constexpr size_t kKept = size_t{32} << 20;
 
-  explicit StagingPool(const ed_backend *backend) : backend_(backend) {}
+  StagingPool(const ed_backend *backend, uint32_t device) : backend_(backend), device_(device) {}
   ~StagingPool() { Close(); }
 
   StagingPool(const StagingPool &) = delete;
@@ -121,14 +121,14 @@ class StagingPool : public std::enable_shared_from_this<StagingPool> {
   friend class Staging;
 
   Staging::Block Allocate(size_t size) const {
-    if (auto *data = backend_->allocate(size)) return {data, size, true};
+    if (auto *data = backend_->allocate(device_, size)) return {data, size, true};
     auto *data = static_cast<uint8_t *>(std::malloc(size));
     return {data, data == nullptr ? 0 : size, false};
   }
 
   void Release(const Staging::Block &block) const {
     if (block.pinned) {
-      backend_->release(block.data);
+      backend_->release(device_, block.data);
     } else {
       std::free(block.data);
     }
@@ -155,6 +155,7 @@ class StagingPool : public std::enable_shared_from_this<StagingPool> {
   }
 
   const ed_backend *const backend_;
+  const uint32_t device_;
   std::mutex mutex_;
   /** By their capacities. */
   std::multimap<size_t, Staging::Block> spare_;

@@ -22,6 +22,22 @@ void SetDriverVersion(const Napi::CallbackInfo &info) {
   emulation::SetDriverVersion(static_cast<int>(NumberOf(info[0])));
 }
 
+void SetComputeCapability(const Napi::CallbackInfo &info) {
+  emulation::SetComputeCapability(static_cast<int>(NumberOf(info[0])));
+}
+
+void SetIntegrated(const Napi::CallbackInfo &info) { emulation::SetIntegrated(info[0].As<Napi::Boolean>()); }
+
+void SetMemory(const Napi::CallbackInfo &info) {
+  emulation::SetMemory(static_cast<size_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
+Napi::Value HasContext(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), emulation::HasContext(static_cast<int>(NumberOf(info[0]))));
+}
+
+void ForgetContexts(const Napi::CallbackInfo &) { emulation::ForgetContexts(); }
+
 Napi::Value CountLive(const Napi::CallbackInfo &info) {
   const emulation::Live live = emulation::CountLive();
   Napi::Object counts = Napi::Object::New(info.Env());
@@ -42,6 +58,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("revive", Napi::Function::New(env, Revive));
   exports.Set("setDeviceCount", Napi::Function::New(env, SetDeviceCount));
   exports.Set("setDriverVersion", Napi::Function::New(env, SetDriverVersion));
+  exports.Set("setComputeCapability", Napi::Function::New(env, SetComputeCapability));
+  exports.Set("setIntegrated", Napi::Function::New(env, SetIntegrated));
+  exports.Set("setMemory", Napi::Function::New(env, SetMemory));
+  exports.Set("hasContext", Napi::Function::New(env, HasContext));
+  exports.Set("forgetContexts", Napi::Function::New(env, ForgetContexts));
   exports.Set("countLive", Napi::Function::New(env, CountLive));
   return exports;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "cuda_runtime.h"
 
@@ -35,6 +36,27 @@ void Revive();
 
 /** Devices that there are; 1 at first. 0 is a machine with a driver and no device. */
 void SetDeviceCount(int count);
+
+/** As 10·major + minor, of all devices; 89 at first. Kernels are there for 75 and later. */
+void SetComputeCapability(int capability);
+/** Whether devices share the host's memory; not at first. */
+void SetIntegrated(bool integrated);
+
+/**
+ * Whether this process has a context on a device, which costs it hundreds of megabytes there. Calls that only ask for
+ * what devices there are make none.
+ */
+bool HasContext(int device);
+/** Forgets all contexts, for a test that begins. */
+void ForgetContexts();
+
+/** Memory of each device; 8 GiB at first. */
+void SetMemory(size_t bytes);
+/** Bytes that are free on a device, for which no context is made; 0 if there is no such device. */
+size_t FreeBytes(int device);
+
+/** Called on a thread that has begun to capture, once; may use CUDA. */
+void OnCapture(std::function<void()> listener);
 
 /**
  * The newest CUDA that the driver runs, at first EMULATED_DRIVER or our CUDART_VERSION. Older drivers, and 0 for

@@ -91,6 +91,11 @@ struct Runtime {
   std::recursive_mutex mutex;
   emulation::Schedule schedule = emulation::Schedule::kLate;
   int devices = 1;
+  int capability = 89;
+  bool integrated = false;
+  size_t memory = size_t{8} << 30;
+  std::set<int> contexts;
+  std::function<void()> on_capture;
   int driver = std::getenv("EMULATED_DRIVER") == nullptr ? CUDART_VERSION : std::atoi(std::getenv("EMULATED_DRIVER"));
   std::map<uintptr_t, Allocation> allocations;
   CUstream_st null_stream;
@@ -144,6 +149,7 @@ class Call {
     if (const auto lost = runtime_.lost.find(device); lost != runtime_.lost.end()) error_ = lost->second;
     if (runtime_.driver < CUDART_VERSION) error_ = cudaErrorInsufficientDriver;
     if (error_ == cudaSuccess && runtime_.devices == 0) error_ = cudaErrorNoDevice;
+    if (error_ == cudaSuccess && device >= 0 && device < runtime_.devices) runtime_.contexts.insert(device);
     if (error_ != cudaSuccess) last_error = error_;
   }
 
@@ -301,6 +307,46 @@ void FailCall(size_t countdown, cudaError_t error) {
   Get().planned = error;
 }
 
+void SetComputeCapability(int capability) {
+  std::lock_guard lock(Get().mutex);
+  Get().capability = capability;
+}
+
+void SetIntegrated(bool integrated) {
+  std::lock_guard lock(Get().mutex);
+  Get().integrated = integrated;
+}
+
+bool HasContext(int device) {
+  std::lock_guard lock(Get().mutex);
+  return Get().contexts.count(device) > 0;
+}
+
+void ForgetContexts() {
+  std::lock_guard lock(Get().mutex);
+  Get().contexts.clear();
+}
+
+void SetMemory(size_t bytes) {
+  std::lock_guard lock(Get().mutex);
+  Get().memory = bytes;
+}
+
+size_t FreeBytes(int device) {
+  std::lock_guard lock(Get().mutex);
+  if (device < 0 || device >= Get().devices) return 0;
+  size_t free_bytes = Get().memory;
+  for (const auto &[address, allocation] : Get().allocations) {
+    if (allocation.place == Place::kDevice && allocation.device == device) free_bytes -= allocation.size;
+  }
+  return free_bytes;
+}
+
+void OnCapture(std::function<void()> listener) {
+  std::lock_guard lock(Get().mutex);
+  Get().on_capture = std::move(listener);
+}
+
 size_t Calls() {
   std::lock_guard lock(Get().mutex);
   return Get().calls;
@@ -341,6 +387,15 @@ Live CountLive() {
   return live;
 }
 
+cudaError_t FindKernel(cudaFuncAttributes *attributes, const void *) {
+  Call call;
+  if (call.error() != cudaSuccess) return call.error();
+  constexpr int kOldest = 75;
+  if (call->capability < kOldest) return Report(cudaErrorNoKernelImageForDevice);
+  *attributes = {};
+  return cudaSuccess;
+}
+
 cudaError_t Launch(const cudaLaunchConfig_t &config, std::function<void()> body) {
   Call call;
   if (call.error() != cudaSuccess) return call.error();
@@ -368,6 +423,8 @@ const char *cudaGetErrorName(cudaError_t error) {
       return "cudaErrorMemoryAllocation";
     case cudaErrorNoDevice:
       return "cudaErrorNoDevice";
+    case cudaErrorNoKernelImageForDevice:
+      return "cudaErrorNoKernelImageForDevice";
     case cudaErrorIllegalAddress:
       return "cudaErrorIllegalAddress";
     case cudaErrorLaunchFailure:
@@ -385,6 +442,8 @@ const char *cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
+    case cudaErrorNoKernelImageForDevice:
+      return "no kernel image is available for execution on the device";
     case cudaErrorIllegalAddress:
       return "an illegal memory access was encountered";
     case cudaErrorLaunchFailure:
@@ -438,10 +497,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   std::strcpy(properties->name, "CUDA emulation");
   // Another one for each device.
   for (int i = 0; i < 16; i++) properties->uuid.bytes[i] = static_cast<char>(0x8f + 16 * i + device);
-  properties->totalGlobalMem = size_t{8} << 30;
-  properties->major = 8;
-  properties->minor = 9;
+  properties->totalGlobalMem = call->memory;
+  properties->major = call->capability / 10;
+  properties->minor = call->capability % 10;
   properties->multiProcessorCount = 4;
+  properties->integrated = call->integrated ? 1 : 0;
   return cudaSuccess;
 }
 
@@ -485,10 +545,8 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) {
   Call call;
   if (call.error() != cudaSuccess) return call.error();
-  *free_bytes = *total_bytes = size_t{8} << 30;
-  for (const auto &[address, allocation] : call->allocations) {
-    if (allocation.place == Place::kDevice && allocation.device == current_device) *free_bytes -= allocation.size;
-  }
+  *free_bytes = emulation::FreeBytes(current_device);
+  *total_bytes = call->memory;
   return cudaSuccess;
 }
 
@@ -679,16 +737,21 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEve
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  Call call(DeviceOf(stream));
-  if (call.error() != cudaSuccess) return call.error();
-  // The default stream cannot be captured.
-  if (stream == nullptr || StreamOf(stream)->capture != nullptr) return Report(cudaErrorStreamCaptureUnsupported);
-  auto *graph = new CUgraph_st;
-  graph->origin = stream;
-  graph->mode = mode;
-  stream->capture = graph;
-  call->captures.insert(graph);
-  own_captures.insert(graph);
+  std::function<void()> listener;
+  {
+    Call call(DeviceOf(stream));
+    if (call.error() != cudaSuccess) return call.error();
+    // The default stream cannot be captured.
+    if (stream == nullptr || StreamOf(stream)->capture != nullptr) return Report(cudaErrorStreamCaptureUnsupported);
+    auto *graph = new CUgraph_st;
+    graph->origin = stream;
+    graph->mode = mode;
+    stream->capture = graph;
+    call->captures.insert(graph);
+    own_captures.insert(graph);
+    listener = std::exchange(call->on_capture, nullptr);
+  }
+  if (listener != nullptr) listener();
   return cudaSuccess;
 }
 

@@ -19,6 +19,11 @@
  * - `nonsense=count|class|nan`: answers what cannot be
  * - `refuse=N`: the first byte of frames that it refuses, with all that run with them
  * - `yuv=N`: twice the matrix and the range that frames must have; others it refuses, with all that run with them
+ * - `awaited=N`: 256 times the readiness that frames must have, and the last byte of what they wait for; others it
+ *   refuses, with all that run with them
+ * - `hold_load=PATH`: waits in a load while there is this file, or until the load is cancelled
+ * - `kernels=TEXT`: the kernels that a load compiles, unless it is given them
+ * - `integrated=1`: its devices share the host's memory
  * - `machine=N`: which machine's its devices are, by their UUIDs (default 1)
  * - `not_finite=N`: the first byte of frames for which the network gives NaN
  * - `answers=PATH`: a file of answers, in 32 bits each: FNV-1a of a frame's first row of pixels, number of
@@ -122,7 +127,7 @@ ed_status Attach(const char *folder, ed_message *message) {
   return Say(message, ED_NO_LIBRARY, ("there is no libfake.so.1 " + where).c_str());
 }
 
-ed_status Probe(ed_probe *probe, ed_message *message) {
+ed_status Probe(uint32_t, ed_probe *probe, ed_message *message) {
   std::strcpy(probe->library_version, "1.0");
   probe->can_build = 1;
   if (ed_engine{SettingsOf(nullptr, 0)}.Is("fail", "probe")) {
@@ -139,7 +144,7 @@ ed_status Probe(ed_probe *probe, ed_message *message) {
     device.minor = 9;
     device.memory_bytes = uint64_t{8} << 30;
     device.free_bytes = uint64_t{6} << 30;
-    device.integrated = 0;
+    device.integrated = ed_engine{SettingsOf(nullptr, 0)}.Is("integrated", "1");
     std::snprintf(device.uuid, sizeof device.uuid, "GPU-%ld-%u", ed_engine{SettingsOf(nullptr, 0)}.Number("machine", 1),
                   i);
   }
@@ -220,6 +225,19 @@ ed_status Load(const uint8_t *plan, size_t size, const ed_model *, const ed_load
     delete made;
     return Say(message, ED_INVALID, "the engine was built for another device");
   }
+  const auto is_cancelled = [&] {
+    return options->cancel != nullptr && __atomic_load_n(options->cancel, __ATOMIC_RELAXED) != 0;
+  };
+  AwaitThat([&] { return !made->IsHeld("hold_load") || is_cancelled(); });
+  if (is_cancelled()) {
+    delete made;
+    return Say(message, ED_CANCELLED, "The load was cancelled.");
+  }
+  const std::string given(reinterpret_cast<const char *>(options->kernels), options->kernels_size);
+  const std::string kernels = made->settings["kernels"];
+  if (options->kernels_out != nullptr && kernels != given) {
+    *options->kernels_out = CopyOf(reinterpret_cast<const uint8_t *>(kernels.data()), kernels.size());
+  }
   live_engines++;
   *engine = made;
   return ED_OK;
@@ -237,7 +255,7 @@ ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *) {
 /** The size lies before the memory, which keeps the alignment of the largest type. */
 constexpr size_t kHead = alignof(std::max_align_t);
 
-uint8_t *Allocate(size_t size) {
+uint8_t *Allocate(uint32_t, size_t size) {
   auto *memory = static_cast<uint8_t *>(std::malloc(kHead + size));
   if (memory == nullptr) return nullptr;
   std::memcpy(memory, &size, sizeof size);
@@ -245,7 +263,7 @@ uint8_t *Allocate(size_t size) {
   return memory + kHead;
 }
 
-void Release(uint8_t *memory) {
+void Release(uint32_t, uint8_t *memory) {
   if (memory == nullptr) return;
   size_t size = 0;
   std::memcpy(&size, memory - kHead, sizeof size);
@@ -324,6 +342,9 @@ ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, con
   for (uint32_t i = 0; i < count; i++) {
     const long yuv = 2 * frames[i].matrix + frames[i].range;
     if (engine->Number("yuv", yuv) != yuv) return Say(message, ED_INVALID, "A frame has another matrix or range.");
+    const auto awaited =
+        static_cast<long>(256 * frames[i].readiness + (reinterpret_cast<uintptr_t>(frames[i].awaited) & 255));
+    if (engine->Number("awaited", awaited) != awaited) return Say(message, ED_INVALID, "A frame waits otherwise.");
     if (engine->Number("refuse", -1) == MarkOf(frames[i])) return Say(message, ED_INVALID, "A frame is refused.");
   }
   if (engine->Is("fail", "infer")) return Say(message, ED_FAILED, "told to fail");

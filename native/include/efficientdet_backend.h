@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /** Grows with every change that an older side would misread. Both sides refuse another number. */
-#define ED_BACKEND_ABI_VERSION 3u
+#define ED_BACKEND_ABI_VERSION 4u
 
 /** Name of the function of a backend library that the addon calls, an `ed_open_backend`. */
 #define ED_OPEN_BACKEND "efficientdet_open_backend"
@@ -82,13 +82,15 @@ typedef struct ed_device {
   int32_t major;
   int32_t minor;
   uint64_t memory_bytes;
-  /** 0 if it cannot be used now: its memory is full, another process has it for itself, or it failed. */
+  /** 0 if it cannot be used now: its memory is full, another process has it for itself, or it failed.
+      ED_UNKNOWN_BYTES, perhaps, where it is not used. */
   uint64_t free_bytes;
   /** Whether it shares the host's memory, as Jetsons do. */
   int32_t integrated;
 } ed_device;
 
 #define ED_MAX_DEVICES 16u
+#define ED_UNKNOWN_BYTES UINT64_MAX
 
 /** What was found, as far as it was, also where `probe` says that the backend cannot run. */
 typedef struct ed_probe {
@@ -180,6 +182,16 @@ typedef enum ed_matrix { ED_BT601 = 0, ED_BT709 = 1, ED_BT2020 = 2 } ed_matrix;
 /** Luma of 16…235 and chroma of 16…240, or all of 0…255. */
 typedef enum ed_range { ED_LIMITED = 0, ED_FULL = 1 } ed_range;
 
+/** When the bytes of a frame on a device are there. */
+typedef enum ed_readiness {
+  /** Now. */
+  ED_READY = 0,
+  /** Once an event of CUDA's has happened. */
+  ED_AFTER_EVENT = 1,
+  /** Once a stream of CUDA's, on the engine's device, has done what is in it when the batch starts. */
+  ED_AFTER_STREAM = 2
+} ed_readiness;
+
 /** An uncompressed image, 8 bits a sample. Its bytes stay as they are until `infer` returns. */
 typedef struct ed_frame {
   ed_format format;
@@ -194,6 +206,10 @@ typedef struct ed_frame {
   const uint8_t *planes[3];
   /** Bytes from one row to the next of each plane. */
   uint32_t strides[3];
+  /** ED_READY for frames on the host. */
+  ed_readiness readiness;
+  /** The cudaEvent_t or cudaStream_t; the device waits for it, and not the caller. */
+  void *awaited;
 } ed_frame;
 
 typedef enum ed_resize {
@@ -226,6 +242,14 @@ typedef struct ed_load_options {
   /** Whether the plan may bring code for the host, as version-compatible ones do, which then runs in this process.
      Plans that bring some are ED_INVALID without. */
   int32_t allow_host_code;
+  /** Kernels that an earlier load compiled, from `kernels_out` of one, or NULL. Those that do not fit are ignored. */
+  const uint8_t *kernels;
+  size_t kernels_size;
+  /** Where kernels that were compiled go, for later loads, freed by `free_bytes`; may be NULL. Left empty where all
+      were known, and by a backend that compiles none. */
+  ed_bytes *kernels_out;
+  /** As that of ed_build_options; may be NULL. */
+  const int32_t *cancel;
 } ed_load_options;
 
 typedef struct ed_postprocess {
@@ -268,6 +292,8 @@ typedef struct ed_result {
 
 typedef struct ed_engine ed_engine;
 
+#define ED_MAX_PROFILES 16u
+
 typedef struct ed_engine_info {
   /** Frames that one `infer` takes at most. */
   uint32_t max_batch_size;
@@ -277,6 +303,11 @@ typedef struct ed_engine_info {
   char description[256];
   /** Memory that the engine holds on its device. */
   uint64_t device_bytes;
+  /** Batches that it is tuned for, ascending; others run as the next larger. */
+  uint32_t profile_count;
+  uint32_t profile_batch_sizes[ED_MAX_PROFILES];
+  /** In how many contexts each of them runs as one graph now, which starts in one call. */
+  uint32_t profile_graphs[ED_MAX_PROFILES];
 } ed_engine_info;
 
 /* --- The table -------------------------------------------------------------------------------------------------- */
@@ -290,13 +321,18 @@ typedef struct ed_backend {
   const char *name;
 
   /**
-   * Finds the libraries below in this folder, or where the system looks if it is NULL, before any other call.
+   * Finds the libraries below in this folder, or where the system looks if it is NULL, before any other call but
+   * `probe`.
    *
    * May be tried again where it fails; a second folder once a first was taken is ED_INVALID.
    */
   ed_status (*attach)(const char *folder, ed_message *message);
-  /** Whether it can run here, on which devices. Fills the probe in whatever it says. */
-  ed_status (*probe)(ed_probe *probe, ed_message *message);
+  /**
+   * Whether it can run here, on which devices. Fills the probe in whatever it says, also before `attach`.
+   *
+   * @param devices that will be used, a bit each: they alone are made to work, for which memory is taken there
+   */
+  ed_status (*probe)(uint32_t devices, ed_probe *probe, ed_message *message);
   /** Builds an engine from an ONNX file's bytes. Seconds to minutes. */
   ed_status (*build)(const uint8_t *onnx, size_t size, const ed_build_options *options, ed_bytes *plan,
                      ed_message *message);
@@ -307,14 +343,16 @@ typedef struct ed_backend {
    */
   ed_status (*inspect)(const uint8_t *plan, size_t size, uint32_t device, ed_bytes *json, ed_message *message);
   void (*free_bytes)(ed_bytes *bytes);
-  /** Makes an engine ready to run. */
+  /** Makes an engine ready to run: every batch size has run once in every context. Seconds, or a minute where kernels
+      are compiled. */
   ed_status (*load)(const uint8_t *plan, size_t size, const ed_model *model, const ed_load_options *options,
                     ed_engine **engine, ed_message *message);
+  /** May be called while batches run. */
   ed_status (*info)(const ed_engine *engine, ed_engine_info *info, ed_message *message);
-  /** Host memory for frames from which the device copies fastest, as much as asked; NULL if there is none. */
-  uint8_t *(*allocate)(size_t size);
-  /** Takes back what `allocate` gave, after any engine. */
-  void (*release)(uint8_t *memory);
+  /** Host memory for frames from which a device copies fastest, as much as asked; NULL if there is none. */
+  uint8_t *(*allocate)(uint32_t device, size_t size);
+  /** Takes back what `allocate` gave for a device, after any engine. */
+  void (*release)(uint32_t device, uint8_t *memory);
   /** Detects in `count` frames, 1…max_batch_size, each with its own post-processing. All succeed or none. */
   ed_status (*infer)(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess,
                      ed_result *results, uint32_t count, ed_message *message);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -20,6 +21,9 @@
 #include "plan.h"
 
 struct ed_engine {
+  ed_engine(const uint8_t *plan, size_t size, const ed_model &model, const ed_load_options &options)
+      : engine(plan, size, model, options) {}
+
   efficientdet::Engine engine;
 };
 
@@ -56,27 +60,29 @@ ed_status Attach(const char *folder, ed_message *message) {
   return Guarded(message, [&] { Library::Attach(folder); });
 }
 
-ed_status Probe(ed_probe *probe, ed_message *message) {
+ed_status Probe(uint32_t devices, ed_probe *probe, ed_message *message) {
   return Guarded(message, [&] {
     *probe = {};
     Write(probe->cuda_version, CudaVersionText(CUDART_VERSION));
     const int driver = DriverVersion();
     if (driver != 0) Write(probe->driver_version, CudaVersionText(driver));
 
-    const Library &library = Library::Attached();
-    Write(probe->library_version, VersionText(library.version()));
-    Write(probe->description, std::string(family::kProduct) + " (" + probe->library_version + "), CUDA " +
-                                  probe->cuda_version +
-                                  (driver == 0 ? ", no driver" : ", driver for CUDA " + CudaVersionText(driver)) +
-                                  (library.has_parser() ? "" : ", no ONNX parser"));
-    probe->can_build = library.has_parser() && family::kBuildsForTargets;
+    const Library *library = Library::Find();
+    if (library != nullptr) {
+      Write(probe->library_version, VersionText(library->version()));
+      Write(probe->description, std::string(family::kProduct) + " (" + probe->library_version + "), CUDA " +
+                                    probe->cuda_version +
+                                    (driver == 0 ? ", no driver" : ", driver for CUDA " + CudaVersionText(driver)) +
+                                    (library->has_parser() ? "" : ", no ONNX parser"));
+      probe->can_build = library->has_parser() && family::kBuildsForTargets;
+    }
 
     const int count = CountDevices();
     for (int device = 0; device < count && probe->device_count < ED_MAX_DEVICES; device++) {
-      probe->devices[device] = DescribeDevice(device);
+      probe->devices[device] = DescribeDevice(device, (devices >> device & 1) != 0);
       probe->device_count++;
     }
-    probe->can_build = library.has_parser();
+    probe->can_build = Library::Attached().has_parser();
   });
 }
 
@@ -99,21 +105,34 @@ void FreeBytes(ed_bytes *bytes) {
 
 ed_status Load(const uint8_t *plan, size_t size, const ed_model *model, const ed_load_options *options,
                ed_engine **engine, ed_message *message) {
-  return Guarded(message, [&] { *engine = new ed_engine{{plan, size, *model, *options}}; });
+  return Guarded(message, [&] {
+    auto loaded = std::make_unique<ed_engine>(plan, size, *model, *options);
+    if (options->kernels_out != nullptr) {
+      const auto kernels = loaded->engine.CompiledKernels();
+      if (kernels != nullptr) *options->kernels_out = CopyBytes(kernels->data(), kernels->size());
+    }
+    *engine = loaded.release();
+  });
 }
 
 ed_status Info(const ed_engine *engine, ed_engine_info *info, ed_message *message) {
   return Guarded(message, [&] { *info = engine->engine.Info(); });
 }
 
-uint8_t *Allocate(size_t size) {
+uint8_t *Allocate(uint32_t device, size_t size) {
+  // On whichever device a thread works, it makes a context there.
   void *memory = nullptr;
-  if (AllocatePinned(&memory, size) == cudaSuccess) return static_cast<uint8_t *>(memory);
+  if (cudaSetDevice(static_cast<int>(device)) == cudaSuccess && AllocatePinned(&memory, size) == cudaSuccess) {
+    return static_cast<uint8_t *>(memory);
+  }
   cudaGetLastError();
   return nullptr;
 }
 
-void Release(uint8_t *memory) { cudaFreeHost(memory); }
+void Release(uint32_t device, uint8_t *memory) {
+  cudaSetDevice(static_cast<int>(device));
+  cudaFreeHost(memory);
+}
 
 ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, const ed_postprocess *postprocess,
                 ed_result *results, uint32_t count, ed_message *message) {

@@ -1,7 +1,9 @@
 #include "builder.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "capture_lock.h"
 #include "devices.h"
 #include "library.h"
 
@@ -137,7 +139,11 @@ BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monit
   const Library &library = Library::Attached();
   CheckOptions(request);
   const bool on_device = !family::kBuildsForTargets || request.targets.empty();
-  if (on_device) UseDevice(request.device);
+  std::optional<DeviceWork> work;
+  if (on_device) {
+    UseDevice(request.device);
+    work.emplace(request.device);
+  }
 
   const auto builder = library.CreateBuilder();
   if (builder == nullptr) throw log.FailureOf(ED_FAILED, Product() + " makes no builder");

@@ -7,6 +7,8 @@
 #include <iterator>
 
 #include "cuda_error.h"
+#include "images.h"
+#include "nvml.h"
 
 namespace efficientdet {
 
@@ -57,7 +59,7 @@ int CountDevices() {
   Fail(ED_UNAVAILABLE, "The NVIDIA driver does not tell its devices", error);
 }
 
-ed_device DescribeDevice(int device) {
+ed_device DescribeDevice(int device, bool is_used) {
   ed_device described{};
   cudaDeviceProp properties;
   cudaError_t error = cudaGetDeviceProperties(&properties, device);
@@ -68,16 +70,16 @@ ed_device DescribeDevice(int device) {
     described.minor = properties.minor;
     described.memory_bytes = properties.totalGlobalMem;
     described.integrated = properties.integrated;
+    if (!is_used) described.free_bytes = FreeMemoryOf(described.uuid).value_or(ED_UNKNOWN_BYTES);
   }
-
-  int previous = 0;
-  const bool knows_previous = cudaGetDevice(&previous) == cudaSuccess;
-  size_t free = 0;
-  size_t total = 0;
-  if (error == cudaSuccess) error = cudaSetDevice(device);
-  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
-  if (error == cudaSuccess) described.free_bytes = free;
-  if (knows_previous) cudaSetDevice(previous);
+  if (is_used) {
+    // The thread's device stays another: choosing the one before again would make a context there.
+    size_t free = 0;
+    size_t total = 0;
+    if (error == cudaSuccess) error = cudaSetDevice(device);
+    if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+    if (error == cudaSuccess) described.free_bytes = free;
+  }
   // An error that is not taken away is found again by the next who asks.
   cudaGetLastError();
   return described;
@@ -95,6 +97,17 @@ void UseDevice(uint32_t device) {
   cudaError_t error = cudaSetDevice(static_cast<int>(device));
   if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
   if (error != cudaSuccess) Fail(ED_UNAVAILABLE, "Device " + std::to_string(device) + " cannot be used", error);
+}
+
+void CheckKernels(uint32_t device) {
+  const cudaError_t error = FindKernels();
+  if (error == cudaSuccess) return;
+  const ed_device described = DescribeDevice(static_cast<int>(device), true);
+  Fail(ED_UNAVAILABLE,
+       std::string("This backend has no kernels for device ") + std::to_string(device) + ", " + described.name +
+           " of compute capability " + std::to_string(described.major) + "." + std::to_string(described.minor) +
+           ". Build it where the device is (npm run build:native in a clone of the repository)",
+       error);
 }
 
 }  // namespace efficientdet

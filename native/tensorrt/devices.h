@@ -19,8 +19,13 @@ int DriverVersion();
  */
 int CountDevices();
 
-/** As far as the device tells it: one that cannot be used has no free memory, and may have no name. */
-ed_device DescribeDevice(int device);
+/**
+ * As far as the device tells it: one that cannot be used has no free memory, and may have no name.
+ *
+ * @param is_used whether this process uses the device, or will: else no context is made there, which costs hundreds of
+ *   megabytes
+ */
+ed_device DescribeDevice(int device, bool is_used);
 
 /**
  * Has this thread work on a device, by its number.
@@ -28,5 +33,11 @@ ed_device DescribeDevice(int device);
  *     cannot be used, ED_DEVICE_LOST, ED_OUT_OF_MEMORY or ED_UNAVAILABLE.
  */
 void UseDevice(uint32_t device);
+
+/**
+ * On the device that this thread works on.
+ * @throws Failure ED_UNAVAILABLE if our kernels were not compiled for it
+ */
+void CheckKernels(uint32_t device);
 
 }  // namespace efficientdet

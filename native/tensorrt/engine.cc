@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "capture_lock.h"
 #include "devices.h"
 #include "library.h"
 
@@ -28,15 +29,20 @@ Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed
     : device_(options.device),
       plan_bytes_(size),
       deserialised_(Deserialise(plan, size, options.device, options.allow_host_code != 0)),
-      network_(DescribeNetwork(*deserialised_.engine, model)) {
+      description_(std::string(DescribeDevice(static_cast<int>(device_), true).name) + ", " + family::kProduct + " (" +
+                   VersionText(Library::Attached().version()) + ")"),
+      network_(DescribeNetwork(*deserialised_.engine, model)),
+      contexts_(*deserialised_.engine, options.kernels, options.kernels_size) {
   if (options.contexts == 0) throw Failure{ED_INVALID, "An engine with 0 contexts cannot run; it needs 1 or more."};
   const size_t anchor_bytes = static_cast<size_t>(network_.anchors) * 4 * sizeof(float);
   anchors_.Reserve(anchor_bytes, "Allocating device memory for anchors");
   Check(cudaMemcpy(anchors_.get(), model.anchors, anchor_bytes, cudaMemcpyHostToDevice), "Copying anchors");
   for (uint32_t context = 0; context < options.contexts; context++) {
     try {
-      pipelines_.push_back(std::make_unique<Pipeline>(*deserialised_.engine, network_, PreprocessOf(model, network_),
-                                                      anchors_.get<float>()));
+      auto pipeline = std::make_unique<Pipeline>(device_, *deserialised_.engine, contexts_, network_,
+                                                 PreprocessOf(model, network_), anchors_.get<float>());
+      pipeline->Prepare(options.cancel);
+      pipelines_.push_back(std::move(pipeline));
     } catch (const Failure &failure) {
       // The device may have room for fewer contexts than are asked for, which is told by `Info`.
       if (failure.status != ED_OUT_OF_MEMORY || context == 0) throw;
@@ -48,18 +54,24 @@ Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed
 Engine::~Engine() {
   // Whoever destroys it may have worked on another device; a lost one has nothing to free.
   cudaSetDevice(static_cast<int>(device_));
+  const DeviceWork work(device_);
+  pipelines_.clear();
+  deserialised_.engine.reset();
 }
 
 ed_engine_info Engine::Info() const {
   ed_engine_info info{};
   info.max_batch_size = static_cast<uint32_t>(network_.max_batch_size());
   info.contexts = static_cast<uint32_t>(pipelines_.size());
-  const std::string description = std::string(DescribeDevice(static_cast<int>(device_)).name) + ", " +
-                                  family::kProduct + " (" + VersionText(Library::Attached().version()) + ")";
-  description.copy(info.description, sizeof info.description - 1);
+  description_.copy(info.description, sizeof info.description - 1);
   // The plan is weights, nearly all of it, and they lie on the device as they lie there.
   info.device_bytes = plan_bytes_ + anchors_.size();
   for (const auto &pipeline : pipelines_) info.device_bytes += pipeline->device_bytes();
+  for (size_t i = 0; i < network_.profiles.size() && i < ED_MAX_PROFILES; i++) {
+    info.profile_batch_sizes[i] = static_cast<uint32_t>(network_.profiles[i].batch_size);
+    for (const auto &pipeline : pipelines_) info.profile_graphs[i] += pipeline->HasGraph(i) ? 1 : 0;
+    info.profile_count++;
+  }
   return info;
 }
 

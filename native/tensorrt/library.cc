@@ -127,10 +127,15 @@ void Library::Attach(const char *folder) {
   }
 }
 
-const Library &Library::Attached() {
+const Library *Library::Find() {
   std::lock_guard<std::mutex> lock(attach_mutex);
-  if (attached == nullptr) throw Failure{ED_FAILED, "The backend is used before it was attached to its libraries."};
-  return *attached;
+  return attached;
+}
+
+const Library &Library::Attached() {
+  const Library *library = Find();
+  if (library == nullptr) throw Failure{ED_FAILED, "The backend is used before it was attached to its libraries."};
+  return *library;
 }
 
 // The version tells the library what we were compiled for; an older one need not know of ours, of which we use no more

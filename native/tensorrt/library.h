@@ -24,6 +24,9 @@ class Library {
    */
   static void Attach(const char *folder);
 
+  /** Null before `Attach`. */
+  static const Library *Find();
+
   /** @throws Failure ED_FAILED before `Attach`. */
   static const Library &Attached();
 

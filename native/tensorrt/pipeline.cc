@@ -6,11 +6,16 @@
 #include <limits>
 #include <string>
 
+#include "capture_lock.h"
 #include "log.h"
 
 namespace efficientdet {
 
 namespace {
+
+/** What `detect` asks for, unless told. */
+constexpr int32_t kUsualCandidates = 5000;
+constexpr int32_t kUsualDetections = 100;
 
 /** Device memory is handed out in multiples of it. */
 constexpr size_t kAlignment = 256;
@@ -67,6 +72,12 @@ void CheckDeviceMemory(const uint8_t *begin, size_t size) {
   }
 }
 
+/** Checks what came of waiting for a frame. */
+void CheckAwaited(cudaError_t error) {
+  if (error == cudaSuccess || IsSticky(error)) return Check(error, "Waiting for a frame");
+  Fail(ED_INVALID, "A frame waits for an event or stream that cannot be waited for on its device", error);
+}
+
 void CheckFrame(const ed_frame &frame) {
   constexpr uint32_t kLargest = 1u << 30;
   const std::string size = std::to_string(frame.width) + "×" + std::to_string(frame.height);
@@ -87,20 +98,26 @@ void CheckFrame(const ed_frame &frame) {
     }
     if (frame.memory == ED_DEVICE) CheckDeviceMemory(frame.planes[i], SizeOf(planes[i], frame.strides[i]));
   }
+  const bool is_known = frame.readiness <= (frame.memory == ED_DEVICE ? ED_AFTER_STREAM : ED_READY);
+  if (!is_known || (frame.readiness == ED_AFTER_EVENT && frame.awaited == nullptr)) {
+    throw Failure{ED_INVALID, "A frame has the unknown readiness " + std::to_string(frame.readiness) + "."};
+  }
 }
 
 }  // namespace
 
-Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const PreprocessModel &model,
-                   const float *anchors)
-    : network_(network),
+Pipeline::Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Contexts &contexts, const Network &network,
+                   const PreprocessModel &model, const float *anchors)
+    : device_(device),
+      network_(network),
       model_(model),
       anchors_(anchors),
-      shape_{network.anchors, network.classes, 0, 0},
-      execution_contexts_(engine) {
+      shape_{network.anchors, network.classes, 0, 0} {
   const LogListener log;
+  const DeviceWork work(device);
   Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
   for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
+  Check(cudaEventCreateWithFlags(awaited_.Place(), cudaEventDisableTiming), "Making an event");
 
   const auto batch = static_cast<size_t>(network.max_batch_size());
   const Parameters end = ParametersIn(nullptr);
@@ -121,7 +138,7 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
   for (const Network::Profile &profile : network.profiles) {
     Profile made;
     made.batch_size = profile.batch_size;
-    made.context.reset(execution_contexts_.Make());
+    made.context.reset(contexts.Make());
     if (made.context == nullptr) throw log.FailureOf(ED_FAILED, "The engine makes no execution context");
     made.context->setDeviceMemoryV2(activations_.get(), static_cast<int64_t>(activations_.size()));
     if (!made.context->setOptimizationProfileAsync(profile.index, stream_.get())) {
@@ -130,9 +147,25 @@ Pipeline::Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const 
     profiles_.push_back(std::move(made));
   }
   Check(cudaStreamSynchronize(stream_.get()), "Making the engine ready");
+  NoteState();
 }
 
 Pipeline::~Pipeline() { Wait(); }
+
+void Pipeline::Prepare(const int32_t *cancel) {
+  DetectionsShape shape = shape_;
+  shape.candidates = kUsualCandidates;
+  shape.detections = network_.has_plugin ? network_.capacity : kUsualDetections;
+  Resize(shape);
+  for (Profile &profile : profiles_) {
+    for (int run = 0; run < 2; run++) {
+      if (cancel != nullptr && __atomic_load_n(cancel, __ATOMIC_RELAXED) != 0) {
+        throw Failure{ED_CANCELLED, "The load was cancelled."};
+      }
+      Run(profile, nullptr, nullptr, nullptr, 0);
+    }
+  }
+}
 
 cudaError_t Pipeline::Wait() const {
   const cudaError_t error = cudaStreamSynchronize(stream_.get());
@@ -161,24 +194,50 @@ void Pipeline::Run(const ed_frame *frames, const ed_postprocess *postprocess, ed
   for (int32_t i = 0; i < count; i++) CheckFrame(frames[i]);
   const auto profile =
       std::find_if(profiles_.begin(), profiles_.end(), [=](const Profile &p) { return p.batch_size >= count; });
+  Reserve(postprocess, results, count);
+  Run(*profile, frames, postprocess, results, count);
+}
+
+/** Runs a batch of so many frames, which may be none. */
+void Pipeline::Run(Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results,
+                   int32_t count) {
   try {
-    Reserve(postprocess, results, count);
+    Await(frames, count);
     Check(cudaEventRecord(events_[0].get(), stream_.get()), "Starting the batch");
-    Send(*profile, frames, postprocess, count);
-    if (profile->runs == 0) Connect(*profile);
-    // The first run brings what the network needs but once, which a graph must not do again.
-    if (profile->runs == 1) Capture(*profile);
-    if (profile->graph.get() != nullptr) {
-      Check(cudaGraphLaunch(profile->graph.get(), stream_.get()), "Starting the batch's graph");
+    Send(profile, frames, postprocess, count);
+    if (profile.runs == 0) {
+      // It brings what the network needs but once, which a graph must not do again.
+      const DeviceWork work(device_);
+      Connect(profile);
+      Enqueue(profile, cudaEventRecordDefault);
     } else {
-      Enqueue(*profile, cudaEventRecordDefault);
+      if (profile.graph.get() == nullptr && profile.runs >= profile.runs_before_capture) Capture(profile);
+      if (profile.graph.get() != nullptr) {
+        Check(cudaGraphLaunch(profile.graph.get(), stream_.get()), "Starting the batch's graph");
+      } else {
+        Enqueue(profile, cudaEventRecordDefault);
+      }
     }
-    profile->runs++;
-    Receive(*profile, results, count);
+    profile.runs++;
+    NoteState();
+    Receive(profile, results, count);
   } catch (...) {
     // The device may still read the caller's frames.
     Wait();
     throw;
+  }
+}
+
+/** Has the stream wait until frames on the device are there. */
+void Pipeline::Await(const ed_frame *frames, int32_t count) {
+  for (int32_t i = 0; i < count; i++) {
+    auto event = static_cast<cudaEvent_t>(frames[i].awaited);
+    if (frames[i].readiness == ED_READY) continue;
+    if (frames[i].readiness == ED_AFTER_STREAM) {
+      event = awaited_.get();
+      CheckAwaited(cudaEventRecord(event, static_cast<cudaStream_t>(frames[i].awaited)));
+    }
+    CheckAwaited(cudaStreamWaitEvent(stream_.get(), event, cudaEventWaitDefault));
   }
 }
 
@@ -194,10 +253,16 @@ void Pipeline::Reserve(const ed_postprocess *postprocess, const ed_result *resul
     const auto wanted = static_cast<int32_t>(std::min<uint32_t>(results[i].capacity, kMaxCandidates));
     if (!network_.has_plugin) shape.detections = std::max(shape.detections, wanted);
   }
+  Resize(shape);
+}
+
+void Pipeline::Resize(const DetectionsShape &shape) {
   if (shape.candidates == shape_.candidates && shape.detections == shape_.detections) return;
+  const DeviceWork work(device_);
   for (Profile &profile : profiles_) {
     profile.graph.Reset();
     profile.runs = 0;
+    profile.runs_before_capture = 1;
   }
   // Until there is room for all, there is none.
   shape_.candidates = shape_.detections = 0;
@@ -211,6 +276,7 @@ void Pipeline::Reserve(const ed_postprocess *postprocess, const ed_result *resul
                        "Allocating device memory for suppression");
   }
   shape_ = shape;
+  NoteState();
 }
 
 /** Copies the batch's frames and parameters to the device, and fills it up to the profile's size. */
@@ -221,7 +287,10 @@ void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_pos
     const std::vector<Plane> planes = PlanesOf(frames[i]);
     for (size_t p = 0; p < planes.size(); p++) bytes += Aligned(SizeOf(planes[p], frames[i].strides[p]));
   }
-  frames_.Reserve(bytes, "Allocating device memory for frames");
+  if (bytes > frames_.size()) {
+    const DeviceWork work(device_);
+    frames_.Reserve(bytes, "Allocating device memory for frames");
+  }
 
   const Parameters host = ParametersIn(host_parameters_.get());
   auto *to = frames_.get<uint8_t>();
@@ -311,10 +380,21 @@ void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
         "Starting the suppression");
 }
 
-/** Makes a graph of a profile's runs. Networks with layers that cannot be part of one go on without. */
+/**
+ * Makes a graph of a profile's runs, unless others wait for the device meanwhile: then the next run tries again.
+ *
+ * One that fails, by what other libraries do or for layers that cannot be part of one, is tried again when there were
+ * twice as many runs.
+ */
 void Pipeline::Capture(Profile &profile) {
+  const CaptureTurn turn(device_);
+  if (!turn.owns_lock()) return;
+  profile.runs_before_capture = 2 * profile.runs;
   Graph graph;
-  Check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "Capturing the batch");
+  if (cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
+    cudaGetLastError();
+    return;
+  }
   bool captured = true;
   try {
     Enqueue(profile, cudaEventRecordExternal);
@@ -361,13 +441,19 @@ void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count
   }
 }
 
-size_t Pipeline::device_bytes() const {
+/** Notes what other threads may ask for. */
+void Pipeline::NoteState() {
   size_t bytes = 0;
   for (const DeviceMemory *memory :
        {&parameters_, &frames_, &images_, &box_regression_, &class_logits_, &workspace_, &answers_, &activations_}) {
     bytes += memory->size();
   }
-  return bytes;
+  device_bytes_ = bytes;
+  uint32_t graphs = 0;
+  for (size_t i = 0; i < profiles_.size() && i < ED_MAX_PROFILES; i++) {
+    if (profiles_[i].graph.get() != nullptr) graphs |= 1u << i;
+  }
+  graphs_ = graphs;
 }
 
 }  // namespace efficientdet

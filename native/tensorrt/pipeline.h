@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -16,22 +17,30 @@ namespace efficientdet {
 /**
  * Detects in one batch at a time: frames → network's input → network → detections, in a stream and memory of its own.
  *
- * A batch is filled up to its profile's size, so that all runs do the same; from the second on, one CUDA graph, which
- * starts in one call.
+ * A batch is filled up to its profile's size, so that all runs do the same; from the second on, unless its capture is
+ * hindered, one CUDA graph.
  */
 class Pipeline {
  public:
   /**
-   * On this thread's device. The engine must outlive it.
+   * On this thread's device, which is the one of that number. Engine and contexts must outlive it.
    * @param anchors in device memory: anchors×4
    * @throws Failure
    */
-  Pipeline(nvinfer1::ICudaEngine &engine, const Network &network, const PreprocessModel &model, const float *anchors);
+  Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Contexts &contexts, const Network &network,
+           const PreprocessModel &model, const float *anchors);
   /** Waits for what the device still does of it. */
   ~Pipeline();
 
   Pipeline(const Pipeline &) = delete;
   Pipeline &operator=(const Pipeline &) = delete;
+
+  /**
+   * Runs every profile with an empty batch, twice, so that what first runs take is taken now, and makes its graph.
+   * @param cancel as in the contract; may be null
+   * @throws Failure ED_CANCELLED
+   */
+  void Prepare(const int32_t *cancel);
 
   /** As the contract's `infer`. @throws Failure; whatever it throws, the device is done with the frames then. */
   void Run(const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results, int32_t count);
@@ -39,8 +48,10 @@ class Pipeline {
   /** Until the device has done all that it was asked to. Answers what then comes of it. */
   cudaError_t Wait() const;
 
-  /** Memory that it holds on the device. */
-  size_t device_bytes() const;
+  /** Memory that it holds on the device. Any thread may ask. */
+  size_t device_bytes() const { return device_bytes_; }
+  /** Whether a profile, by its place among the first ED_MAX_PROFILES, runs as a graph now. Any thread may ask. */
+  bool HasGraph(size_t profile) const { return (graphs_ >> profile & 1) != 0; }
 
  private:
   /** What a profile's runs need. */
@@ -48,7 +59,9 @@ class Pipeline {
     int32_t batch_size;
     std::unique_ptr<nvinfer1::IExecutionContext> context;
     GraphExecutable graph;
-    int runs = 0;
+    uint64_t runs = 0;
+    /** How many runs there must have been before the next try to make the graph. */
+    uint64_t runs_before_capture = 1;
   };
 
   /** What the host tells the device of a batch, in one piece of memory on either side. */
@@ -67,12 +80,18 @@ class Pipeline {
   /** Where a profile's runs leave detections: after the counts of its batch. */
   float *DetectionsIn(const Profile &profile) const;
   void Reserve(const ed_postprocess *postprocess, const ed_result *results, int32_t count);
+  void Resize(const DetectionsShape &shape);
+  void Run(Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, ed_result *results,
+           int32_t count);
+  void Await(const ed_frame *frames, int32_t count);
+  void NoteState();
   void Connect(const Profile &profile);
   void Send(const Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, int32_t count);
   void Enqueue(const Profile &profile, unsigned event_flags);
   void Capture(Profile &profile);
   void Receive(const Profile &profile, ed_result *results, int32_t count);
 
+  const uint32_t device_;
   const Network network_;
   const PreprocessModel model_;
   const float *const anchors_;
@@ -82,6 +101,8 @@ class Pipeline {
   Stream stream_;
   /** Before all, before the network, after it, after all. */
   std::array<Event, 4> events_;
+  /** After what a frame's own stream had in it. */
+  Event awaited_;
   PinnedMemory host_parameters_;
   DeviceMemory parameters_;
   DeviceMemory frames_;
@@ -94,9 +115,11 @@ class Pipeline {
   PinnedMemory host_answers_;
   /** What the network's layers work in, for one profile at a time. */
   DeviceMemory activations_;
-  family::Contexts execution_contexts_;
   /** Last: contexts and graphs use all of the above. */
   std::vector<Profile> profiles_;
+  std::atomic<size_t> device_bytes_{0};
+  /** A bit for each of the first ED_MAX_PROFILES profiles. */
+  std::atomic<uint32_t> graphs_{0};
 };
 
 }  // namespace efficientdet

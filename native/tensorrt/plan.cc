@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "capture_lock.h"
 #include "devices.h"
 #include "library.h"
 #include "log.h"
@@ -10,6 +11,8 @@ Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device, bool
   const Library &library = Library::Attached();
   const LogListener log;
   UseDevice(device);
+  CheckKernels(device);
+  const DeviceWork work(device);
   Deserialised made;
   made.runtime = library.CreateRuntime();
   const std::string product = std::string(family::kProduct) + " (" + VersionText(library.version()) + ")";

@@ -18,7 +18,8 @@ struct Deserialised {
 /**
  * Makes a plan ready to run on a device, which this thread works on afterwards. One that brings code for the host is
  * refused unless that is allowed.
- * @throws Failure as `UseDevice` without such a device, ED_INVALID for a damaged or foreign plan, ED_OUT_OF_MEMORY.
+ * @throws Failure as `UseDevice` and `CheckKernels` without such a device, ED_INVALID for a damaged or foreign plan,
+ *   ED_OUT_OF_MEMORY.
  */
 Deserialised Deserialise(const uint8_t *plan, size_t size, uint32_t device, bool allow_host_code);
 

@@ -59,7 +59,8 @@ class Hold {
 ed_engine *Load(const std::string &plan) {
   Message message;
   ed_model model{};
-  const ed_load_options options{0, 4, 0};
+  ed_load_options options{};
+  options.contexts = 4;
   ed_engine *engine = nullptr;
   const auto *bytes = reinterpret_cast<const uint8_t *>(plan.data());
   CHECK(Fake()->load(bytes, plan.size(), &model, &options, &engine, message.get()) == ED_OK);
@@ -78,7 +79,7 @@ std::unique_ptr<Job> MakeJob(uint64_t id, uint8_t mark = 0, size_t size = 16) {
   auto job = std::make_unique<Job>();
   job->id = id;
   // Closed, so that nothing is kept.
-  const auto pool = std::make_shared<StagingPool>(Fake());
+  const auto pool = std::make_shared<StagingPool>(Fake(), 0);
   pool->Close();
   job->bytes = pool->Take(size);
   std::memset(job->bytes.data(), mark, size);
@@ -392,7 +393,7 @@ void BatchesMadeByTheCallerDoNotWaitForOneThatIsCollected() {
 void ThePoolKeepsWhatIsNeededAtOnce() {
   constexpr size_t kSize = StagingPool::kKept;
   const uint64_t before = LiveBytes();
-  const auto pool = std::make_shared<StagingPool>(Fake());
+  const auto pool = std::make_shared<StagingPool>(Fake(), 0);
   const auto burst = [&](size_t count, size_t size) {
     std::vector<Staging> frames;
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { freeMemory, freeMemoryOf } from '#lib/engines/free-memory.js'
-import { checkMemory, estimateMemory, type MemoryRequest } from '#lib/engines/memory.js'
+import { checkMemory, estimateMemory, fittingContexts, type MemoryRequest } from '#lib/engines/memory.js'
 import { profileBatchSizesUpTo } from '#lib/engines/profile-batch-sizes.js'
 import { buildGraph } from '#lib/graph/build.js'
 import { officialArchitecture } from '#lib/models/spec.js'
@@ -156,6 +156,21 @@ describe('the memory of a build', () => {
     expect(request({ need, device: orin, free: { memory: 0.5e9, swap: 9e9 } })).toThrow(
       refusal('ERR_OUT_OF_MEMORY', /1000 MB on Orin, which cannot be swapped,.* 500 MB are free/),
     )
+  })
+
+  it('is compared before a load, which has as many contexts as fit', () => {
+    const engine = { engine: 1e9, context: 2e9 }
+    const host = { memory: 4e9, swap: 9e9 }
+    expect(fittingContexts(engine, 2, host, gpu)).toBe(2)
+    expect(fittingContexts(engine, 8, host, gpu)).toBe(2)
+    expect(fittingContexts(engine, 1, host, gpu)).toBe(1)
+    // Memory that is shared is the host's, without swap.
+    expect(fittingContexts(engine, 2, host, orin)).toBe(1)
+    expect(() => fittingContexts(engine, 2, { memory: 2.9e9, swap: 9e9 }, orin)).toThrow(
+      refusal('ERR_OUT_OF_MEMORY', /^This engine needs about 3000 MB on Orin, and 2900 MB are free/),
+    )
+    // What is not known hinders nobody.
+    expect(fittingContexts(engine, 2, host, { ...gpu, free: 0 })).toBe(2)
   })
 
   it('offers a lower optimisation level where that fits', () => {

@@ -17,9 +17,9 @@ export async function kept(cache: string): Promise<{ engines: string[]; others: 
   }
 }
 
-/** Has the fake backend wait half way through a build, or in every batch, for `letGo` or for the test's end. */
+/** Has the fake backend wait half way through a build, in a load or in every batch, for `letGo` or for the test's end. */
 export async function held(
-  what: 'build' | 'batches',
+  what: 'build' | 'load' | 'batches',
 ): Promise<{ readonly behaviour: string; letGo(): void }> {
   const path = await temporaryFile('', 'hold')
   return { behaviour: `hold_${what}=${path}`, letGo: () => rmSync(path, { force: true }) }

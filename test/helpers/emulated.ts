@@ -44,6 +44,14 @@ export interface Emulation {
   revive(): void
   setDeviceCount(count: number): void
   setDriverVersion(version: number): void
+  /** As 10·major + minor; kernels are there for 75 and later. */
+  setComputeCapability(capability: number): void
+  setIntegrated(integrated: boolean): void
+  /** Bytes of each device. */
+  setMemory(bytes: number): void
+  /** Whether this process has a context on a device. */
+  hasContext(device: number): boolean
+  forgetContexts(): void
   /** What was made on the device and not given back. */
   countLive(): Readonly<Record<string, number>>
 }
@@ -100,6 +108,7 @@ export async function engineThatKnows(
     files: [EMULATED.backendLibrary],
     libraryPath: EMULATED.libraryPath,
     purpose: 'run',
+    devices: [],
   })
   if (!('native' in found)) throw new Error(found.reason)
   const { addon, library, probe } = found.native

@@ -220,6 +220,10 @@ describe('planesOf', () => {
     [{ byteLength: undefined as never }, /byteLength undefined;/],
     [{ device: -1 }, /device -1; expected the number of a GPU/],
     [{ device: 0.5 }, /device 0\.5;/],
+    [{ event: 0n }, /event 0n; expected a handle of CUDA's as a bigint/],
+    [{ event: 7 as never }, /event 7;/],
+    [{ stream: -1n }, /stream -1n; expected a handle of CUDA's as a bigint/],
+    [{ event: 7n, stream: 0n }, /an event and a stream; expected one of them, or none/],
   ])('checks what can be checked of a frame on a GPU: %o', (wrong, message) => {
     const onGpu = { devicePointer: 4096n, byteLength: 12, format: 'rgb', width: 2, height: 2 } as const
     expect(planesOf(onGpu)).toEqual([{ offset: 0, stride: 6 }])

@@ -1,8 +1,9 @@
 import { getEventListeners } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { loadAddon } from '#lib/backends/tensorrt/addon.js'
 import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
 import { buildEngine, type DetectionResult, EfficientDet, type Frame, type LoadOptions } from '#lib/index.js'
 import { held } from '../helpers/builds.js'
@@ -31,6 +32,7 @@ beforeAll(async () => {
   vi.unstubAllEnvs()
 })
 afterEach(() => {
+  vi.restoreAllMocks()
   delete process.env.FAKE_BACKEND
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -110,6 +112,51 @@ describe.skipIf(!hasNative)('a native backend', () => {
       await expect(loadWeights('fail=build')).rejects.toMatchObject({
         details: { log: 'the fake builder was asked to build\n' },
       })
+    })
+
+    it('ends a load when the signal aborts, at once, and loads again afterwards', async () => {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const { behaviour } = await held('load')
+      const loadEngine = vi.spyOn(loadAddon(), 'loadEngine')
+      const loading = load(behaviour, { signal: controller.signal })
+      await vi.waitFor(() => expect(loadEngine).toHaveBeenCalled())
+      controller.abort(reason)
+      await expect(loading).rejects.toBe(reason)
+      // The backend ends it, too, though it is held still.
+      await expect(loadEngine.mock.results[0].value).rejects.toThrow('The load was cancelled.')
+      await (await load()).dispose()
+    })
+
+    it('keeps the kernels that a load compiled beside the engine, for the next load there', async () => {
+      const beside = join(folder, 'person.Fake_GPU.kernels')
+      const loadEngine = vi.spyOn(loadAddon(), 'loadEngine')
+      const given = async (behaviour: string) => {
+        await (await load(behaviour)).dispose()
+        const kernels = loadEngine.mock.lastCall?.[3].kernels ?? null
+        return kernels === null ? null : Buffer.from(kernels).toString()
+      }
+      expect(await given('kernels=some')).toBeNull()
+      expect(await given('kernels=some')).toBe('some')
+      const { mtimeMs } = await stat(beside)
+      expect(await given('kernels=some')).toBe('some')
+      expect((await stat(beside)).mtimeMs).toBe(mtimeMs)
+      expect(await given('kernels=more')).toBe('some')
+      expect(await given('kernels=more')).toBe('more')
+      // Bytes that nobody wrote reach no GPU.
+      await writeFile(beside, (await readFile(beside)).fill(0, 35))
+      expect(await given('kernels=more')).toBeNull()
+      expect(await given('kernels=more')).toBe('more')
+    })
+
+    it('works on one batch at a time where the GPU shares the memory of the host, unless told', async () => {
+      const contexts = async (behaviour: string, options: LoadOptions = {}) => {
+        await using detector = await load(behaviour, options)
+        return detector.backend.gpus[0].contexts
+      }
+      expect(await contexts('contexts=8')).toBe(2)
+      expect(await contexts('contexts=8 integrated=1')).toBe(1)
+      expect(await contexts('contexts=8 integrated=1', { contexts: 3 })).toBe(3)
     })
 
     it('ends a build when the signal aborts, and builds again afterwards', async () => {
@@ -250,6 +297,21 @@ describe.skipIf(!hasNative)('a native backend', () => {
           await detector.dispose()
         }
       }
+    })
+
+    it.each([
+      [{}, 0],
+      [{ event: 0x7_0005n }, 256 + 5],
+      [{ stream: 0x7_0006n }, 512 + 6],
+      [{ stream: 0n }, 512],
+    ])('hands on what a frame on a GPU waits for: %o', async (readiness, awaited) => {
+      const detector = await load(`awaited=${awaited}`)
+      const onGpu = { devicePointer: 51n, byteLength: 1, format: 'grey', width: 1, height: 1 } as const
+      expect(markOf(await detector.detect({ ...onGpu, ...readiness }))).toBe(51)
+      await expect(detector.detect({ ...onGpu, event: 9n })).rejects.toThrow(
+        refusal('ERR_INVALID_OPTION', /^A frame waits otherwise\.$/),
+      )
+      await detector.dispose()
     })
 
     it('tells that the device was lost, and loads again', async () => {

@@ -1,8 +1,11 @@
 import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { loadAddon } from '#lib/backends/tensorrt/addon.js'
 import { tensorrt } from '#lib/backends/tensorrt/tensorrt.js'
 import { addonPath } from '#lib/base/addon-file.js'
+import { readEngine, writeEngine } from '#lib/engines/engine-file.js'
+import type { Frame, LoadOptions } from '#lib/index.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet, PERSON } from '../helpers/cli.js'
 import {
@@ -36,7 +39,7 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     return details
   }
 
-  const SOUND = 'CUDA emulation, compute capability 8.9, 8.6 GB, 8.6 GB free'
+  const SOUND = 'CUDA emulation, compute capability 8.9, 8.6 GB'
 
   beforeEach(() => {
     emulation().setDeviceCount(2)
@@ -52,7 +55,6 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     const frame = await frameOf(PERSON, 'nv12', 64)
     const [reference] = await onCpu([frame], 64)
     const path = await engineThatKnows([frame], { side: 64, maxBatchSize: 1 })
-    expect(await doctorLines()).toEqual([`GPU 0: ${SOUND}`, `GPU 1: ${SOUND}`])
     await using hurt = await load(path, { device: 0 })
     await using other = await load(path, { device: 1 })
 
@@ -63,9 +65,6 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     await expect(load(path, { device: 0 })).rejects.toThrow(lost)
     expectSame(await other.detect(frame, OPTIONS), reference)
     await (await load(path, { device: 1 })).dispose()
-    const [first, second] = await doctorLines()
-    expect(first).toMatch(/^GPU 0: CUDA emulation, .* 8\.6 GB, which cannot be used now: its memory is full/)
-    expect(second).toMatch(/^GPU 1: CUDA emulation, .* GB free$/)
   })
 
   it('that cannot be asked at all is told so by its number', async () => {
@@ -81,6 +80,83 @@ describe.skipIf(!hasEmulated)('one device of two', () => {
     await expect(load(path)).rejects.toThrow(refusal('ERR_BACKEND_UNAVAILABLE', /GPU 0 does not answer/))
     device.failCall(2, CUDA_ERROR_MEMORY_ALLOCATION)
     await (await load(path, { device: 1 })).dispose()
+  })
+})
+
+describe.skipIf(!hasEmulated)('a device', () => {
+  const device = hasEmulated ? emulation() : null!
+  let frame: Frame
+  let path: string
+  beforeEach(async () => {
+    frame = await frameOf(PERSON, 'rgb', 64)
+    path = await engineThatKnows([frame], { side: 64, maxBatchSize: 4 })
+  })
+  afterEach(() => {
+    device.setDeviceCount(1)
+    device.setComputeCapability(89)
+    device.setMemory(2 ** 33)
+  })
+
+  it('that nobody asked for has no context of this process', async () => {
+    device.setDeviceCount(3)
+    device.forgetContexts()
+    const { backendLibrary, libraryPath } = EMULATED
+    expect((await tensorrt.probe({ backendLibrary, libraryPath })).details).toHaveLength(3)
+    expect([0, 1, 2].map(device.hasContext)).toEqual([false, false, false])
+    const detector = await load(path, { device: 1 })
+    await detector.detect(frame, OPTIONS)
+    await detector.dispose()
+    expect([0, 1, 2].map(device.hasContext)).toEqual([false, true, false])
+  })
+
+  it('runs each batch size as a graph from the first call on, which the detector tells', async () => {
+    const detector = await load(path)
+    const { gpus } = detector.backend
+    expect(gpus[0].graphs).toEqual([1, 2, 4].map((batchSize) => ({ batchSize, contexts: 2 })))
+    // More memory for detections moves it, and the first batch there runs without its graph.
+    await detector.detect(frame, { ...OPTIONS, maxDetections: 1000 })
+    const [grown] = detector.backend.gpus
+    expect(grown.graphs).toEqual([1, 2, 4].map((batchSize) => ({ batchSize, contexts: 1 })))
+    expect(grown.deviceBytes).toBeGreaterThan(gpus[0].deviceBytes)
+    await detector.dispose()
+    expect(detector.backend.gpus).toEqual([grown])
+  })
+
+  it('for which the kernels were not compiled is told when an engine is loaded', async () => {
+    // As if built on another device of the same kind.
+    const { header, plan } = await readEngine(path)
+    const target = { ...header.target, computeCapabilities: [70] }
+    const older = join(await temporaryFolder(), 'older.engine')
+    await writeEngine(older, { header: { ...header, target }, plan })
+    device.setComputeCapability(70)
+    await expect(load(older)).rejects.toThrow(
+      refusal(
+        'ERR_BACKEND_UNAVAILABLE',
+        /no kernels for device 0, CUDA emulation of compute capability 7\.0/,
+      ),
+    )
+  })
+
+  it('with too little memory for an engine is told before it is loaded; with little it has fewer contexts', async () => {
+    const contexts = async (options: LoadOptions = {}) => {
+      await using detector = await load(path, options)
+      return detector.backend.gpus[0].contexts
+    }
+    const loadEngine = vi.spyOn(loadAddon(), 'loadEngine')
+    device.setMemory(160e6)
+    await expect(contexts()).rejects.toThrow(
+      refusal(
+        'ERR_OUT_OF_MEMORY',
+        /^This engine needs about \d+ MB on CUDA emulation, and 160 MB are free\./,
+      ),
+    )
+    expect(loadEngine).not.toHaveBeenCalled()
+    expect(await contexts({ engine: { ...EMULATED.engine, checkMemory: false } })).toBe(2)
+    device.setMemory(200e6)
+    expect(await contexts()).toBe(1)
+    device.setMemory(250e6)
+    expect(await contexts()).toBe(2)
+    expect(await contexts({ contexts: 8 })).toBeLessThan(8)
   })
 })
 
@@ -106,7 +182,15 @@ describe.skipIf(!hasEmulated)('a driver', () => {
   })
 
   it.each([
-    ['13010', ['✓ backend tensorrt', 'CUDA 13.0, driver for CUDA 13.1', 'CUDA emulation']],
+    [
+      '13010',
+      [
+        '✓ backend tensorrt',
+        'CUDA 13.0, driver for CUDA 13.1',
+        // By the driver's management library.
+        'GPU 0: CUDA emulation, compute capability 8.9, 8.6 GB, 8.6 GB free',
+      ],
+    ],
     ['12060', ['✗ backend tensorrt', 'too old: it runs CUDA 12.6, and this backend needs CUDA 13.0']],
   ])('for CUDA %s is told by doctor', async (version, texts) => {
     // As on a machine that has TensorRT 10: the backend beside the addon, its libraries where the system looks.

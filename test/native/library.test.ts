@@ -3,7 +3,7 @@ import { findLibrary, type LibrarySearch } from '#lib/backends/tensorrt/library.
 import { FAKE_BACKEND, hasNative, NEXT_FAKE_BACKEND } from '../helpers/native.js'
 
 const find = (search: Partial<LibrarySearch>) =>
-  findLibrary({ files: [FAKE_BACKEND], libraryPath: null, purpose: 'run', ...search })
+  findLibrary({ files: [FAKE_BACKEND], libraryPath: null, purpose: 'run', devices: [], ...search })
 
 afterEach(() => {
   delete process.env.FAKE_BACKEND

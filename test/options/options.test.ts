@@ -39,7 +39,7 @@ describe('load options', () => {
         allowHostCode: false,
       },
       devices: [0],
-      contexts: 2,
+      contexts: null,
       maxBatchSize: 8,
       maxBatchDelay: 2,
       inferenceDeadline: 60_000,

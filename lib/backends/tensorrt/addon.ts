@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { addonPath, loadAddonFile } from '../../base/addon-file.js'
-import type { LibraryFault } from '../backend.js'
+import type { BatchGraphs, LibraryFault } from '../backend.js'
 
 /**
  * The whole native surface. What is passed is checked in TypeScript; the addon trusts it. Failures are Errors with a
@@ -13,8 +13,10 @@ export interface Addon {
   /**
    * Looks for the libraries below in a folder, or where the system looks, and says what was found. Once a folder was
    * taken, it stays.
+   *
+   * @param devices that will be used, a bit each; no others are made to work
    */
-  probe(library: Library, folder: string | null): Promise<NativeProbe>
+  probe(library: Library, folder: string | null, devices: number): Promise<NativeProbe>
   /**
    * Builds an engine from an ONNX file's bytes, which must stay as they are meanwhile. Takes minutes on its own
    * thread. Errors have what the libraries said as `log`.
@@ -31,13 +33,18 @@ export interface Addon {
   ): Promise<NativeBuild>
   /** What an engine consists of, as the library's own JSON; needs the device. */
   inspect(library: Library, plan: Uint8Array, device: number): Promise<string>
-  /** Makes an engine ready to run. `plan` must stay as it is meanwhile. */
+  /**
+   * Makes an engine ready to run: every batch size has run once. `plan` must stay as it is meanwhile.
+   *
+   * @param cancel one element in shared memory; storing anything but 0 ends the load
+   */
   loadEngine(
     library: Library,
     plan: Uint8Array,
     model: NativeModel,
     options: NativeOptions,
-  ): Promise<NativeEngine>
+    cancel: Int32Array,
+  ): Promise<NativeLoad>
   /** Takes the bytes of a buffer of `allocate` away; their memory goes back once no engine reads it. */
   detachFrame(buffer: ArrayBuffer): void
 }
@@ -70,8 +77,8 @@ export interface NativeDevice {
   readonly name: string
   readonly computeCapability: string
   readonly memoryBytes: number
-  /** 0 if it cannot be used now. */
-  readonly freeBytes: number
+  /** 0 if it cannot be used now; null where it is not known. */
+  readonly freeBytes: number | null
   /** Whether it shares the host's memory, as Jetsons do. */
   readonly integrated: boolean
   /** As the driver names it, such as `GPU-8f9fafbf-…`; empty where it has none. */
@@ -125,6 +132,14 @@ export interface NativeOptions {
   readonly maxPending: number
   /** Whether the plan may bring code for the host. */
   readonly allowHostCode: boolean
+  /** What an earlier load compiled, or null. */
+  readonly kernels: Uint8Array | null
+}
+
+export interface NativeLoad {
+  readonly engine: NativeEngine
+  /** What was compiled for later loads; empty where nothing was. */
+  readonly kernels: Uint8Array
 }
 
 /**
@@ -160,6 +175,7 @@ export interface NativeEngine {
    * @param format position in PIXEL_FORMATS
    * @param matrix position in YUV_MATRICES
    * @param range position in YUV_RANGES
+   * @param readiness 0 if the bytes are there, 1 or 2 if they are once the event or stream `awaited` is done
    */
   submit(
     id: number,
@@ -170,6 +186,8 @@ export interface NativeEngine {
     range: number,
     width: number,
     height: number,
+    readiness: 0 | 1 | 2,
+    awaited: bigint | null,
     ...parameters: NativePostprocess
   ): Promise<NativeResult>
   /**
@@ -204,12 +222,14 @@ export interface NativeEngine {
    * Batches of `submitTo` are not counted. Once the engine is closed, these are the last counts.
    */
   stats(): { readonly queued: number; readonly running: number; readonly batches: readonly number[] }
+  /** What is so now; null once it is closed. */
   info(): {
     readonly maxBatchSize: number
     readonly contexts: number
     readonly description: string
     readonly deviceBytes: number
-  }
+    readonly graphs: readonly BatchGraphs[]
+  } | null
 }
 
 /** The folder of the addon, in which the backend libraries lie too. */

@@ -30,7 +30,8 @@ const MAX_PLANES = 3
 
 export interface NativeEngineFacts {
   readonly addon: Pick<Addon, 'detachFrame'>
-  readonly gpu: GpuReport
+  /** As far as it does not change. */
+  readonly gpu: Omit<GpuReport, 'deviceBytes' | 'graphs'>
   readonly spec: ModelSpec
   readonly inputSize: Size
   readonly notes: readonly string[]
@@ -42,13 +43,13 @@ export interface NativeEngineFacts {
 /** An engine of the addon: queue, batches and thread are there; cancelling, deadlines and errors here. */
 export class NativeBackendEngine implements Engine {
   readonly device: number
-  readonly gpus: readonly GpuReport[]
   readonly spec: ModelSpec
   readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
   readonly #addon: Pick<Addon, 'detachFrame'>
   readonly #native: NativeEngine
+  #gpu: GpuReport
   readonly #deadline: Deadline
   // What the addon reads while a call is submitted, used anew: taking a small array's memory out of the heap costs as
   // much as all else of a call.
@@ -66,12 +67,19 @@ export class NativeBackendEngine implements Engine {
     this.#addon = addon
     this.#native = native
     this.device = gpu.device
-    this.gpus = [gpu]
+    this.#gpu = { ...gpu, deviceBytes: 0, graphs: [] }
     this.spec = spec
     this.inputSize = inputSize
     this.notes = notes
     this.description = description
     this.#deadline = new Deadline(deadline)
+  }
+
+  /** As it was last where it is closed. */
+  get gpus(): readonly GpuReport[] {
+    const { deviceBytes, graphs } = this.#native.info() ?? this.#gpu
+    this.#gpu = { ...this.#gpu, deviceBytes, graphs }
+    return [this.#gpu]
   }
 
   async detect(
@@ -162,6 +170,7 @@ export class NativeBackendEngine implements Engine {
         YUV_RANGES.indexOf(range),
         frame.width,
         frame.height,
+        ...readinessOf(frame),
         ...toNative(parameters),
       )
     } catch (error) {
@@ -189,6 +198,13 @@ export class NativeBackendEngine implements Engine {
     this.#deadline.expire()
     return this.#hung
   }
+}
+
+/** What the device waits for, as `submit` takes it. */
+function readinessOf(frame: Frame | DeviceFrame): [readiness: 0 | 1 | 2, awaited: bigint | null] {
+  if (!isDeviceFrame(frame)) return [0, null]
+  const { event, stream } = frame
+  return event !== undefined ? [1, event] : stream !== undefined ? [2, stream] : [0, null]
 }
 
 /** See NativePostprocess. */

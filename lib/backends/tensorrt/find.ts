@@ -51,7 +51,7 @@ export async function findTensorrt({
 }: TensorrtSearch): Promise<FoundTensorrt> {
   const known = LIBRARIES.filter((each) => family === null || each.family === family)
   const files = backendLibrary === null ? known.map(({ file }) => file) : [resolve(backendLibrary)]
-  const found = await findLibrary({ files, libraryPath, purpose })
+  const found = await findLibrary({ files, libraryPath, purpose, devices })
   if ('native' in found) {
     const silent = silentDevice(found.native.probe, devices)
     return silent === null ? found : { unavailable: silent }

@@ -18,6 +18,8 @@ export interface LibrarySearch {
   readonly libraryPath: string | null
   /** Whether it shall run engines, or only build them, which some can without a GPU. */
   readonly purpose: 'run' | 'build'
+  /** Numbers of the GPUs that will be used. Others are told of, and not touched. */
+  readonly devices: readonly number[]
 }
 
 /** The first library that will do, or what was found of every file. */
@@ -25,13 +27,14 @@ export async function findLibrary({
   files,
   libraryPath,
   purpose,
+  devices,
 }: LibrarySearch): Promise<{ readonly native: NativeLibrary } | Omit<Unavailability, 'remedy'>> {
   const addon = openAddon()
   if (typeof addon === 'string') return { reason: addon, faults: [] }
   const reasons: string[] = []
   const faults: LibraryFault[] = []
   for (const file of files) {
-    const library = await openLibrary(addon, file, libraryPath)
+    const library = await openLibrary(addon, file, libraryPath, devices)
     if (typeof library === 'string') {
       reasons.push(library)
       continue
@@ -53,12 +56,14 @@ export async function openLibrary(
   { addon, folder }: OpenedAddon,
   file: string,
   libraryPath: string | null,
+  devices: readonly number[],
 ): Promise<NativeLibrary | string> {
   const path = isAbsolute(file) ? file : join(folder, file)
   if (!existsSync(path)) return `There is no ${path}.`
   try {
     const library = addon.openLibrary(path)
-    return { addon, library, path, probe: await addon.probe(library, libraryPath) }
+    const bits = devices.reduce((sum, device) => sum | (1 << device), 0)
+    return { addon, library, path, probe: await addon.probe(library, libraryPath, bits) }
   } catch (error) {
     return (error as Error).message
   }

@@ -1,6 +1,14 @@
 import { freeMemory } from '../../engines/free-memory.js'
 import type { EngineRecipe } from '../../engines/header.js'
-import { checkMemory, estimateMemory, SPARING_LEVEL } from '../../engines/memory.js'
+import {
+  checkMemory,
+  type DeviceMemory,
+  estimateEngineMemory,
+  estimateMemory,
+  fittingContexts,
+  SPARING_LEVEL,
+} from '../../engines/memory.js'
+import type { NativeDevice } from './addon.js'
 import type { NativeLibrary } from './library.js'
 
 /**
@@ -24,7 +32,27 @@ export async function checkBuildMemory(
   return checkMemory({
     need: estimate(optimisationLevel),
     free: await freeMemory(),
-    device: isOnDevice ? { name: device.name, free: device.freeBytes, integrated: device.integrated } : null,
+    device: isOnDevice ? memoryOf(device) : null,
     sparing: isSparing ? null : estimate(SPARING_LEVEL),
   })
+}
+
+/**
+ * Compares what an engine will need with what its GPU has free.
+ *
+ * @returns how many of the contexts that are wanted fit
+ * @throws EfficientDetError ERR_OUT_OF_MEMORY where not even one does
+ */
+export async function checkEngineMemory(
+  device: NativeDevice,
+  { spec, inputSize, settings }: EngineRecipe,
+  planBytes: number,
+  contexts: number,
+): Promise<number> {
+  const need = estimateEngineMemory(spec.architecture, inputSize, settings, planBytes)
+  return fittingContexts(need, contexts, await freeMemory(), memoryOf(device))
+}
+
+function memoryOf({ name, freeBytes, integrated }: NativeDevice): DeviceMemory {
+  return { name, free: freeBytes ?? 0, integrated }
 }

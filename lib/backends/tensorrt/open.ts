@@ -2,21 +2,33 @@ import { hostname } from 'node:os'
 import { EfficientDetError } from '../../base/errors.js'
 import { discardEngine } from '../../engines/cache.js'
 import { checkCompatibility, checkHostCode } from '../../engines/compatibility.js'
+import {
+  compiledKernelsPath,
+  keepCompiledKernels,
+  readCompiledKernels,
+} from '../../engines/compiled-kernels.js'
 import { engineFault } from '../../engines/engine-error.js'
 import { type EngineFile, readEngine } from '../../engines/engine-file.js'
 import { profileBatchSizesUpTo } from '../../engines/profile-batch-sizes.js'
 import { findTestRecord, keepTestRecord } from '../../engines/self-test/record.js'
 import { anchorBoxes } from '../../models/anchors.js'
+import { onAbort, untilAborted } from '../../threads/abort.js'
 import type { Engine, GpuReport, OpenRequest, SelfTestReport } from '../backend.js'
-import type { NativeEngine } from './addon.js'
+import type { NativeEngine, NativeModel, NativeOptions } from './addon.js'
 import { buildOrFind } from './build.js'
 import { engineGraph } from './build-graph.js'
 import { NativeBackendEngine } from './engine.js'
 import type { NativeLibrary } from './library.js'
+import { checkEngineMemory } from './memory-check.js'
 import { makingError } from './native-error.js'
 import { EnginePool } from './pool.js'
 import { NoResponse, selfTest } from './self-test.js'
 import { deviceOf, machineOf } from './target.js'
+
+/** Batches that a GPU works on at the same time, unless told: with two, copies and computation overlap. */
+const CONTEXTS = 2
+/** The same of one that shares the host's memory: there is nothing to copy, and memory is short. */
+const SHARED_MEMORY_CONTEXTS = 1
 
 /** Makes the engine of a weights file ready to run on each GPU: whatever takes long is cancellable. */
 export async function openWeightsFile(native: NativeLibrary, request: OpenRequest): Promise<Engine> {
@@ -61,7 +73,9 @@ export async function openEngineFile(native: NativeLibrary, request: OpenRequest
     },
     signal,
   )
-  return onEachDevice(request, (device, onStage) => load(native, file, { ...request, device, onStage }))
+  return onEachDevice(request, (device, onStage) =>
+    load(native, { ...file, path }, { ...request, device, onStage }),
+  )
 }
 
 /** One engine for each GPU, made one after another, as one; none is left if one fails. */
@@ -83,6 +97,8 @@ async function onEachDevice(
 
 /** An engine that was read or built. */
 interface Loadable extends EngineFile {
+  /** Where it lies; null where it is not kept. */
+  readonly path: string | null
   /** Null where nothing can be remembered of it. */
   readonly planSha256: string | null
 }
@@ -94,7 +110,12 @@ async function load(
 ): Promise<NativeBackendEngine> {
   const { addon, library, probe } = native
   const { spec, inputSize, notes, settings } = file.header
-  const { device, contexts, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
+  const { device, maxBatchSize, maxBatchDelay, maxPending, inferenceDeadline, signal } = request
+  const target = deviceOf(probe, device)
+  const wanted = request.contexts ?? (target.integrated ? SHARED_MEMORY_CONTEXTS : CONTEXTS)
+  const contexts = request.engine.checkMemory
+    ? await checkEngineMemory(target, file.header, file.plan.length, wanted)
+    : wanted
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
     inputHeight: inputSize.height,
@@ -114,13 +135,10 @@ async function load(
     maxPending: maxPending + contexts * batch,
     allowHostCode: settings.versionCompatible && request.engine.allowHostCode,
   }
-  const engine = await addon.loadEngine(library, file.plan, model, options).catch((error: unknown) => {
-    throw makingError(error, 'The engine cannot be loaded')
-  })
+  const engine = await loadEngine(native, file, model, { ...options, gpu: target.name }, signal)
   try {
-    signal?.throwIfAborted()
-    const info = engine.info()
-    const { name, uuid, computeCapability } = deviceOf(probe, device)
+    const info = engine.info()!
+    const { name, uuid, computeCapability } = target
     const gpu = {
       device,
       name,
@@ -132,7 +150,6 @@ async function load(
       maxBatchSize: Math.min(batch, info.maxBatchSize),
       profileBatchSizes: profileBatchSizesUpTo(settings.maxBatchSize),
       contexts: Math.min(contexts, info.contexts),
-      deviceBytes: info.deviceBytes,
     }
     const selfTest = request.engine.selfTest ? await tested(engine, native, file, gpu, request) : null
     return new NativeBackendEngine(engine, {
@@ -152,12 +169,40 @@ async function load(
   }
 }
 
+/** Makes an engine ready with the kernels that earlier loads compiled, and keeps those that this one did. */
+async function loadEngine(
+  { addon, library }: NativeLibrary,
+  { path, plan }: Loadable,
+  model: NativeModel,
+  { gpu, ...options }: Omit<NativeOptions, 'kernels'> & { readonly gpu: string },
+  signal: AbortSignal | undefined,
+): Promise<NativeEngine> {
+  const kernelsPath = path === null ? null : compiledKernelsPath(path, gpu)
+  const kernels = kernelsPath === null ? null : await readCompiledKernels(kernelsPath)
+  signal?.throwIfAborted()
+  const cancel = new Int32Array(new SharedArrayBuffer(4))
+  const stopListening = onAbort(signal, () => Atomics.store(cancel, 0, 1))
+  const loading = addon.loadEngine(library, plan, model, { ...options, kernels }, cancel)
+  try {
+    const loaded = await untilAborted(loading, signal)
+    if (kernelsPath !== null) await keepCompiledKernels(kernelsPath, loaded.kernels)
+    return loaded.engine
+  } catch (error) {
+    if (!signal?.aborted) throw makingError(error, 'The engine cannot be loaded')
+    // It ends soon, whether it fails or not.
+    loading.then(({ engine }) => engine.close()).catch(() => {})
+    throw signal.reason
+  } finally {
+    stopListening()
+  }
+}
+
 /** Tests an engine, unless this very one was tested here before. */
 async function tested(
   engine: NativeEngine,
   { probe }: NativeLibrary,
   { header, planSha256 }: Loadable,
-  gpu: Omit<GpuReport, 'selfTest'>,
+  gpu: Omit<GpuReport, 'selfTest' | 'deviceBytes' | 'graphs'>,
   { inferenceDeadline, signal, onStage }: OpenRequest,
 ): Promise<SelfTestReport> {
   const { device, uuid, family, libraryVersion, maxBatchSize, contexts } = gpu

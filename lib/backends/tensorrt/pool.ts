@@ -18,7 +18,6 @@ export class EnginePool implements Engine {
   readonly inputSize: Size
   readonly notes: readonly string[]
   readonly description: string
-  readonly gpus: readonly GpuReport[]
   readonly #members: readonly Member[]
 
   /** @param engines one or more, of the same model */
@@ -28,8 +27,11 @@ export class EnginePool implements Engine {
     this.inputSize = first.inputSize
     this.notes = [...new Set(engines.flatMap(({ notes }) => notes))]
     this.description = engines.map(({ description }) => description).join('; ')
-    this.gpus = engines.flatMap(({ gpus }) => gpus)
     this.#members = engines.map((engine) => ({ engine, pending: 0 }))
+  }
+
+  get gpus(): readonly GpuReport[] {
+    return this.#members.flatMap(({ engine }) => engine.gpus)
   }
 
   async detect(

@@ -5,7 +5,7 @@ import { LIBRARIES, OTHERWISE } from './find.js'
 import { findGpuHost, remedyOn } from './gpu-host.js'
 import { type NativeLibrary, openAddon, openLibrary } from './library.js'
 
-/** What each library finds, and which GPUs the first that runs would have. */
+/** What each library finds, and which GPUs there are, also where nothing runs on them. */
 export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearch): Promise<Probe> {
   const addon = openAddon()
   if (typeof addon === 'string') {
@@ -15,13 +15,16 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
   const files = backendLibrary === null ? LIBRARIES.map(({ file }) => file) : [resolve(backendLibrary)]
   const details: string[] = []
   const faults: LibraryFault[] = []
+  let gpus: readonly string[] = []
   let first: NativeLibrary | null = null
   for (const file of files) {
-    const found = await openLibrary(addon, file, libraryPath)
+    // GPUs are only told of: whoever asks what there is does not want memory taken on all of them.
+    const found = await openLibrary(addon, file, libraryPath, [])
     if (typeof found === 'string') {
       details.push(found)
       continue
     }
+    if (found.probe.devices.length > 0) gpus = found.probe.devices.map(gpu)
     if (found.probe.fault !== null) faults.push(found.probe.fault)
     if (first === null && found.probe.reason === null) first = found
     else details.push(aside(found))
@@ -31,7 +34,7 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
     return {
       usable: true,
       description: `${probe.description}; ${path}`,
-      details: [...probe.devices.map(gpu), ...details],
+      details: [...gpus, ...details],
     }
   }
   return {
@@ -39,7 +42,7 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
     reason: host.kind === 'none' ? host.text : `${host.text}, but no TensorRT that runs with it`,
     remedy: remedyOn(host, faults, 'run'),
     faults,
-    details,
+    details: [...gpus, ...details],
   }
 }
 
@@ -58,10 +61,12 @@ function gpu(
   i: number,
 ): string {
   if (name === '') return `GPU ${i}: does not answer; see what nvidia-smi says`
-  const [memory, left] = [memoryBytes, freeBytes].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`)
-  const free =
-    freeBytes > 0
-      ? `${left} free`
-      : 'which cannot be used now: its memory is full, another process keeps it for itself, or it failed'
-  return `GPU ${i}: ${name}, compute capability ${computeCapability}, ${memory}${integrated ? ' shared with the host' : ''}, ${free}`
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
+  const facts = [
+    `GPU ${i}: ${name}`,
+    `compute capability ${computeCapability}`,
+    `${gigabytes(memoryBytes)}${integrated ? ' shared with the host' : ''}`,
+    ...(freeBytes === null ? [] : [`${gigabytes(freeBytes)} free`]),
+  ]
+  return facts.join(', ')
 }

@@ -178,6 +178,7 @@ typedef enum cudaError {
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorNoKernelImageForDevice = 209,
   cudaErrorInvalidDevice = 101,
   cudaErrorECCUncorrectable = 214,
   cudaErrorNvlinkUncorrectable = 220,
@@ -260,6 +261,10 @@ struct cudaDeviceProp {
 
 enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1, cudaMemoryTypeDevice = 2 };
 
+struct cudaFuncAttributes {
+  int numRegs;
+};
+
 struct cudaPointerAttributes {
   enum cudaMemoryType type;
   int device;
@@ -325,6 +330,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 
 namespace emulation {
 
+/** What cudaFuncGetAttributes does for every kernel. */
+cudaError_t FindKernel(cudaFuncAttributes *attributes, const void *kernel);
+
 /** Puts a kernel into a stream. `body` is the kernel with its arguments, called once per thread. */
 cudaError_t Launch(const cudaLaunchConfig_t &config, std::function<void()> body);
 
@@ -333,6 +341,10 @@ cudaError_t Launch(const cudaLaunchConfig_t &config, std::function<void()> body)
 template <class T>
 cudaError_t cudaMalloc(T **memory, size_t size) {
   return cudaMalloc(reinterpret_cast<void **>(memory), size);
+}
+template <class T>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, T *kernel) {
+  return emulation::FindKernel(attributes, reinterpret_cast<const void *>(kernel));
 }
 template <class T>
 cudaError_t cudaMallocHost(T **memory, size_t size) {

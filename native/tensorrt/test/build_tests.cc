@@ -155,7 +155,7 @@ void OptionsOutOfRange() {
 
 void WithoutTargetsItNeedsADevice() {
   ed_probe probe{};
-  if (Call(backend->probe, &probe).status == ED_OK) return;
+  if (Call(backend->probe, 0u, &probe).status == ED_OK) return;
   Build build;
   build.options.target_count = 0;
   CHECK_ANSWER(build.Run(SmallGraph()), ED_NO_DRIVER, "There is no NVIDIA driver");

@@ -7,6 +7,8 @@
  * BACKEND is the backend's library; FOLDER holds the stand-in under TensorRT's name; TEST is the only one to run.
  */
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -14,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "capture_lock.h"
 #include "emulation.h"
 #include "testing.h"
 
@@ -21,11 +24,14 @@ namespace {
 
 const ed_backend *backend;
 std::string folder;
+std::string library_path;
 
 constexpr uint32_t kHeight = 8;
 constexpr uint32_t kWidth = 256;
 constexpr uint32_t kAnchors = 32;
 constexpr uint32_t kClasses = 90;
+/** A probe's bits of the first two devices. */
+constexpr uint32_t kBoth = 3;
 
 /** Squares of 8 pixels, one beside the other, as the stand-in's plugin has them. */
 const std::vector<float> &Anchors() {
@@ -59,7 +65,9 @@ std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8")
 
 Answer Load(const std::string &plan, ed_engine **engine, uint32_t contexts = 1, const ed_model &model = Model(),
             uint32_t device = 0) {
-  const ed_load_options options{device, contexts, 0};
+  ed_load_options options{};
+  options.device = device;
+  options.contexts = contexts;
   return Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, engine);
 }
 
@@ -212,7 +220,7 @@ void TensorRtIsToldItsFolder() {
 void MachinesThatCannotRunIt() {
   const auto probed = [](ed_status status, const char *words) {
     ed_probe probe{};
-    CHECK_ANSWER(Call(backend->probe, &probe), status, words);
+    CHECK_ANSWER(Call(backend->probe, 0u, &probe), status, words);
     ed_engine *engine = nullptr;
     CHECK_ANSWER(Load(Plan(0, 0), &engine), status, words);
     CHECK(engine == nullptr && probe.device_count == 0);
@@ -240,7 +248,7 @@ void MachinesThatCannotRunIt() {
 void DevicesAreToldApart() {
   emulation::SetDeviceCount(2);
   ed_probe probe{};
-  CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+  CHECK_ANSWER(Call(backend->probe, 0u, &probe), ED_OK, "");
   CHECK(probe.device_count == 2);
   int device = 1;
   CHECK(cudaGetDevice(&device) == cudaSuccess && device == 0);
@@ -255,22 +263,73 @@ bool AreSame(const ed_device &a, const ed_device &b) {
          a.integrated == b.integrated;
 }
 
+/** What is there is told without a context on any device, and a context is made on no other than the one that is used.
+ */
+void OnlyADeviceThatIsUsedGetsAContext() {
+  emulation::SetDeviceCount(3);
+  const auto has_contexts = [](bool first, bool second, bool third) {
+    return emulation::HasContext(0) == first && emulation::HasContext(1) == second && emulation::HasContext(2) == third;
+  };
+  void *memory = nullptr;
+  CHECK(cudaSetDevice(2) == cudaSuccess && cudaMalloc(&memory, 1 << 20) == cudaSuccess);
+  // Threads begin on the first device, as JavaScript's does.
+  std::thread([&] {
+    emulation::ForgetContexts();
+    ed_probe probe{};
+    CHECK_ANSWER(Call(backend->probe, 0u, &probe), ED_OK, "");
+    CHECK(has_contexts(false, false, false));
+    CHECK(probe.device_count == 3 && std::string(probe.devices[1].name) == "CUDA emulation");
+    CHECK(probe.devices[2].free_bytes == probe.devices[0].free_bytes - (1 << 20));
+
+    CHECK_ANSWER(Call(backend->probe, 1u << 1, &probe), ED_OK, "");
+    CHECK(has_contexts(false, true, false));
+  }).join();
+  std::thread([&] {
+    emulation::ForgetContexts();
+    ed_engine *engine = Loaded(Plan(0, 0), 2, 1);
+    Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
+    // Where the caller keeps what the engine's threads run.
+    std::thread([&] {
+      uint8_t *pinned = backend->allocate(1, 100);
+      CHECK(pinned != nullptr);
+      std::thread([&] { CHECK_ANSWER(batch.Run(engine), ED_OK, ""); }).join();
+      ed_engine_info info{};
+      CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
+      std::thread([&] { backend->destroy(engine); }).join();
+      std::thread([&] { backend->release(1, pinned); }).join();
+    }).join();
+    batch.CheckResults();
+    CHECK(has_contexts(false, true, false));
+  }).join();
+  CHECK(cudaFree(memory) == cudaSuccess && cudaSetDevice(0) == cudaSuccess);
+  emulation::SetDeviceCount(1);
+}
+
+void ADeviceWithoutKernelsIsToldAtTheLoad() {
+  emulation::SetComputeCapability(70);
+  ed_engine *engine = nullptr;
+  CHECK_ANSWER(Load(Plan(0, 0), &engine), ED_UNAVAILABLE,
+               "no kernels for device 0, CUDA emulation of compute capability 7.0. Build it where the device is");
+  CHECK(engine == nullptr && cudaPeekAtLastError() == cudaSuccess);
+  emulation::SetComputeCapability(89);
+}
+
 /** Whatever is wrong with one device, all are told, each by its number, and it alone is without free memory. */
 void ADeviceThatCannotBeUsedIsToldBesideTheOthers() {
   emulation::SetDeviceCount(2);
   ed_probe sound{};
-  CHECK_ANSWER(Call(backend->probe, &sound), ED_OK, "");
+  CHECK_ANSWER(Call(backend->probe, kBoth, &sound), ED_OK, "");
   CHECK(sound.devices[0].free_bytes > 0 && sound.devices[1].free_bytes > 0);
   for (const cudaError_t error : {cudaErrorMemoryAllocation, cudaErrorLaunchFailure}) {
     bool was_hurt[2] = {};
     const size_t begun = emulation::Calls();
-    CHECK_ANSWER(Call(backend->probe, &sound), ED_OK, "");
+    CHECK_ANSWER(Call(backend->probe, kBoth, &sound), ED_OK, "");
     const size_t calls = emulation::Calls() - begun;
     // The first asks how many there are.
     for (size_t call = 2; call <= calls; call++) {
       emulation::FailCall(call, error);
       ed_probe probe{};
-      CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+      CHECK_ANSWER(Call(backend->probe, kBoth, &probe), ED_OK, "");
       CHECK(probe.device_count == 2);
       CHECK(cudaPeekAtLastError() == cudaSuccess);
       for (int i = 0; i < 2; i++) {
@@ -311,7 +370,7 @@ void ALostDeviceHarmsNoOther() {
   }
   CHECK(another == nullptr);
   ed_probe probe{};
-  CHECK_ANSWER(Call(backend->probe, &probe), ED_OK, "");
+  CHECK_ANSWER(Call(backend->probe, kBoth, &probe), ED_OK, "");
   CHECK(probe.device_count == 2 && probe.devices[0].free_bytes == 0 && probe.devices[1].free_bytes > 0);
   goes_on();
   backend->destroy(Loaded(Plan(0, 0, "1"), 1, 1));
@@ -375,7 +434,11 @@ void EachFrameHasItsOwnPostprocessParameters() {
     // 1 / (1 + e⁻²) is 0.88.
     CHECK(batch.results[2].count == 0);
 
-    // All classes of all anchors, of which two are told; more wishes than before move the memory.
+    // More wishes than before move the memory; then all classes of all anchors, of which two are told.
+    Batch wide({Image(ED_RGB, 64, 2, 5, 6, 7)}, static_cast<uint32_t>(200 + round));
+    CHECK_ANSWER(wide.Run(engine), ED_OK, "");
+    wide.CheckResults();
+
     Batch all({Image(ED_RGB, 64, 2, 5, 6, 7)}, static_cast<uint32_t>(2 + round));
     const std::vector<float> zero(kClasses, 0.0f);
     all.postprocess[0].score_thresholds = zero.data();
@@ -419,6 +482,47 @@ void FramesOnTheDevice() {
   batch.frames[0].planes[1] = batch.images[0].bytes.data();
   CHECK_ANSWER(batch.Run(engine), ED_INVALID, "its byte 0 of");
   cudaFree(memory);
+  backend->destroy(engine);
+}
+
+/** The device waits for a frame that somebody else's stream still writes. */
+void FramesThatAreNotThereYetAreAwaited() {
+  ed_engine *engine = Loaded(Plan(0, 0));
+  const Image image(ED_RGB, 64, 2, 5, 6, 7);
+  uint8_t *memory = nullptr;
+  cudaStream_t stream = nullptr;
+  cudaEvent_t event = nullptr;
+  CHECK(cudaMalloc(&memory, image.bytes.size()) == cudaSuccess);
+  CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+  Batch batch({Image(ED_RGB, 64, 2, 8, 3, 7), image});
+  ed_frame &frame = batch.frames[1];
+  frame.memory = ED_DEVICE;
+  frame.planes[0] = memory;
+  for (const ed_readiness readiness : {ED_AFTER_EVENT, ED_AFTER_STREAM, ED_AFTER_EVENT}) {
+    CHECK(cudaMemsetAsync(memory, 0, image.bytes.size(), stream) == cudaSuccess);
+    CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+    CHECK(cudaMemcpyAsync(memory, image.bytes.data(), image.bytes.size(), cudaMemcpyHostToDevice, stream) ==
+          cudaSuccess);
+    CHECK(cudaEventRecord(event, stream) == cudaSuccess);
+    frame.readiness = readiness;
+    frame.awaited = readiness == ED_AFTER_EVENT ? static_cast<void *>(event) : static_cast<void *>(stream);
+    CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+    batch.CheckResults();
+  }
+
+  frame.readiness = ED_AFTER_EVENT;
+  frame.awaited = nullptr;
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "unknown readiness 1");
+  frame.awaited = event;
+  // The device is chosen, then it and two places are asked about.
+  emulation::FailCall(5, cudaErrorInvalidResourceHandle);
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "waits for an event or stream that cannot be waited for on its device");
+  batch.frames[0].readiness = ED_AFTER_EVENT;
+  batch.frames[0].awaited = event;
+  CHECK_ANSWER(batch.Run(engine), ED_INVALID, "unknown readiness 1");
+  CHECK(cudaEventDestroy(event) == cudaSuccess && cudaStreamDestroy(stream) == cudaSuccess);
+  CHECK(cudaFree(memory) == cudaSuccess);
   backend->destroy(engine);
 }
 
@@ -490,7 +594,9 @@ void CodeForTheHostIsRefusedUnlessItIsAllowed() {
   ed_bytes json{};
   CHECK_ANSWER(Call(backend->inspect, bytes, plan.size(), 0u, &json), ED_INVALID, "Host code is not allowed");
   CHECK(engine == nullptr && json.data == nullptr);
-  const ed_load_options allowed{0, 1, 1};
+  ed_load_options allowed{};
+  allowed.contexts = 1;
+  allowed.allow_host_code = 1;
   CHECK_ANSWER(Call(backend->load, bytes, plan.size(), &model, &allowed, &engine), ED_OK, "");
   backend->destroy(engine);
 }
@@ -515,6 +621,151 @@ void ContextsRunSideBySide() {
   backend->destroy(engine);
 }
 
+/** In how many contexts each profile's batches run as a graph. */
+std::vector<uint32_t> GraphsOf(const ed_engine *engine) {
+  ed_engine_info info{};
+  CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
+  return {info.profile_graphs, info.profile_graphs + info.profile_count};
+}
+
+using Graphs = std::vector<uint32_t>;
+
+void EveryBatchSizeHasRunWhenAnEngineIsLoaded() {
+  ed_engine *engine = Loaded(Plan(0, 0), 2);
+  ed_engine_info info{};
+  CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
+  CHECK(info.profile_count == 4 && info.profile_batch_sizes[3] == 8);
+  CHECK((GraphsOf(engine) == Graphs{2, 2, 2, 2}));
+  backend->destroy(engine);
+}
+
+void ALoadCanBeCancelled() {
+  const int32_t cancel = 1;
+  const std::string plan = Plan(0, 0);
+  const ed_model model = Model();
+  ed_load_options options{};
+  options.contexts = 1;
+  options.cancel = &cancel;
+  ed_engine *engine = nullptr;
+  CHECK_ANSWER(
+      Call(backend->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, &engine),
+      ED_CANCELLED, "The load was cancelled.");
+  CHECK(engine == nullptr);
+}
+
+/** Has an engine lose its graphs: it makes them anew after the next run. */
+void Grow(ed_engine *engine, uint32_t detections) {
+  Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)}, detections);
+  CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+  CHECK(GraphsOf(engine) == Graphs{0});
+}
+
+void Run(ed_engine *engine) {
+  Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
+  CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+  batch.CheckResults();
+}
+
+/**
+ * Loads wait for the whole device, which would spoil what another thread captures, and fail: so they wait for that.
+ *
+ * It holds for loads of another library of ours in the process, too.
+ */
+void ALoadWaitsForACapture() {
+  const Folder elsewhere;
+  const std::string copy = elsewhere.path() + "/libcopy.so";
+  std::filesystem::copy_file(library_path, copy);
+  const ed_backend *another = OpenBackend(copy.c_str());
+  CHECK(another != backend);
+  CHECK_ANSWER(Call(another->attach, folder.c_str()), ED_OK, "");
+  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  uint32_t detections = 100;
+  for (const ed_backend *loader : {backend, another}) {
+    Grow(engine, ++detections);
+    std::thread load;
+    std::atomic<bool> has_loaded{false};
+    emulation::OnCapture([&] {
+      load = std::thread([&] {
+        const std::string plan = Plan(0, 0, "1");
+        const ed_model model = Model();
+        ed_load_options options{};
+        options.contexts = 1;
+        ed_engine *loaded = nullptr;
+        CHECK_ANSWER(
+            Call(loader->load, reinterpret_cast<const uint8_t *>(plan.data()), plan.size(), &model, &options, &loaded),
+            ED_OK, "");
+        has_loaded = true;
+        loader->destroy(loaded);
+      });
+      // Time enough to do harm; it has to wait until this returns.
+      for (int i = 0; i < 100 && !has_loaded; i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      CHECK(!has_loaded);
+    });
+    Run(engine);
+    load.join();
+    CHECK(GraphsOf(engine) == Graphs{1});
+  }
+  backend->destroy(engine);
+}
+
+/** Builds take minutes, in which batches run without a graph. */
+void WhileABuildRunsCapturesWait() {
+  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  {
+    const efficientdet::DeviceWork build(0);
+    Grow(engine, 101);
+    for (int i = 0; i < 10; i++) Run(engine);
+    CHECK(GraphsOf(engine) == Graphs{0});
+  }
+  Run(engine);
+  CHECK(GraphsOf(engine) == Graphs{1});
+  {
+    // One on another device hinders nobody.
+    const efficientdet::DeviceWork build(1);
+    Grow(engine, 102);
+    Run(engine);
+    CHECK(GraphsOf(engine) == Graphs{1});
+  }
+  backend->destroy(engine);
+}
+
+/** What other libraries in the process do is beyond our lock. */
+void ACaptureThatIsSpoiltIsTriedAgain() {
+  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  Grow(engine, 101);
+  for (int spoilt = 0; spoilt < 3; spoilt++) {
+    emulation::OnCapture(
+        [] { std::thread([] { CHECK(cudaDeviceSynchronize() == cudaErrorStreamCaptureUnsupported); }).join(); });
+    Run(engine);
+    CHECK(GraphsOf(engine) == Graphs{0});
+    // Not with each run: what cannot be captured at all would cost twice the time for ever.
+    for (int i = 1; i < 1 << spoilt; i++) Run(engine);
+    CHECK(GraphsOf(engine) == Graphs{0});
+  }
+  Run(engine);
+  CHECK(GraphsOf(engine) == Graphs{1});
+  backend->destroy(engine);
+}
+
+/** Threads that load, run, outgrow their memory and destroy engines, all at once: no load fails, and all get graphs. */
+void LoadsAndCapturesSideBySide() {
+  std::vector<std::thread> threads;
+  for (uint32_t thread = 0; thread < 3; thread++) {
+    threads.emplace_back([thread] {
+      for (uint32_t round = 0; round < 20; round++) {
+        ed_engine *engine = Loaded(Plan(0, thread == 0 ? 100 : 0, "1 2"), 2);
+        Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)}, 100 + 50 * (round % 2));
+        for (uint32_t i = 0; i < 4; i++) {
+          CHECK_ANSWER(batch.Run(engine, i % 2), ED_OK, "");
+          batch.CheckResults();
+        }
+        backend->destroy(engine);
+      }
+    });
+  }
+  for (std::thread &thread : threads) thread.join();
+}
+
 /** What one context lacks, another that makes its graph meanwhile does not notice. */
 void AFailureSpoilsNoCaptureOfAnotherContext() {
   ed_engine *engine = Loaded(Plan(0, 0, "1"));
@@ -528,9 +779,9 @@ void AFailureSpoilsNoCaptureOfAnotherContext() {
     CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
     CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
   }).join();
-  Batch more({image}, 20);
-  // The device is chosen, and the old memory freed; then more of it is asked for.
-  emulation::FailCall(3, cudaErrorMemoryAllocation);
+  Batch more({image}, 200);
+  // The device is chosen, the graph and the old memory freed; then more of it is asked for.
+  emulation::FailCall(4, cudaErrorMemoryAllocation);
   CHECK_ANSWER(more.Run(engine), ED_OUT_OF_MEMORY, "Allocating");
   cudaGraph_t graph = nullptr;
   CHECK(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
@@ -618,7 +869,7 @@ void GrowingMayFail() {
   const Image image(ED_RGB, 64, 2, 5, 6, 7);
   size_t failures = 0;
   for (uint32_t call = 1; call <= 12; call++) {
-    Batch more({image}, 10 * call);
+    Batch more({image}, 100 + 10 * call);
     emulation::FailCall(call, cudaErrorMemoryAllocation);
     const Answer answer = more.Run(engine);
     emulation::FailCall(0, cudaSuccess);
@@ -637,8 +888,10 @@ void GrowingMayFail() {
 int main(int argc, char **argv) {
   CHECK(argc == 3 || argc == 4);
   const std::string only = argc == 4 ? argv[3] : "";
+  library_path = argv[1];
   backend = OpenBackend(argv[1]);
   folder = argv[2];
+  CHECK(dlopen((folder + "/libnvidia-ml.so.1").c_str(), RTLD_NOW | RTLD_LOCAL) != nullptr);
   CHECK_ANSWER(Call(backend->attach, folder.c_str()), ED_OK, "");
 #define RUN(test, as)                                \
   if (only.empty() || only == #test) {               \
@@ -651,6 +904,8 @@ int main(int argc, char **argv) {
   RUN(TensorRtIsToldItsFolder, kLate);
   RUN(MachinesThatCannotRunIt, kLate);
   RUN(DevicesAreToldApart, kLate);
+  RUN(OnlyADeviceThatIsUsedGetsAContext, kLate);
+  RUN(ADeviceWithoutKernelsIsToldAtTheLoad, kLate);
   RUN(ADeviceThatCannotBeUsedIsToldBesideTheOthers, kLate);
   RUN(ALostDeviceHarmsNoOther, kLate);
   RUN(EveryFormatAndBatch, kLate);
@@ -658,11 +913,18 @@ int main(int argc, char **argv) {
   RUN(EachFrameHasItsOwnPostprocessParameters, kLate);
   RUN(NumbersThatAreNoneAreTold, kLate);
   RUN(FramesOnTheDevice, kLate);
+  RUN(FramesThatAreNotThereYetAreAwaited, kLate);
   RUN(FramesOnAnotherDeviceAreRefused, kLate);
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
   RUN(CodeForTheHostIsRefusedUnlessItIsAllowed, kLate);
   RUN(ContextsRunSideBySide, kAtOnce);
+  RUN(EveryBatchSizeHasRunWhenAnEngineIsLoaded, kLate);
+  RUN(ALoadCanBeCancelled, kLate);
+  RUN(ALoadWaitsForACapture, kLate);
+  RUN(WhileABuildRunsCapturesWait, kLate);
+  RUN(ACaptureThatIsSpoiltIsTriedAgain, kLate);
+  RUN(LoadsAndCapturesSideBySide, kAtOnce);
   RUN(AFailureSpoilsNoCaptureOfAnotherContext, kLate);
   RUN(GrowingMayFail, kLate);
   // One thread and hundreds of loads: many minutes for ThreadSanitizer, and nothing to find.

@@ -12,7 +12,7 @@ const addon = loadAddon()
 const library = addon.openLibrary(path)
 const thresholds = Float32Array.of(0.4)
 
-export function load(contexts = 1) {
+export async function load(contexts = 1) {
   const model = {
     inputHeight: 64,
     inputWidth: 64,
@@ -22,7 +22,9 @@ export function load(contexts = 1) {
     resize: 0,
   }
   const options = { device: 0, contexts, maxBatchSize: 8, maxBatchDelay: 1000, maxPending: 100 }
-  return addon.loadEngine(library, Buffer.from('plan'), model, options)
+  const cancel = new Int32Array(new SharedArrayBuffer(4))
+  const { engine } = await addon.loadEngine(library, Buffer.from('plan'), model, options, cancel)
+  return engine
 }
 
 /** Builds an engine, which the fake backend takes as long for as it is told. */
@@ -44,7 +46,7 @@ export function build(onProgress) {
 
 /** One call with a small frame. */
 export function frame(engine) {
-  return engine.submit(++id, data, planes, 0, 0, 0, 64, 64, thresholds, 0.5, 100, 5000, false)
+  return engine.submit(++id, data, planes, 0, 0, 0, 64, 64, 0, null, thresholds, 0.5, 100, 5000, false)
 }
 
 /** Calls that nobody waits for. */

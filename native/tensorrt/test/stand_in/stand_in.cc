@@ -17,6 +17,8 @@
  *
  * Then an unknown input is answered with NaN, so that whoever prepares or batches images wrongly does not get away
  * with it.
+ *
+ * As TensorRT does, it waits for the whole device when an engine is loaded and when a context first runs.
  */
 #include <algorithm>
 #include <cmath>
@@ -203,6 +205,7 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
   int64_t memory_size_ = 0;
   int32_t profile_ = 0;
   cudaStream_t stream_ = nullptr;
+  bool has_run_ = false;
   std::map<std::string, Dims> shapes_;
   std::map<std::string, void *> addresses_;
   std::unique_ptr<nvinfer1::IPluginV3> plugin_;
@@ -351,6 +354,8 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
     if (addresses_.count(tensor.name) == 0 || (tensor.is_input && shapes_.count(tensor.name) == 0)) return false;
   }
   if (memory_ == nullptr || memory_size_ < engine_.getDeviceMemorySizeV2()) return false;
+  if (!has_run_ && cudaDeviceSynchronize() != cudaSuccess) return false;
+  has_run_ = true;
   const Description &description = engine_.description_;
   const int64_t batch = shapes_["images"].d[0];
   const bool has_plugin = description.capacity > 0;
@@ -450,8 +455,10 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
       return nullptr;
     }
     auto engine = std::make_unique<PublicEngine>(d, answers);
-    if (engine->error() == cudaSuccess) return engine.release();
-    logger_.log(nvinfer1::ILogger::Severity::kERROR, cudaGetErrorString(engine->error()));
+    cudaError_t error = engine->error();
+    if (error == cudaSuccess) error = cudaDeviceSynchronize();
+    if (error == cudaSuccess) return engine.release();
+    logger_.log(nvinfer1::ILogger::Severity::kERROR, cudaGetErrorString(error));
     return nullptr;
   }
 
