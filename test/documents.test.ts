@@ -29,13 +29,15 @@ const EXAMPLES = DOCUMENTS.flatMap(({ name, text }) =>
 /** What examples have from elsewhere. */
 const SURROUNDINGS = `
 import { buildEngine, EfficientDet, type Frame } from 'efficientdet-trt'
+import { Analytics } from 'efficientdet-trt/analytics'
+import { Tracker } from 'efficientdet-trt/tracking'
 const data = new Uint8Array(2048 * 1080 * 1.5)
 const frames: Frame[] = [1, 2].map((i) => ({ data: new Uint8Array(64 * i), format: 'grey', width: 8, height: 8 * i }))
 const paths = ['street.jpg', 'missing.jpg']
 const onProgress = () => {}
 const { signal } = new AbortController()
 const detector = await EfficientDet.load('person', { backend: 'cpu', threads: 1 })
-void [buildEngine, data, frames, paths, onProgress, signal]
+void [buildEngine, Analytics, Tracker, data, frames, paths, onProgress, signal]
 `
 
 const moduleOf = (body: string) => `${SURROUNDINGS}

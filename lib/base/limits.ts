@@ -123,6 +123,10 @@ export const MAX_TRACKED_DETECTIONS = 2000
 /** Tracks that a tracker follows at the same time, or of one class where it keeps classes apart. */
 export const MAX_TRACKS = 4000
 
+/** Bytes of a line of stored detections, and values and keys of one in JSON: 2000 detections with all there is to them. */
+export const MAX_DETECTIONS_LINE = 2 ** 21
+export const MAX_LINE_VALUES = 2 ** 17
+
 // Analytics.
 
 /** Lines, and zones, of a stream. */

@@ -15,6 +15,7 @@ import { addInspectCommand } from './inspect.js'
 import { Interrupted, interruptible } from './interrupt.js'
 import { print, printError } from './output.js'
 import { addPullCommand } from './pull.js'
+import { addTrackCommand } from './track.js'
 
 /** @param signal cancels whatever command runs */
 function createProgram(signal: AbortSignal): Command {
@@ -39,6 +40,7 @@ function createProgram(signal: AbortSignal): Command {
   addBuildCommand(program, signal)
   addInspectCommand(program, signal)
   addBenchCommand(program, signal)
+  addTrackCommand(program, signal)
   addPullCommand(program, signal)
   addDoctorCommand(program, signal)
   return program
