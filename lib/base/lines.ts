@@ -15,8 +15,7 @@ const PIECE = 2 ** 16
 const LINE_END = 0x0a
 
 /**
- * Reads a file from outside line by line, without their ends (`\n`, `\r\n`). It holds no more than a line and 64 kB.
- *
+ * Reads a file from outside line by line, the ends (`\n`, `\r\n`) left off: never more of it than a line and 64 kB.
  * What is no UTF-8 becomes U+FFFD.
  *
  * @param maxBytes of a line
@@ -27,30 +26,40 @@ export async function* readLines(
   maxBytes: number,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  const textOf = (bytes: Uint8Array) => decoder.decode(bytes).replace(/\r$/, '')
-  let pieces: Uint8Array[] = []
-  let begun = 0
-  let line = 1
+  yield* linesOf(piecesOf(handle, signal), maxBytes)
+}
+
+async function* piecesOf(handle: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for (;;) {
     signal.throwIfAborted()
     const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(PIECE), 0, PIECE)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+/** Likewise, of whatever gives pieces of a text. */
+export async function* linesOf(pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  const textOf = (bytes: Uint8Array) => decoder.decode(bytes).replace(/\r$/, '')
+  let parts: Uint8Array[] = []
+  let begun = 0
+  let line = 1
+  for await (const piece of pieces) {
     let start = 0
     for (;;) {
-      const found = buffer.subarray(0, bytesRead).indexOf(LINE_END, start)
-      const end = found < 0 ? bytesRead : found
-      pieces.push(buffer.subarray(start, end))
+      const found = piece.indexOf(LINE_END, start)
+      const end = found < 0 ? piece.length : found
+      parts.push(piece.subarray(start, end))
       begun += end - start
       if (begun > maxBytes) throw new LongLine(line)
       if (found < 0) break
-      yield textOf(Buffer.concat(pieces))
-      pieces = []
+      yield textOf(Buffer.concat(parts))
+      parts = []
       begun = 0
       line++
       start = found + 1
     }
-    if (bytesRead > 0) continue
-    if (begun > 0) yield textOf(Buffer.concat(pieces))
-    return
   }
+  if (begun > 0) yield textOf(Buffer.concat(parts))
 }

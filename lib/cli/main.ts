@@ -15,6 +15,7 @@ import { addInspectCommand } from './inspect.js'
 import { Interrupted, interruptible } from './interrupt.js'
 import { print, printError } from './output.js'
 import { addPullCommand } from './pull.js'
+import { addScoreCommand } from './score.js'
 import { addTrackCommand } from './track.js'
 
 /** @param signal cancels whatever command runs */
@@ -33,6 +34,7 @@ function createProgram(signal: AbortSignal): Command {
     // Commander would exit before it is known whether its own output could be written.
     .exitOverride()
   addDetectCommand(program, signal)
+  addScoreCommand(program, signal)
   addDemoCommand(program, signal)
   addInfoCommand(program, signal)
   addConvertCommand(program, signal)
