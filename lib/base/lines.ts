@@ -15,7 +15,8 @@ const PIECE = 2 ** 16
 const LINE_END = 0x0a
 
 /**
- * Reads a file from outside line by line, the ends (`\n`, `\r\n`) left off: never more of it than a line and 64 kB.
+ * Reads a file from outside line by line, without their ends (`\n`, `\r\n`). It holds no more than a line and 64 kB.
+ *
  * What is no UTF-8 becomes U+FFFD.
  *
  * @param maxBytes of a line

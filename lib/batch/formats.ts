@@ -18,6 +18,8 @@ export interface OutputFile {
 }
 
 interface Format {
+  /** @throws EfficientDetError ERR_PACKAGE_FILE where a package that it needs is not installed */
+  readonly checkPackages: () => Promise<unknown>
   /** Name of the file that, once there, says that a shard is done: the last to be written. */
   readonly doneName: (shard: number) => string
   /** Files of a shard; the last is that of `doneName`. */
@@ -25,6 +27,7 @@ interface Format {
 }
 
 const jsonl: Format = {
+  checkPackages: async () => {},
   doneName: (shard) => shardName('', shard, '.jsonl'),
   encode: async (shard, pictures) => {
     const lines = pictures.map(({ entry: { uri, id }, result: { width, height, detections, warnings } }) =>
@@ -36,6 +39,7 @@ const jsonl: Format = {
 
 /** COCO's results, a list for each shard; pictures without detections leave nothing there. */
 const coco: Format = {
+  checkPackages: async () => {},
   doneName: (shard) => shardName('', shard, '.json'),
   encode: async (shard, pictures) => {
     const lines = pictures.flatMap(({ entry, result }) =>
@@ -60,11 +64,17 @@ function imageId({ uri, id }: Entry): string | number {
   return /^\d{1,15}$/.test(stem) ? Number(stem) : stem
 }
 
+/** Pure JavaScript; others bring 15 MB of WebAssembly, or a database. */
+function parquetWriter() {
+  return importPeer('hyparquet-writer', () => import('hyparquet-writer'))
+}
+
 /** One table of pictures and one of detections, which share `uri`. */
 const parquet: Format = {
+  checkPackages: parquetWriter,
   doneName: (shard) => shardName('images/', shard, '.parquet'),
   encode: async (shard, pictures) => {
-    const { parquetWriteBuffer } = await importPeer('hyparquet-writer', () => import('hyparquet-writer'))
+    const { parquetWriteBuffer } = await parquetWriter()
     const rows = pictures.flatMap(({ entry, result }) =>
       result.detections.map((detection) => ({ uri: entry.uri, ...detection })),
     )

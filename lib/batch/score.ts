@@ -1,6 +1,7 @@
 import { EfficientDet } from '../api/detector.js'
 import { checkScoreOptions, type ScoreOptions, type ScoreSettings } from '../options/batch.js'
 import { mergeErrors } from './errors-file.js'
+import { FORMATS } from './formats.js'
 import { Manifest } from './manifest.js'
 import { Meter } from './meter.js'
 import { openStorage } from './open-storage.js'
@@ -37,6 +38,7 @@ export async function score(options: ScoreOptions): Promise<ScoreSummary> {
   const signal = settings.signal ?? new AbortController().signal
   signal.throwIfAborted()
   const begun = performance.now()
+  await FORMATS[format].checkPackages()
   const storage = await openStorage(out)
   await using _ = await storage.claim(`running-${shard.index}-of-${shard.count}`)
   await openRun(storage, await recordOf(settings))
