@@ -1,13 +1,16 @@
 // Prints what every stage takes on the GPU here, and writes it to bench/results: `npm run bench:gpu`.
 //
-// TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx).
+// TENSORRT_PATH may name the folder of TensorRT's libraries, TENSORRT_FAMILY which (10, 11, rtx). `--short`: float16
+// alone, batches up to 8, and fewer rounds.
 import { randomBytes } from 'node:crypto'
 import { attempt, gpuMachine, gpuOptions, withDetector, writeResults } from './gpu-machine.mjs'
 import { gpuModels } from './gpu-models.mjs'
 import { median } from './pairs.mjs'
 
-const BATCHES = [1, 8, 32]
-const ROUNDS = 100
+const isShort = process.argv.includes('--short')
+const BATCHES = isShort ? [1, 8] : [1, 8, 32]
+const ROUNDS = isShort ? 30 : 100
+const PRECISIONS = isShort ? ['fp16'] : ['fp32', 'fp16']
 const WARM_UP = 10
 const WIDTH = 1920
 const HEIGHT = 1080
@@ -20,7 +23,7 @@ if (machine !== null) {
   )
   const results = []
   for (const { name, model } of await gpuModels()) {
-    for (const precision of ['fp32', 'fp16']) {
+    for (const precision of PRECISIONS) {
       const measured = await attempt(`${name} ${precision}`, () => measure(name, model, precision))
       results.push(measured)
       if (measured.passed !== false) continue

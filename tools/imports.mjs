@@ -12,7 +12,6 @@ import { globSync } from 'tinyglobby'
 const LAYERS = [
   ['cli'],
   ['index.ts', 'video.ts'],
-  ['batch'],
   ['api', 'analytics', 'video'],
   ['tracking'],
   ['options'],

@@ -6,11 +6,10 @@ import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
 import { abridged } from '../base/listing.js'
 import { nameOf, readBytes } from '../image/source.js'
-import type { DetectOptions } from '../options/detect.js'
+import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
 import { LOAD_OPTIONS } from '../options/load.js'
 import { Annotator } from './annotate.js'
-import { parsePath, parsePaths } from './arguments.js'
-import { addDetectOptions, type DetectOptionsFlags, detectOptionsOf } from './detect-options.js'
+import { parseList, parsePath, parsePaths, parseThreshold, type Thresholds } from './arguments.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
@@ -18,12 +17,28 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
+import { addFlags, flagOf, given } from './flags.js'
 import { listImages, STDIN } from './image-files.js'
 import { print, printError, printJson, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
 
-interface DetectFlags extends DetectorFlags, DetectOptionsFlags {
+const NAMES = ['iouThreshold', 'maxDetections', 'preNmsTopK', 'nms', 'damaged'] as const
+
+/** As often as needed. */
+function parseClasses(text: string, others: string[] = []): string[] {
+  return [...others, ...parseList(text)]
+}
+
+/** One flag says both kinds of threshold. */
+const SCORE_THRESHOLD = {
+  ...DETECT_OPTIONS.scoreThreshold,
+  help: `${DETECT_OPTIONS.scoreThreshold.help}; person=0.6 for one class, as often as needed`,
+}
+
+interface DetectFlags extends DetectorFlags, Pick<DetectOptions, (typeof NAMES)[number]> {
+  readonly scoreThreshold?: Thresholds
+  readonly classes?: string[]
   readonly json: boolean
   readonly out?: string
 }
@@ -33,9 +48,16 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
     .command('detect')
     .description('find objects in pictures')
     .argument('<picture...>', 'files, folders or glob patterns; - is standard input', parsePaths)
+    .addOption(
+      flagOf({ scoreThreshold: SCORE_THRESHOLD }, 'scoreThreshold', {
+        placeholder: '<number>',
+        parse: parseThreshold,
+      }),
+    )
+    .addOption(flagOf(DETECT_OPTIONS, 'classes', { placeholder: '<list>', parse: parseClasses }))
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there', parsePath)
-  addDetectOptions(command)
+  addFlags(command, DETECT_OPTIONS, NAMES)
   addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
 }
 
@@ -49,7 +71,11 @@ async function detect(args: readonly string[], flags: DetectFlags, signal: Abort
     printError(titleOf(detector))
     printCircumstances(detector)
   }
-  const options = { ...detectOptionsOf(flags), signal }
+  const options: DetectOptions = {
+    ...flags.scoreThreshold,
+    ...given(flags, [...NAMES, 'classes']),
+    signal,
+  }
   await detectAll(detector, images, options, annotator, flags.json)
 }
 

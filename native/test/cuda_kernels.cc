@@ -1,5 +1,5 @@
 /*
- * Runs the CUDA kernels for test/native/kernels-*.test.ts, or with nvcc on a GPU (test/gpu/kernels.mjs): reads
+ * Runs the CUDA kernels for test/native/kernels-*.test.ts, or on a GPU (gpu/steps/replay.ts): reads
  * requests from standard input and writes answers to standard output, in little-endian numbers.
  *
  * Everything is run twice and must come out the same; on the CPU, with blocks and threads in different orders.

@@ -261,6 +261,15 @@ void TimeDetections(const Model &model, int32_t batch, size_t candidates, Timer 
   const DetectionsShape shape{static_cast<int32_t>(boxes / 4), model.classes, 5000, 100};
   const size_t bytes = count * (boxes + scores) * sizeof(float);
   const int launches = timer.LaunchesFor(bytes);
+  size_t free = 0;
+  size_t total = 0;
+  Check(cudaMemGetInfo(&free, &total));
+  const size_t needed = static_cast<size_t>(launches) * bytes + DetectionsWorkspace(batch, shape) + (size_t{64} << 20);
+  if (needed > free) {
+    std::printf("{\"model\":\"%s\",\"batch\":%d,\"left_out\":\"it needs %zu MB, and %zu are free\"}\n", model.name,
+                batch, needed >> 20, free >> 20);
+    return;
+  }
   const Device<float> regression(static_cast<size_t>(launches) * count * boxes);
   const Device<float> logits(static_cast<size_t>(launches) * count * scores);
   Check(Launch(FillFloats, dim3(1024), dim3(256), nullptr, regression.get(), regression.count(), -0.5f, 0.5f, 1u << 30,

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
 import { openCheckpoint } from '#lib/weights/checkpoint.js'
 import type { Checkpoint } from '#lib/weights/tensor.js'
+import { temporaryFolder } from './temporary-folder.js'
+
+export { temporaryFolder }
 
 const FOLDER = join(import.meta.dirname, '..', 'fixtures', 'weights')
 
@@ -29,13 +31,6 @@ export const EXPECTED: ExpectedFiles = JSON.parse(
   readFileSync(fixture('expected.json'), 'utf8'),
   (_, value) => (typeof value === 'string' && value in SPECIAL ? SPECIAL[value] : value),
 )
-
-/** An empty folder that the test's end removes. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'efficientdet-test-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
 
 /** A file of these bytes for the time of a test. */
 export async function temporaryFile(bytes: Uint8Array | string, name = 'file.pth'): Promise<string> {

@@ -18,16 +18,18 @@ export interface RunOptions {
   readonly cwd?: string
   /** Added to the environment; undefined takes a variable out. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Milliseconds after which it is killed. Defaults to two minutes. */
+  readonly timeout?: number
 }
 
 /** Runs a program to its end, whatever its exit code. */
 export function run(
   file: string,
   args: readonly string[],
-  { cwd = ROOT, env }: RunOptions = {},
+  { cwd = ROOT, env, timeout = 120_000 }: RunOptions = {},
 ): Promise<Run> {
   return new Promise((resolve) => {
-    const options = { cwd, env: { ...process.env, ...env }, maxBuffer: 64e6, timeout: 120_000 }
+    const options = { cwd, env: { ...process.env, ...env }, maxBuffer: 64e6, timeout }
     const child = execFile(file, args, options, (_, stdout, stderr) => {
       resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
     })

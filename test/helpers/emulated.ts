@@ -10,8 +10,8 @@ import { type Frame, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
 import { graphOfModelFile } from '#lib/tasks/export.js'
-import { temporaryFolder } from './checkpoints.js'
 import { ROOT } from './cli.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 const folder = process.env.EFFICIENTDET_EMULATED ?? join(ROOT, 'build', 'Release')
 
@@ -31,7 +31,8 @@ const CONTROL = join(folder, 'libefficientdet_emulation_control.so')
 /** Whether these were built, for which TensorRT 10's headers are needed. */
 export const hasEmulated = existsSync(EMULATED.backendLibrary) && existsSync(CONTROL)
 
-if (!hasEmulated) {
+// Steps of the GPU kit, which use it too, are no tests and have real devices.
+if (!hasEmulated && process.env.VITEST) {
   console.warn(`Tests of the emulated TensorRT backend are skipped: there is no ${EMULATED.backendLibrary}.`)
 }
 
