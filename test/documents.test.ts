@@ -1,4 +1,4 @@
-import { copyFile, readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -29,13 +29,16 @@ const EXAMPLES = DOCUMENTS.flatMap(({ name, text }) =>
 /** What examples have from elsewhere. */
 const SURROUNDINGS = `
 import { buildEngine, EfficientDet, type Frame } from 'efficientdet-trt'
+import { Analytics } from 'efficientdet-trt/analytics'
+import { score } from 'efficientdet-trt/batch'
+import { Tracker } from 'efficientdet-trt/tracking'
 const data = new Uint8Array(2048 * 1080 * 1.5)
 const frames: Frame[] = [1, 2].map((i) => ({ data: new Uint8Array(64 * i), format: 'grey', width: 8, height: 8 * i }))
 const paths = ['street.jpg', 'missing.jpg']
 const onProgress = () => {}
 const { signal } = new AbortController()
 const detector = await EfficientDet.load('person', { backend: 'cpu', threads: 1 })
-void [buildEngine, data, frames, paths, onProgress, signal]
+void [buildEngine, Analytics, score, Tracker, data, frames, paths, onProgress, signal]
 `
 
 const moduleOf = (body: string) => `${SURROUNDINGS}
@@ -77,7 +80,10 @@ describe('an example in the documents', () => {
 
   it.each(onCpu)('runs: $title', async ({ body }) => {
     const { folder } = await project()
-    await link(join(folder, 'node_modules'), 'onnxruntime-node')
+    for (const peer of ['onnxruntime-node', 'hyparquet-writer'])
+      await link(join(folder, 'node_modules'), peer)
+    await mkdir(join(folder, 'photos'))
+    await copyFile(PERSON, join(folder, 'photos', 'person.jpg'))
     await copyFile(PERSON, join(folder, 'street.jpg'))
     const { code } = await transform(moduleOf(body), { loader: 'ts', target: 'node20', format: 'esm' })
     await write(folder, { 'example.mjs': code })

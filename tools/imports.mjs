@@ -12,6 +12,7 @@ import { globSync } from 'tinyglobby'
 const LAYERS = [
   ['cli'],
   ['index.ts', 'video.ts'],
+  ['batch'],
   ['api', 'analytics', 'video'],
   ['tracking'],
   ['options'],

@@ -1,4 +1,4 @@
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { link, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { EfficientDetError } from './errors.js'
 import { abandonedFiles, partialName } from './partial-file.js'
@@ -46,6 +46,26 @@ export async function writeFileAtomically(
   } catch (cause) {
     signal?.throwIfAborted()
     throw outputError(output, cause)
+  }
+}
+
+/**
+ * Writes a file whole, or not at all where something has its name: of several that try, one does.
+ *
+ * @returns whether it was written
+ * @throws EfficientDetError ERR_OUTPUT
+ */
+export async function createFileAtomically(path: string, bytes: Uint8Array): Promise<boolean> {
+  const staged = { path, partial: partialName(path) }
+  try {
+    await writeFileAtomically(staged, [bytes])
+    await link(staged.partial, path)
+    return true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw cause instanceof EfficientDetError ? cause : outputError(staged, cause)
+  } finally {
+    await rm(staged.partial, { force: true }).catch(() => {})
   }
 }
 

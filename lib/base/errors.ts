@@ -49,6 +49,10 @@ export type ErrorCode =
   | 'ERR_DOWNLOAD'
   /** A folder or file of ours cannot be written. */
   | 'ERR_OUTPUT'
+  /** A list, manifest, archive or folder of pictures cannot be read. */
+  | 'ERR_SOURCES'
+  /** A destination holds the results of another run, or one is under way there. */
+  | 'ERR_RUN'
   /** A file of this package, or a package that it needs, is not where it should be, as happens in bundles. */
   | 'ERR_PACKAGE_FILE'
 

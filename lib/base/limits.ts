@@ -123,6 +123,10 @@ export const MAX_TRACKED_DETECTIONS = 2000
 /** Tracks that a tracker follows at the same time, or of one class where it keeps classes apart. */
 export const MAX_TRACKS = 4000
 
+/** Bytes of a line of stored detections, and values and keys of one in JSON: 2000 detections with all there is to them. */
+export const MAX_DETECTIONS_LINE = 2 ** 21
+export const MAX_LINE_VALUES = 2 ** 17
+
 // Analytics.
 
 /** Lines, and zones, of a stream. */
@@ -153,3 +157,20 @@ export const MAX_LOG_LINES = 20
 
 /** Frames whose memory is kept for later ones; 8K frames have 50 MB. */
 export const MAX_SPARE_FRAMES = 4
+
+// Runs over many pictures.
+
+/** Bytes of a line in a list or manifest of pictures: a path has at most 4096. */
+export const MAX_MANIFEST_LINE = 2 ** 14
+
+/** Letters of a picture's name in a manifest. */
+export const MAX_URI_LETTERS = 4096
+
+/** Bytes of the record of a run, in which labels and thresholds of classes stand. */
+export const MAX_RUN_RECORD = 2 ** 22
+
+/** Pictures of a shard: what is done again after a crash. */
+export const MAX_SHARD_SIZE = 100_000
+
+/** Bytes of a shard's manifest, and of its errors. */
+export const MAX_SHARD_FILE = MAX_SHARD_SIZE * MAX_MANIFEST_LINE

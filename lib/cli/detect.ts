@@ -6,10 +6,11 @@ import type { DetectionResult } from '../api/result.js'
 import { EfficientDetError } from '../base/errors.js'
 import { abridged } from '../base/listing.js'
 import { nameOf, readBytes } from '../image/source.js'
-import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
+import type { DetectOptions } from '../options/detect.js'
 import { LOAD_OPTIONS } from '../options/load.js'
 import { Annotator } from './annotate.js'
-import { parseList, parsePath, parsePaths, parseThreshold, type Thresholds } from './arguments.js'
+import { parsePath, parsePaths } from './arguments.js'
+import { addDetectOptions, type DetectOptionsFlags, detectOptionsOf } from './detect-options.js'
 import {
   addDetectorOptions,
   type DetectorFlags,
@@ -17,28 +18,12 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
-import { addFlags, flagOf, given } from './flags.js'
 import { listImages, STDIN } from './image-files.js'
 import { print, printError, printJson, printNotes } from './output.js'
 import { ProgressBar } from './progress.js'
 import { formatTable } from './table.js'
 
-const NAMES = ['iouThreshold', 'maxDetections', 'preNmsTopK', 'nms', 'damaged'] as const
-
-/** As often as needed. */
-function parseClasses(text: string, others: string[] = []): string[] {
-  return [...others, ...parseList(text)]
-}
-
-/** One flag says both kinds of threshold. */
-const SCORE_THRESHOLD = {
-  ...DETECT_OPTIONS.scoreThreshold,
-  help: `${DETECT_OPTIONS.scoreThreshold.help}; person=0.6 for one class, as often as needed`,
-}
-
-interface DetectFlags extends DetectorFlags, Pick<DetectOptions, (typeof NAMES)[number]> {
-  readonly scoreThreshold?: Thresholds
-  readonly classes?: string[]
+interface DetectFlags extends DetectorFlags, DetectOptionsFlags {
   readonly json: boolean
   readonly out?: string
 }
@@ -48,16 +33,9 @@ export function addDetectCommand(program: Command, signal: AbortSignal): void {
     .command('detect')
     .description('find objects in pictures')
     .argument('<picture...>', 'files, folders or glob patterns; - is standard input', parsePaths)
-    .addOption(
-      flagOf({ scoreThreshold: SCORE_THRESHOLD }, 'scoreThreshold', {
-        placeholder: '<number>',
-        parse: parseThreshold,
-      }),
-    )
-    .addOption(flagOf(DETECT_OPTIONS, 'classes', { placeholder: '<list>', parse: parseClasses }))
     .option('--json', 'one JSON object a line', false)
     .option('--out <folder>', 'write annotated pictures there', parsePath)
-  addFlags(command, DETECT_OPTIONS, NAMES)
+  addDetectOptions(command)
   addDetectorOptions(command).action((args: string[], flags: DetectFlags) => detect(args, flags, signal))
 }
 
@@ -71,11 +49,7 @@ async function detect(args: readonly string[], flags: DetectFlags, signal: Abort
     printError(titleOf(detector))
     printCircumstances(detector)
   }
-  const options: DetectOptions = {
-    ...flags.scoreThreshold,
-    ...given(flags, [...NAMES, 'classes']),
-    signal,
-  }
+  const options = { ...detectOptionsOf(flags), signal }
   await detectAll(detector, images, options, annotator, flags.json)
 }
 

@@ -32,16 +32,24 @@ export function addDetectorOptions(command: Command): Command {
   return addWeightsOptions(command)
 }
 
+export async function loadOptionsOf(flags: DetectorFlags): Promise<LoadOptions> {
+  return {
+    ...weightsOptionsOf(flags),
+    ...given(flags, GIVEN),
+    ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
+    engine: { selfTest: flags.selfTest, allowHostCode: flags.allowHostCode },
+  }
+}
+
 /** Loads the model, which may take a GPU minutes the first time: a bar tells how far it is. */
 export async function loadDetector(flags: DetectorFlags, more: LoadOptions): Promise<EfficientDet> {
   const bar = new ProgressBar('{percentage} % {phase}')
   try {
+    const options = await loadOptionsOf(flags)
     return await EfficientDet.load(flags.model, {
-      ...weightsOptionsOf(flags),
-      ...given(flags, GIVEN),
-      ...(flags.labels !== undefined && { labels: await readLabels(flags.labels) }),
+      ...options,
       ...more,
-      engine: { ...more.engine, selfTest: flags.selfTest, allowHostCode: flags.allowHostCode },
+      engine: { ...more.engine, ...options.engine },
       onProgress: ({ stage, fraction }) => bar.update(fraction, 1, stage),
     })
   } finally {

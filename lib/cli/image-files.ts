@@ -1,11 +1,9 @@
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { extname, isAbsolute, join } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { EfficientDetError } from '../base/errors.js'
-
-/** What sharp's builds decode, by its usual names; a file that is named outright is tried whatever its name. */
-const IMAGE_NAME = /\.(jpe?g|jpe|jfif|jif|mpo|png|apng|webp|avif|gif|tiff?)$/i
+import { isImageName } from '../image/image-name.js'
 
 /** The source that is standard input. */
 export const STDIN = '-'
@@ -46,7 +44,7 @@ async function imagesInFolder(folder: string): Promise<ImageFiles> {
   })
   const shown = entries.filter(({ name }) => !name.startsWith('.'))
   // A folder that is named like an image was meant to be one, and is reported like any other bad image.
-  const isSubfolder = (entry: Dirent) => entry.isDirectory() && !IMAGE_NAME.test(entry.name)
+  const isSubfolder = (entry: Dirent) => entry.isDirectory() && !isImageName(entry.name)
   const folders = shown.filter(isSubfolder).length
   const names = shown.filter((entry) => !isSubfolder(entry)).map(({ name }) => name)
   const { images, skipped } = sift(names)
@@ -63,7 +61,7 @@ async function imagesInFolder(folder: string): Promise<ImageFiles> {
 }
 
 async function imagesOfPattern(pattern: string, signal: AbortSignal): Promise<ImageFiles> {
-  const matches = await glob(pattern, { expandDirectories: false, signal })
+  const matches = await glob(pattern, { absolute: isAbsolute(pattern), expandDirectories: false, signal })
   signal.throwIfAborted()
   const { images, skipped } = sift(matches)
   if (images.length > 0) return { images, notes: skippedNote(pattern, skipped.join('')) }
@@ -79,10 +77,10 @@ function skippedNote(argument: string, left: string): string[] {
 
 /** Files that are named like images, in order, and what the others are: `3 files (.heic 2, .bmp 1)`; none if there are none. */
 function sift(names: readonly string[]): { readonly images: string[]; readonly skipped: string[] } {
-  const images = names.filter((name) => IMAGE_NAME.test(name)).sort()
+  const images = names.filter(isImageName).sort()
   const others = new Map<string, number>()
   for (const name of names) {
-    if (IMAGE_NAME.test(name)) continue
+    if (isImageName(name)) continue
     const kind = extname(name).toLowerCase() || 'no extension'
     others.set(kind, (others.get(kind) ?? 0) + 1)
   }

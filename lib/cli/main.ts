@@ -15,6 +15,8 @@ import { addInspectCommand } from './inspect.js'
 import { Interrupted, interruptible } from './interrupt.js'
 import { print, printError } from './output.js'
 import { addPullCommand } from './pull.js'
+import { addScoreCommand } from './score.js'
+import { addTrackCommand } from './track.js'
 
 /** @param signal cancels whatever command runs */
 function createProgram(signal: AbortSignal): Command {
@@ -32,6 +34,7 @@ function createProgram(signal: AbortSignal): Command {
     // Commander would exit before it is known whether its own output could be written.
     .exitOverride()
   addDetectCommand(program, signal)
+  addScoreCommand(program, signal)
   addDemoCommand(program, signal)
   addInfoCommand(program, signal)
   addConvertCommand(program, signal)
@@ -39,6 +42,7 @@ function createProgram(signal: AbortSignal): Command {
   addBuildCommand(program, signal)
   addInspectCommand(program, signal)
   addBenchCommand(program, signal)
+  addTrackCommand(program, signal)
   addPullCommand(program, signal)
   addDoctorCommand(program, signal)
   return program

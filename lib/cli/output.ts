@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { abridged, safeJson } from '../base/listing.js'
 import { formatTable } from './table.js'
 
@@ -19,6 +20,16 @@ export function printError(...lines: readonly string[]): void {
 
 function write(stream: NodeJS.WriteStream, lines: readonly string[]): void {
   stream.write(lines.map((line) => `${abridged(line, MAX_LINE)}\n`).join(''))
+}
+
+/**
+ * Waits until standard output has room again: who prints much and does not wait keeps all of it in memory.
+ *
+ * @throws the signal's reason
+ */
+export async function drained(signal: AbortSignal): Promise<void> {
+  if (!process.stdout.writableNeedDrain) return
+  await once(process.stdout, 'drain', { signal }).catch(() => signal.throwIfAborted())
 }
 
 /** @param indent of its lines; one line where it is left out */

@@ -41,7 +41,7 @@ export function preprocess(image: RgbImage, input: Size, how: Preprocessing): Ne
 }
 
 /** (value − mean) / std, rounded to float32 at each step as PyTorch does. */
-function normaliser(mean: number, std: number): (value: number) => number {
+export function normaliser(mean: number, std: number): (value: number) => number {
   const [roundedMean, roundedStd] = [Math.fround(mean), Math.fround(std)]
   return (value) => Math.fround(Math.fround(value - roundedMean) / roundedStd)
 }

@@ -7,8 +7,9 @@
 #include "frame_memory.h"
 #include "frame_reader.h"
 #include "library.h"
+#include "preprocessor_object.h"
 
-/** What lib/backends/tensorrt/addon.ts, lib/threads and lib/video declare. Arguments are checked there, not here. */
+/** What lib/backends, lib/threads and lib/video declare. Arguments are checked there, not here. */
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto *data = new AddonData;
   data->engine = Napi::Persistent(Engine::Define(env));
@@ -20,6 +21,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("build", Napi::Function::New(env, Build));
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
   exports.Set("detachFrame", Napi::Function::New(env, DetachFrame));
+  exports.Set("Preprocessor", PreprocessorObject::Define(env));
   exports.Set("addChild", Napi::Function::New(env, AddChild));
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
   exports.Set("FrameReader", FrameReader::Define(env));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "addon_data.h"
+#include "frame_arguments.h"
 #include "frame_memory.h"
 #include "library.h"
 #include "message.h"
@@ -121,31 +122,18 @@ Napi::Value Engine::Submit(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   if (threads_ == nullptr) return env.Undefined();
   const auto id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
-  const auto planes = info[2].As<Napi::Uint32Array>();
   auto job = std::make_unique<Job>();
   job->id = id;
-  ed_frame &frame = job->frame;
-  const uint8_t *begin = nullptr;
-  if (info[1].IsBigInt()) {
-    bool lossless = false;
-    begin = reinterpret_cast<const uint8_t *>(info[1].As<Napi::BigInt>().Uint64Value(&lossless));
-    frame.memory = ED_DEVICE;
-  } else {
-    begin = Fill(*job, info[1].As<Napi::Uint8Array>());
-  }
-  frame.format = static_cast<ed_format>(info[3].As<Napi::Number>().Int32Value());
-  frame.matrix = static_cast<ed_matrix>(info[4].As<Napi::Number>().Int32Value());
-  frame.range = static_cast<ed_range>(info[5].As<Napi::Number>().Int32Value());
-  frame.width = info[6].As<Napi::Number>();
-  frame.height = info[7].As<Napi::Number>();
-  for (size_t i = 0; i < planes.ElementLength() / 2 && planes[2 * i + 1] > 0; i++) {
-    frame.planes[i] = begin + planes[2 * i];
-    frame.strides[i] = planes[2 * i + 1];
-  }
-  frame.readiness = static_cast<ed_readiness>(info[8].As<Napi::Number>().Int32Value());
+  const bool on_device = info[1].IsBigInt();
+  bool lossless = false;
+  const uint8_t *begin = on_device
+                             ? reinterpret_cast<const uint8_t *>(info[1].As<Napi::BigInt>().Uint64Value(&lossless))
+                             : Fill(*job, info[1].As<Napi::Uint8Array>());
+  job->frame = ReadFrame(begin, info, 2);
+  job->frame.memory = on_device ? ED_DEVICE : ED_HOST;
+  job->frame.readiness = static_cast<ed_readiness>(info[8].As<Napi::Number>().Int32Value());
   if (info[9].IsBigInt()) {
-    bool lossless = false;
-    frame.awaited = reinterpret_cast<void *>(info[9].As<Napi::BigInt>().Uint64Value(&lossless));
+    job->frame.awaited = reinterpret_cast<void *>(info[9].As<Napi::BigInt>().Uint64Value(&lossless));
   }
   ReadPostprocess(*job, info, 10);
   if (!threads_->Submit(job)) return env.Undefined();
@@ -163,6 +151,7 @@ Napi::Value Engine::SubmitTo(const Napi::CallbackInfo &info) {
     auto job = std::make_unique<Job>();
     job->id = first_id + i;
     job->frame.planes[0] = Fill(*job, images.Get(i).As<Napi::Uint8Array>());
+    job->frame.memory = ED_HOST;
     job->frame.format = ED_RGB;
     job->frame.width = info[3].As<Napi::Number>();
     job->frame.height = info[4].As<Napi::Number>();
@@ -188,7 +177,6 @@ Napi::Promise Engine::Await(Napi::Env env, uint64_t id) {
 }
 
 const uint8_t *Engine::Fill(Job &job, const Napi::Uint8Array &data) {
-  job.frame.memory = ED_HOST;
   job.shared = FindFrameMemory(data.Data(), data.ByteLength());
   if (job.shared != nullptr) return data.Data();
   job.bytes = threads_->Stage(data.ByteLength());

@@ -32,6 +32,13 @@ describe.skipIf(!ready)('the arm64 addon, emulated', { timeout: 120_000 }, () =>
     expect(boxes).toEqual(Array(20).fill([0, 0, 64, 64]))
   })
 
+  it('preprocesses as its twin does, to the last bit, with NEON', async () => {
+    const { codes, frames, different } = JSON.parse(await run([path('test/native/programs/preprocess.mjs')]))
+    expect(codes).toEqual(['neon'])
+    expect(frames).toBe(140)
+    expect(different).toEqual([])
+  })
+
   it('says through doctor what a Jetson would still need', async () => {
     const folder = await installation()
     try {

@@ -1,17 +1,15 @@
-import { readdir } from 'node:fs/promises'
-import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { float32ToFloat16 } from '#lib/base/float16.js'
-import { type Frame, isYuv, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
+import { type Frame, PIXEL_FORMATS } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
 import { toRgb } from '#lib/image/rgb.js'
-import { YUV_MATRICES, YUV_RANGES } from '#lib/image/yuv.js'
 import type { Size } from '#lib/models/levels.js'
 import { NORMALIZATIONS, type Preprocessing, preprocessingOf } from '#lib/models/preprocessing.js'
+import { photographs, randomFrame } from '../helpers/frames.js'
 import { hasKernels, preprocessCall, runKernels } from '../helpers/kernels.js'
-import { type Random, random } from '../helpers/random.js'
+import { random } from '../helpers/random.js'
 import { rounds } from '../helpers/rounds.js'
-import { hasShared, shared } from '../helpers/shared.js'
+import { hasShared } from '../helpers/shared.js'
 
 interface Case {
   readonly frames: readonly (Frame | null)[]
@@ -66,25 +64,6 @@ async function expectReference(cases: readonly Case[]): Promise<void> {
     preprocessCall(frames, input, how, precision),
   )
   expectEqual(cases, await runKernels(calls))
-}
-
-const bytesPerPixel = { rgb: 3, rgba: 4, bgr: 3, bgra: 4, grey: 1, nv12: 1, i420: 1 }
-
-/** Noise in blocks; alpha and the gaps between rows are noise, too. */
-function randomFrame(rng: Random, format: PixelFormat, width: number, height: number, gap: number): Frame {
-  const stride = width * bytesPerPixel[format] + gap
-  const data = new Uint8Array(2 * (stride + 2) * (height + 2))
-  const block = 1 + rng.int(40)
-  let level = 0
-  for (let i = 0; i < data.length; i++) {
-    if (i % block === 0) level = rng.int(256)
-    data[i] = rng.int(3) === 0 ? rng.int(256) : level
-  }
-  const colour = isYuv(format) && {
-    matrix: YUV_MATRICES[rng.int(YUV_MATRICES.length)],
-    range: YUV_RANGES[rng.int(YUV_RANGES.length)],
-  }
-  return { data, format, width, height, stride, ...colour }
 }
 
 describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
@@ -142,19 +121,8 @@ describe.skipIf(!hasKernels)('the preprocessing kernel', () => {
   })
 
   it.skipIf(!hasShared)('is the reference for photographs', async () => {
-    const folder = shared('data/pictures')
-    const files = (await readdir(folder)).slice(0, rounds({ quick: 6, all: 1000 }))
-    expect(files.length).toBeGreaterThan(5)
-    const frames = await Promise.all(
-      files.map(async (file): Promise<Frame> => {
-        const { data, info } = await sharp(`${folder}/${file}`)
-          .removeAlpha()
-          .toColourspace('srgb')
-          .raw()
-          .toBuffer({ resolveWithObject: true })
-        return { data, format: 'rgb', width: info.width, height: info.height }
-      }),
-    )
+    const frames = await photographs(rounds({ quick: 6, all: 1000 }))
+    expect(frames.length).toBeGreaterThan(5)
     const square = (side: number) => ({ width: side, height: side })
     await expectReference([
       { frames, input: square(512), how: EFFDET[0], precision: 'float16' },

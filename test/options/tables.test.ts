@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ANALYTICS_OPTIONS } from '#lib/options/analytics.js'
 import { BUILD_OPTIONS } from '#lib/options/build.js'
 import { DETECT_OPTIONS } from '#lib/options/detect.js'
 import { ENGINE_OPTIONS } from '#lib/options/engine.js'
@@ -52,7 +51,6 @@ describe('docstrings of options', () => {
     ['detect', DETECT_OPTIONS],
     ['stream', STREAM_OPTIONS],
     ['tracker', TRACKER_OPTIONS],
-    ['analytics', ANALYTICS_OPTIONS],
   ])('of %s tell their defaults', (file, table) => {
     const source = readFileSync(join(ROOT, 'lib', 'options', `${file}.ts`), 'utf8')
     const documented = source.matchAll(/\/\*\*((?:(?!\*\/).)*)\*\/\n {2}readonly (\w+)\?:/gs)

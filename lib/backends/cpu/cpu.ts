@@ -5,7 +5,7 @@ import type { Backend, Opening, OpenRequest, Probe } from '../backend.js'
 import { CpuEngine, type CpuRequest } from './engine.js'
 import { disableTelemetry, REINSTALL } from './onnxruntime.js'
 
-/** onnxruntime on the CPU, with pre- and post-processing in TypeScript, in one thread per model. */
+/** onnxruntime on the CPU, in one thread per model with what lies before and after it. */
 export const cpu = {
   name: 'cpu',
   async probe() {

@@ -3,8 +3,6 @@ import { EfficientDetError } from '../../base/errors.js'
 import { freeMemory } from '../../engines/free-memory.js'
 import { checkCpuMemory, estimateCpuMemory } from '../../engines/memory.js'
 import type { Frame } from '../../image/frame.js'
-import { preprocess } from '../../image/preprocess.js'
-import { toRgb } from '../../image/rgb.js'
 import { anchorBoxes } from '../../models/anchors.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
@@ -14,6 +12,7 @@ import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import type { EngineResult, LoadStage, Unavailability } from '../backend.js'
 import { shareCores } from './cores.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
+import { Preprocessor } from './preprocessor.js'
 import type { FurtherNetwork, ModelRequest, Ready } from './protocol.js'
 
 /** A network in onnxruntime, with everything before and after it. Runs in a thread of its own, which it blocks. */
@@ -22,6 +21,7 @@ export class CpuNetwork {
   readonly #session: InferenceSession
   readonly #calls: NativeCalls
   readonly #spec: ModelSpec
+  readonly #preprocessor: Preprocessor
   readonly #inputSize: Size
   readonly #anchors: Float32Array
   /**
@@ -40,6 +40,7 @@ export class CpuNetwork {
     this.#session = session
     this.#calls = calls
     this.#spec = spec
+    this.#preprocessor = new Preprocessor(inputSize, spec.preprocessing)
     this.#inputSize = inputSize
     this.#anchors = anchorBoxes(inputSize, spec.architecture.variant.maxLevel, spec.anchors)
     const count = this.#anchors.length / 4
@@ -102,8 +103,7 @@ export class CpuNetwork {
 
   async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
     const start = performance.now()
-    const image = toRgb(frame)
-    const { tensor, letterbox } = preprocess(image, this.#inputSize, this.#spec.preprocessing)
+    const { tensor, letterbox } = this.#preprocessor.run(frame)
     const preprocessed = performance.now()
     const images = new this.#runtime.Tensor('float32', tensor, [
       1,
@@ -121,7 +121,7 @@ export class CpuNetwork {
         classes: this.#spec.architecture.classes,
       },
       parameters,
-      { width: image.width, height: image.height, scale: letterbox.scale },
+      { width: frame.width, height: frame.height, scale: letterbox.scale },
     )
     const end = performance.now()
     const timings = {

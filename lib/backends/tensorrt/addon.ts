@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { addonPath, loadAddonFile } from '../../base/addon-file.js'
+import type { NativeLayout } from '../../image/native-layout.js'
 import type { BatchGraphs, LibraryFault } from '../backend.js'
 
 /**
@@ -171,24 +172,17 @@ export interface NativeEngine {
    *
    * @param data the frame's bytes, or its address in memory of the engine's device, which must then stay as it is
    *   until the call is answered
-   * @param planes offset and stride of each plane; a stride of 0 ends them
-   * @param format position in PIXEL_FORMATS
-   * @param matrix position in YUV_MATRICES
-   * @param range position in YUV_RANGES
    * @param readiness 0 if the bytes are there, 1 or 2 if they are once the event or stream `awaited` is done
    */
   submit(
     id: number,
     data: Uint8Array | bigint,
-    planes: Uint32Array,
-    format: number,
-    matrix: number,
-    range: number,
-    width: number,
-    height: number,
-    readiness: 0 | 1 | 2,
-    awaited: bigint | null,
-    ...parameters: NativePostprocess
+    ...rest: [
+      ...layout: NativeLayout,
+      readiness: 0 | 1 | 2,
+      awaited: bigint | null,
+      ...parameters: NativePostprocess,
+    ]
   ): Promise<NativeResult>
   /**
    * Queues frames of RGB, rows without a gap, as one batch in a context of the caller's choice, before all else, for

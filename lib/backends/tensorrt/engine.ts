@@ -1,14 +1,7 @@
 import { EfficientDetError } from '../../base/errors.js'
 import { type FrameMemory, noMemory } from '../../image/allocated-frame.js'
-import {
-  colourOf,
-  type DeviceFrame,
-  type Frame,
-  isDeviceFrame,
-  PIXEL_FORMATS,
-  planesOf,
-} from '../../image/frame.js'
-import { YUV_MATRICES, YUV_RANGES } from '../../image/yuv.js'
+import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
+import { nativeLayout, nativePlanes } from '../../image/native-layout.js'
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
@@ -24,9 +17,6 @@ import {
   RESULT_FACTS,
 } from './addon.js'
 import { nativeError } from './native-error.js'
-
-/** Planes of the formats with most. */
-const MAX_PLANES = 3
 
 export interface NativeEngineFacts {
   readonly addon: Pick<Addon, 'detachFrame'>
@@ -51,9 +41,7 @@ export class NativeBackendEngine implements Engine {
   readonly #native: NativeEngine
   #gpu: GpuReport
   readonly #deadline: Deadline
-  // What the addon reads while a call is submitted, used anew: taking a small array's memory out of the heap costs as
-  // much as all else of a call.
-  readonly #planes = new Uint32Array(2 * MAX_PLANES)
+  readonly #planes = nativePlanes()
   #nextId = 1
   /** Set when the backend did not answer in time: its thread may never come back. */
   #hung: EfficientDetError | null = null
@@ -154,22 +142,12 @@ export class NativeBackendEngine implements Engine {
   }
 
   #submit(id: number, frame: Frame | DeviceFrame, parameters: PostprocessParameters): Promise<NativeResult> {
-    const planes = planesOf(frame)
-    const { matrix, range } = colourOf(frame)
-    for (let i = 0; i < MAX_PLANES; i++) {
-      this.#planes[2 * i] = planes[i]?.offset ?? 0
-      this.#planes[2 * i + 1] = planes[i]?.stride ?? 0
-    }
+    const layout = nativeLayout(frame, this.#planes)
     try {
       return this.#native.submit(
         id,
         isDeviceFrame(frame) ? frame.devicePointer : ownMemory(frame.data),
-        this.#planes,
-        PIXEL_FORMATS.indexOf(frame.format),
-        YUV_MATRICES.indexOf(matrix),
-        YUV_RANGES.indexOf(range),
-        frame.width,
-        frame.height,
+        ...layout,
         ...readinessOf(frame),
         ...toNative(parameters),
       )

@@ -1,0 +1,19 @@
+#include "codes.h"
+
+std::vector<Code> CodesForThisProcessor() {
+  std::vector<Code> codes;
+#if defined(__x86_64__)
+  // These also ask whether the system saves the registers.
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq")) {
+    codes.push_back({"avx512", WorkAvx512});
+  }
+  if (__builtin_cpu_supports("avx2")) codes.push_back({"avx2", WorkAvx2});
+#endif
+#if defined(__aarch64__)
+  codes.push_back({"neon", WorkPlain});
+#else
+  codes.push_back({"plain", WorkPlain});
+#endif
+  return codes;
+}

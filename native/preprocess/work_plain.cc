@@ -1,0 +1,16 @@
+#include "codes.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace {
+#if defined(__aarch64__)
+#include "sums_neon.h"
+#else
+#include "sums_plain.h"
+#endif
+}  // namespace
+#include "compiled.h"
+
+void WorkPlain(const Work &work) { DoWork(work); }
