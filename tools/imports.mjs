@@ -12,8 +12,8 @@ import { globSync } from 'tinyglobby'
 const LAYERS = [
   ['cli'],
   ['index.ts', 'video.ts'],
-  ['batch'],
-  ['api', 'analytics', 'video'],
+  ['analyse', 'batch'],
+  ['api', 'analytics', 'annotate', 'video'],
   ['tracking'],
   ['options'],
   ['backends'],

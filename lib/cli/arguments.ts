@@ -46,6 +46,14 @@ export function parseSize(text: string): Size {
   return { height, width: match[2] === undefined ? height : Number(match[2]) }
 }
 
+/** `640x` is a width, `x360` a height, `640x360` both. */
+export function parseScale(text: string): { width?: number; height?: number } {
+  const match = /^(\d{0,5})[x×](\d{0,5})$/i.exec(text)
+  const [width, height] = match === null ? ['', ''] : match.slice(1)
+  if (width === '' && height === '') throw new InvalidArgumentError('Expected WIDTHxHEIGHT, 640x or x360.')
+  return { ...(width !== '' && { width: Number(width) }), ...(height !== '' && { height: Number(height) }) }
+}
+
 /** Shells give empty texts for variables that are not set. */
 export function parsePath(text: string): string {
   if (text === '') throw new InvalidArgumentError('Expected a path, and this is empty.')

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import type { Command } from 'commander'
 import { familySync, versionSync } from 'detect-libc'
+import { h264Of } from '../analyse/encoder.js'
 import { probeBackends } from '../backends/registry.js'
 import { loadAddon } from '../backends/tensorrt/addon.js'
 import { addonPath } from '../base/addon-file.js'
@@ -9,9 +10,11 @@ import { availableProcessors } from '../base/available-processors.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { groupLimits } from '../base/control-groups.js'
 import { makeFolder } from '../base/folder.js'
+import { listing } from '../base/listing.js'
 import { VERSION } from '../base/version.js'
 import { LOAD_OPTIONS } from '../options/load.js'
 import { untilAborted } from '../threads/abort.js'
+import { codecsOf, findFfmpeg, nvdecObstacle } from '../video/ffmpeg.js'
 import { flagOf } from './flags.js'
 import { print, printJson } from './output.js'
 import { formatTable } from './table.js'
@@ -56,6 +59,7 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
         },
         processors(),
         await decoder(),
+        await ffmpeg(),
         await cache(),
         addon(),
         ...backends.map((probe) => {
@@ -138,6 +142,39 @@ async function decoder(): Promise<Finding> {
       good: false,
       text,
       remedy: `npm install --os=${process.platform} --cpu=${process.arch} sharp`,
+    }
+  }
+}
+
+/** What decodes videos, and on what. */
+async function ffmpeg(): Promise<Finding> {
+  try {
+    const found = await findFfmpeg(null)
+    const [decoders, obstacle, h264] = await Promise.all([
+      codecsOf(found, 'decoders'),
+      nvdecObstacle(found),
+      h264Of(found).then(
+        ([name]) => `encodes H.264 by ${name}`,
+        (error: Error) => error.message,
+      ),
+    ])
+    const hardware = [...decoders].filter((name) => /_(?:cuvid|v4l2m2m|qsv|nvmpi|rkmpp)$/.test(name))
+    return {
+      name: 'ffmpeg',
+      good: true,
+      text: `${found.version} (${found.path})`,
+      details: [
+        obstacle === null ? 'decodes with NVDEC' : `no NVDEC: ${obstacle}`,
+        `built with ${hardware.length === 0 ? 'no hardware decoders' : listing(hardware, 6)}`,
+        h264,
+      ],
+    }
+  } catch (error) {
+    return {
+      name: 'ffmpeg',
+      good: false,
+      text: (error as Error).message,
+      remedy: 'only videos need it: apt install ffmpeg',
     }
   }
 }

@@ -17,6 +17,7 @@ import { print, printError } from './output.js'
 import { addPullCommand } from './pull.js'
 import { addScoreCommand } from './score.js'
 import { addTrackCommand } from './track.js'
+import { addVideoCommand } from './video.js'
 
 /** @param signal cancels whatever command runs */
 function createProgram(signal: AbortSignal): Command {
@@ -35,6 +36,7 @@ function createProgram(signal: AbortSignal): Command {
     .exitOverride()
   addDetectCommand(program, signal)
   addScoreCommand(program, signal)
+  addVideoCommand(program, signal)
   addDemoCommand(program, signal)
   addInfoCommand(program, signal)
   addConvertCommand(program, signal)

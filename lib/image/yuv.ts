@@ -46,6 +46,23 @@ export function yuvCoefficients(matrix: YuvMatrix, range: YuvRange): YuvCoeffici
   }
 }
 
+/** The samples of a colour, each 0…255; the way back of `writeYuv`. */
+export function yuvOf(
+  [r, g, b]: readonly [r: number, g: number, b: number],
+  matrix: YuvMatrix,
+  range: YuvRange,
+): readonly [y: number, u: number, v: number] {
+  const [red, blue] = SHARES[matrix]
+  const luma = red * r + (1 - red - blue) * g + blue * b
+  const [lumaScale, chromaScale, black] = range === 'limited' ? [219 / 255, 224 / 255, 16] : [1, 1, 0]
+  const sample = (value: number) => Math.min(Math.max(Math.round(value), 0), 255)
+  return [
+    sample(black + lumaScale * luma),
+    sample(128 + (chromaScale * (b - luma)) / (2 * (1 - blue))),
+    sample(128 + (chromaScale * (r - luma)) / (2 * (1 - red))),
+  ]
+}
+
 function fixed(value: number): number {
   return Math.floor(value * ONE + 0.5)
 }

@@ -25,6 +25,8 @@ export interface Run {
   /** What its frames are; null for ffmpeg, which says so and tells the time of each. */
   readonly facts: StreamFacts | null
   readonly frameBytes: (facts: StreamFacts) => number
+  /** Whether it is known before to be live. */
+  readonly live: boolean
   /** Whether the newest frame wins. */
   readonly isLive: (facts: StreamFacts) => boolean
 }

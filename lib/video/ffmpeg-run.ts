@@ -64,6 +64,7 @@ export function ffmpegRun(
     address: input.address,
     facts: null,
     frameBytes: ({ width, height }) => width * height + 2 * Math.ceil(width / 2) * Math.ceil(height / 2),
+    live: isLive === true,
     isLive: (facts) => isLive ?? facts.duration === null,
   }
 }
@@ -109,6 +110,7 @@ export function commandRun(source: FrameCommand, { live }: VideoSettings): Run {
     format,
     address: null,
     frameBytes: () => bytes,
+    live: live ?? false,
     isLive: () => live ?? false,
   }
 }

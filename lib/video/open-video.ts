@@ -42,7 +42,7 @@ async function open(run: Run, settings: VideoSettings, report: DecoderReport): P
   const { signal } = settings
   const memory = new FrameMemory()
   const reconnection = new Reconnection(settings)
-  if (settings.reconnect === 'always') {
+  if (settings.reconnect === 'always' && run.live) {
     const { decoder, facts } = await reconnection.connect(run, memory, signal ?? new AbortController().signal)
     return new Video({ run, settings, report, decoder, facts, memory, reconnection })
   }

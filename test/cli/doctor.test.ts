@@ -41,6 +41,7 @@ describe('doctor', () => {
       'system',
       'processors',
       'decoder',
+      'ffmpeg',
       'model cache',
       'native addon',
       'backend tensorrt',
