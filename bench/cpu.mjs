@@ -57,14 +57,16 @@ const trainedLike = new URL('../.cache/bench/d0.safetensors', import.meta.url).p
 await writeTrainedLike(weights, photograph, trainedLike)
 const detector = await EfficientDet.load(trainedLike)
 const jpeg = await readFile(photograph)
-const [bare, whole] = await measurePairs(
-  REPETITIONS,
-  () => run(ours),
-  () => detector.detect(jpeg),
+const { whole } = await compareWithNetwork('D0', ours, detector)
+const person = await EfficientDet.load('person')
+const personWeights = new URL('../models/person/person.safetensors', import.meta.url).pathname
+const personNetwork = await session(
+  await ourGraph(personWeights, person.model.inputSize),
+  person.model.inputSize,
 )
-console.log(`bare network         ${ms(median(bare))}`)
-console.log(`detect() of a JPEG   ${ms(median(whole))} (640×424)`)
-console.log(`ratio                ${(median(whole) / median(bare)).toFixed(3)}\n`)
+await compareWithNetwork('person', personNetwork, person)
+await personNetwork.network.release()
+await person.dispose()
 
 // One call after another, and this thread has nothing else to do: its delay is detect()'s doing.
 const delay = monitorEventLoopDelay({ resolution: 1 })
@@ -72,11 +74,7 @@ const stages = []
 delay.enable()
 for (let i = 0; i < REPETITIONS; i++) stages.push((await detector.detect(jpeg)).timings)
 delay.disable()
-console.log(
-  `stages, medians      ${Object.keys(stages[0])
-    .map((name) => `${name} ${median(stages.map((timings) => timings[name])).toFixed(1)}`)
-    .join(', ')} ms`,
-)
+console.log(`stages, medians      ${shown(stages)} ms`)
 console.log(
   `event loop, p99      ${ms(delay.percentile(99) / 1e6)} beyond its 1 ms timer: ${ms(Math.max(0, delay.percentile(99) / 1e6 - 1))}`,
 )
@@ -84,10 +82,31 @@ console.log(`slowest detect()     ${ms(percentile(whole, 1))}`)
 await ours.network.release()
 await detector.dispose()
 
-async function ourGraph(path) {
+/** One call at a time, from a JPEG to boxes, against the network alone. */
+async function compareWithNetwork(name, alone, whichever) {
+  const stages = []
+  const [bare, whole] = await measurePairs(
+    REPETITIONS,
+    () => run(alone),
+    async () => stages.push((await whichever.detect(jpeg)).timings),
+  )
+  console.log(`${name}, bare network   ${ms(median(bare))}`)
+  console.log(`detect() of a JPEG   ${ms(median(whole))} (640×424): ${shown(stages)}`)
+  console.log(`ratio                ${(median(whole) / median(bare)).toFixed(3)}\n`)
+  return { whole }
+}
+
+function shown(stages) {
+  const names = Object.keys(stages[0])
+  return names
+    .map((name) => `${name} ${median(stages.map((timings) => timings[name])).toFixed(1)}`)
+    .join(', ')
+}
+
+async function ourGraph(path, inputSize = SIZE) {
   const { spec, weights: tensors } = await readModelFile(path)
   return buildGraph(spec.architecture, tensors, {
-    inputSize: SIZE,
+    inputSize,
     batch: 1,
     precision: 'fp32',
     input: 'fp32',
@@ -95,11 +114,11 @@ async function ourGraph(path) {
 }
 
 /** A network in onnxruntime, with memory for its answers, which every run uses anew as the CPU backend does. */
-async function session(model) {
+async function session(model, { height, width } = SIZE) {
   const options = { executionProviders: ['cpu'], intraOpNumThreads: cpus().length }
   const network = await ort.InferenceSession.create(model, options)
-  const data = new Float32Array(3 * SIZE.height * SIZE.width).fill(0.1)
-  const images = new ort.Tensor('float32', data, [1, 3, SIZE.height, SIZE.width])
+  const data = new Float32Array(3 * height * width).fill(0.1)
+  const images = new ort.Tensor('float32', data, [1, 3, height, width])
   return { network, images, outputs: await network.run({ images }) }
 }
 

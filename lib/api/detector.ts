@@ -3,7 +3,6 @@ import { type Opened, openEngine, type Unavailable } from '../backends/registry.
 import { EfficientDetError, isOfOneImage } from '../base/errors.js'
 import { resolveModel } from '../hub/resolve.js'
 import { type AllocatedFrame, useMemory } from '../image/allocated-frame.js'
-import type { Damaged } from '../image/decode.js'
 import { copyOf, type FrameLayout, isDeviceFrame } from '../image/frame.js'
 import { isFed, nameOf, type ReadSource, readFrame, readSource, type Source } from '../image/source.js'
 import type { AnchorConfig } from '../models/anchors.js'
@@ -283,7 +282,7 @@ export class EfficientDet implements AsyncDisposable {
 
   async #detect(
     source: Source,
-    { parameters, damaged, signal, whenFull, onStart }: Call,
+    { parameters, damaged, decode, signal, whenFull, onStart }: Call,
   ): Promise<DetectionResult> {
     const start = performance.now()
     let ticket: Ticket | null = null
@@ -299,28 +298,28 @@ export class EfficientDet implements AsyncDisposable {
         if (whenFull === 'reject') throw this.#full()
         // The engine copies what it is given, but while a frame waits for its turn, its bytes are still the caller's.
         if (read !== null && !isDeviceFrame(read.frame) && endUse === null) {
-          read = { ...read, frame: copyOf(read.frame) }
+          read = { ...read, frame: copyOf(read.frame), isOwn: true }
         }
         ticket = await this.#intake.enter(bytes, signal)
       }
       onStart?.()
       const begun = performance.now()
-      read ??= await this.#read(source, ticket, damaged, signal)
-      const { frame, name, pages, warnings } = read
-      const decode = performance.now() - begun
-      const { pending } = this.#intake.counts
-      const { detections, timings } = await this.#engine.detect(frame, parameters, signal, pending)
+      read ??= await this.#read(source, ticket, { damaged, decode, signal })
+      const { frame, size, isOwn, name, pages, warnings } = read
+      const decoding = performance.now() - begun
+      const calls = this.#intake.counts.pending
+      const { detections, timings } = await this.#engine.detect(frame, parameters, { signal, calls, isOwn })
       const { preprocess, network, postprocess } = timings
       const queue = timings.queue + begun - start
       const total = performance.now() - start
-      const times = { decode, queue, preprocess, network, postprocess, total }
+      const times = { decode: decoding, queue, preprocess, network, postprocess, total }
       this.#tally.answered(times)
       return {
         source: name,
-        width: frame.width,
-        height: frame.height,
+        width: size.width,
+        height: size.height,
         pages,
-        detections: detectionsOf(detections, this.model.labels),
+        detections: detectionsOf(detections, this.model.labels, { from: frame, to: size }),
         capped: detections.capped,
         warnings,
         timings: times,
@@ -344,13 +343,13 @@ export class EfficientDet implements AsyncDisposable {
   async #read(
     source: Source,
     ticket: Ticket,
-    damaged: Damaged,
-    signal: AbortSignal | undefined,
+    { damaged, decode, signal }: Pick<Call, 'damaged' | 'decode' | 'signal'>,
   ): Promise<ReadSource> {
     const controller = new AbortController()
     const reading = readSource(source, {
       maxPixels: this.#settings.maxPixels,
       damaged,
+      shrinkFor: decode === 'fast' ? this.#engine.inputSize : undefined,
       signal: controller.signal,
       reserve: (bytes) => ticket.reserve(bytes, controller.signal),
     })

@@ -1,5 +1,6 @@
 import type { BackendName, EngineTimings } from '../backends/backend.js'
 import { labelOf } from '../models/labels.js'
+import type { Size } from '../models/levels.js'
 import { invalidOption } from '../options/checks.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 
@@ -42,10 +43,16 @@ export interface DetectionResult {
   readonly backend: BackendName
 }
 
+/** @param scaling of boxes from the size in which they were found to the picture's own */
 export function detectionsOf(
   { boxes, scores, classIds }: DetectionArrays,
   labels: readonly string[] | null,
+  scaling: { readonly from: Size; readonly to: Size },
 ): Detection[] {
+  const { from, to } = scaling
+  // Exact where both are equal: a float32 times a side has fewer bits than a float64.
+  const x = (value: number) => (value * to.width) / from.width
+  const y = (value: number) => (value * to.height) / from.height
   // A plain loop, which takes half the time of Array.from with a function.
   const detections: Detection[] = new Array(scores.length)
   for (let i = 0; i < scores.length; i++) {
@@ -53,7 +60,7 @@ export function detectionsOf(
       label: labelOf(labels, classIds[i]),
       classId: classIds[i],
       score: scores[i],
-      box: [boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]],
+      box: [x(boxes[4 * i]), y(boxes[4 * i + 1]), x(boxes[4 * i + 2]), y(boxes[4 * i + 3])],
     }
   }
   return detections

@@ -119,6 +119,18 @@ export interface Backend {
   open(request: OpenRequest): Promise<Opening>
 }
 
+/** What an engine is told of a call. */
+export interface EngineCall {
+  readonly signal?: AbortSignal | undefined
+  /**
+   * How many the caller has in flight, this one included, be they decoded yet or not: what the CPU shares its cores by.
+   * Defaults to 1.
+   */
+  readonly calls?: number
+  /** Whether the frame's bytes are this call's, so that nobody writes to them or takes them away. Defaults to false. */
+  readonly isOwn?: boolean
+}
+
 /** A model that is ready to run. */
 export interface Engine {
   readonly spec: ModelSpec
@@ -131,21 +143,18 @@ export interface Engine {
   /** The GPUs that it runs on, as they are now; none for the CPU. */
   readonly gpus: readonly GpuReport[]
   /**
-   * Finds objects in a frame. Bytes of the host are copied before this returns, unless they are in memory of
-   * `allocate`.
+   * Finds objects in a frame. Bytes of the host are copied before this returns, unless they are the call's own or in
+   * memory of `allocate`.
    *
    * Calls may overlap; each is answered on its own.
    *
    * @throws EfficientDetError ERR_INFERENCE, ERR_INVALID_OPTION for a frame on a GPU that this does not run on; the
    *   signal's reason, at once
-   * @param calls how many the caller has in flight, this one included, be they decoded yet or not: what the CPU shares
-   *   its cores by
    */
   detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
-    signal?: AbortSignal,
-    calls?: number,
+    call?: EngineCall,
   ): Promise<EngineResult>
   /** What it has done since it was opened; also once it is closed. One for each GPU. */
   stats(): readonly EngineStats[]

@@ -3,7 +3,7 @@ import { DETECT_OPTIONS, type DetectOptions } from '../options/detect.js'
 import { parseList, parseThreshold, type Thresholds } from './arguments.js'
 import { addFlags, flagOf, given } from './flags.js'
 
-const NAMES = ['iouThreshold', 'maxDetections', 'preNmsTopK', 'nms', 'damaged'] as const
+const NAMES = ['iouThreshold', 'maxDetections', 'preNmsTopK', 'nms', 'damaged', 'decode'] as const
 
 /** The options that tell what is found. */
 export interface DetectOptionsFlags extends Pick<DetectOptions, (typeof NAMES)[number]> {

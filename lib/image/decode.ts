@@ -1,9 +1,11 @@
 import type { Metadata, Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_DECODE_SECONDS, MAX_JPEG_SCANS } from '../base/limits.js'
+import type { Size } from '../models/levels.js'
 import { checkFormat, type FileFormat } from './file-format.js'
 import type { Frame } from './frame.js'
 import { mendJpeg, scansOf } from './jpeg.js'
+import { letterbox } from './letterbox.js'
 import { onThread } from './pool.js'
 import { checkPixels, imageError, reasonOf } from './refusals.js'
 import { loadSharp } from './sharp.js'
@@ -13,11 +15,17 @@ import { onClose } from './stream-close.js'
 export const DAMAGED = ['refuse', 'accept'] as const
 export type Damaged = (typeof DAMAGED)[number]
 
+/** Whether all pixels of a JPEG are decoded, or those that a network's input has room for. */
+export const DECODINGS = ['exact', 'fast'] as const
+export type Decoding = (typeof DECODINGS)[number]
+
 export interface DecodeOptions {
   /** Refuse images of more pixels. */
   readonly maxPixels: number
   /** Defaults to `refuse`. */
   readonly damaged?: Damaged
+  /** A network's input, for which a JPEG of far more pixels is shrunk while it is decoded; else none is. */
+  readonly shrinkFor?: Size | undefined
   readonly signal?: AbortSignal | undefined
   /** Called when it is known how many bytes an image takes, and waited for before it is decoded. */
   readonly reserve?: (bytes: number) => Promise<void>
@@ -25,6 +33,8 @@ export interface DecodeOptions {
 
 export interface Decoded {
   readonly frame: Frame
+  /** The picture's own size, which is the frame's unless that was shrunk. */
+  readonly size: Size
   /** Images in the file; the first one was taken. */
   readonly pages: number
   /** What was wrong with the file and could be passed over. */
@@ -44,7 +54,7 @@ export interface Decoded {
  * A file with a flaw but all pixels is taken with a warning; one that lacks pixels is refused, unless `damaged` is
  * `accept`.
  *
- * A sharp pipeline says by its own `failOn` what it takes, and converts colour profiles.
+ * A sharp pipeline says by its own `failOn` what it takes, converts colour profiles, and is not shrunk.
  *
  * @param name how messages call the image
  * @throws EfficientDetError ERR_IMAGE, ERR_IMAGE_TOO_LARGE; the signal's reason
@@ -75,7 +85,7 @@ function decodingReason(error: unknown): string {
 async function decodeFile(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, damaged, signal, reserve }: DecodeOptions,
+  { maxPixels, damaged, shrinkFor, signal, reserve }: DecodeOptions,
 ): Promise<Decoded> {
   const format = checkFormat(name, bytes)
   const sharp = await loadSharp()
@@ -86,22 +96,27 @@ async function decodeFile(
   if (format === 'jpeg' && scansOf(bytes) > MAX_JPEG_SCANS) {
     throw imageError(name, `has more than ${MAX_JPEG_SCANS} scans, each of which costs time. Save it anew.`)
   }
-  await reserve?.(decodedBytes(metadata))
+  const shrunk = shrinkFor && format === 'jpeg' ? shrunkSize(metadata.autoOrient, shrinkFor) : null
+  await reserve?.(shrunk === null ? decodedBytes(metadata) : 3 * shrunk.width * shrunk.height)
   const pages = metadata.pages ?? 1
   const read = (file: Uint8Array, failOn: 'warning' | 'none') => {
     const ignoreIcc = metadata.space !== 'cmyk'
     const pipeline = sharp(file, { failOn, limitInputPixels: maxPixels, ignoreIcc })
       .autoOrient()
       .timeout({ seconds: MAX_DECODE_SECONDS })
+    if (shrunk !== null) pipeline.resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: 'linear' })
     return onThread(signal, () => pixelsOf(finish(pipeline, isDeep(metadata))))
   }
+  const decoded = (frame: Frame, warnings: readonly string[]): Decoded => {
+    return { frame, size: shrunk === null ? sizeOf(frame) : metadata.autoOrient, pages, warnings }
+  }
   try {
-    return { frame: await read(bytes, 'warning'), pages, warnings: lacksEnd(bytes, metadata.format) }
+    return decoded(await read(bytes, 'warning'), lacksEnd(bytes, metadata.format))
   } catch (error) {
     signal?.throwIfAborted()
     const mended = mendJpeg(bytes)
     const frame = mended && (await read(mended.bytes, 'warning').catch(() => null))
-    if (frame) return { frame, pages, warnings: mended.warnings }
+    if (frame) return decoded(frame, mended.warnings)
     signal?.throwIfAborted()
     if (isTimeout(error)) {
       throw imageError(name, `took longer to decode than ${MAX_DECODE_SECONDS} s. Make it smaller.`, error)
@@ -109,7 +124,7 @@ async function decodeFile(
     const reason = decodingReason(error)
     if (damaged === 'accept') {
       const warning = `The file is damaged (${reason}): pixels are missing or wrong.`
-      return { frame: await read(mended?.bytes ?? bytes, 'none'), pages, warnings: [warning] }
+      return decoded(await read(mended?.bytes ?? bytes, 'none'), [warning])
     }
     throw imageError(
       name,
@@ -150,10 +165,12 @@ async function decodePipeline(
     ? new Uint16Array(data.buffer, data.byteOffset, samples)
     : new Uint8Array(data.buffer, data.byteOffset, samples)
   if (channels === 3 && !deep) {
-    return { frame: { data: first as Uint8Array, format: 'rgb', width, height }, pages, warnings: [] }
+    const frame: Frame = { data: first as Uint8Array, format: 'rgb', width, height }
+    return { frame, size: { width, height }, pages, warnings: [] }
   }
   const raw = sharp(first, { raw: { width, height, channels }, limitInputPixels: false })
-  return { frame: await onThread(signal, () => pixelsOf(finish(raw, deep))), pages, warnings: [] }
+  const frame = await onThread(signal, () => pixelsOf(finish(raw, deep)))
+  return { frame, size: { width, height }, pages, warnings: [] }
 }
 
 const asked = new WeakMap<Sharp, Promise<Metadata | null>>()
@@ -228,6 +245,20 @@ function check({ width, height, pageHeight, depth }: Metadata, name: string, max
     name,
     `has ${kind} samples, of which nothing says which are black and white. Scale them to 8 or 16 bits, unsigned.`,
   )
+}
+
+/** From how many times an input's size on libvips has a JPEG's decoder leave out what would be shrunk away. */
+const SHRINKS_FROM = 3
+
+/** The size that a picture has in an input; null where the decoder would save nothing. */
+function shrunkSize(size: Size, input: Size): Size | null {
+  const { width, height } = letterbox(size, input)
+  if (Math.min(size.width / width, size.height / height) < SHRINKS_FROM) return null
+  return { width, height }
+}
+
+function sizeOf({ width, height }: Size): Size {
+  return { width, height }
 }
 
 function decodedBytes({ width, height, pageHeight }: Metadata): number {

@@ -5,6 +5,7 @@ import type { Sharp } from 'sharp'
 import { EfficientDetError } from '../base/errors.js'
 import { inspect, uninspectable } from '../base/inspect.js'
 import { abridged, redacted } from '../base/listing.js'
+import type { Size } from '../models/levels.js'
 import { untilAborted } from '../threads/abort.js'
 import {
   type BlobLike,
@@ -58,6 +59,10 @@ export type Source =
 /** An image in memory. */
 export interface ReadSource<F extends Frame | DeviceFrame = Frame | DeviceFrame> {
   readonly frame: F
+  /** The picture's own size, which is the frame's unless that was shrunk. */
+  readonly size: Size
+  /** Whether the frame was made for this call: nobody else has its bytes. */
+  readonly isOwn: boolean
   /** How the caller can recognise it: the path, `redacted` URL or name of a file, or null for anything without one. */
   readonly name: string | null
   /** Images in the file; the first one was taken. */
@@ -97,7 +102,8 @@ async function readAny(source: Source, options: ReadOptions): Promise<ReadSource
   const frame = readFrame(source, options)
   if (frame !== null) return frame
   if (isSharp(source)) {
-    return { name: null, ...(await decode(source, 'The sharp pipeline', options)) }
+    // What merely looks like sharp may give bytes that are the caller's.
+    return { name: null, isOwn: false, ...(await decode(source, 'The sharp pipeline', options)) }
   }
   const name = nameOf(source)
   const title = name === '-' ? 'Standard input' : (name ?? 'The picture')
@@ -112,7 +118,7 @@ async function readAny(source: Source, options: ReadOptions): Promise<ReadSource
     // Given up with the signal: an object of the caller's that never answers must not keep its room.
     const bytes = await untilAborted(readBytes(source, title, { ...options, hold }), options.signal)
     if (bytes.byteLength === 0) throw imageError(title, 'is empty.')
-    return { name, ...(await decode(bytes, title, options)) }
+    return { name, isOwn: true, ...(await decode(bytes, title, options)) }
   } finally {
     isOver = true
     encodedBytes.release(held)
@@ -277,7 +283,8 @@ export function readFrame(source: Source, { maxPixels }: Pick<ReadOptions, 'maxP
   if (frame === null) return null
   planesOf(frame)
   checkPixels('The frame', frame.width, frame.height, maxPixels)
-  return { frame, name: null, pages: 1, warnings: [] }
+  const { width, height } = frame
+  return { frame, size: { width, height }, isOwn: false, name: null, pages: 1, warnings: [] }
 }
 
 function frameOf({ data, width, height }: ImageDataLike): Frame {

@@ -1,4 +1,4 @@
-import { DAMAGED, type Damaged } from '../image/decode.js'
+import { DAMAGED, type Damaged, DECODINGS, type Decoding } from '../image/decode.js'
 import type { ModelSpec } from '../models/spec.js'
 import type { PostprocessParameters } from '../postprocess/detections.js'
 import { NMS_KINDS, type NmsKind } from '../postprocess/nms.js'
@@ -36,6 +36,12 @@ export interface DetectOptions {
    * be decoded, with a warning (`accept`).
    */
   readonly damaged?: Damaged
+  /**
+   * `fast` shrinks a JPEG while it is decoded, if it is at least three times as wide and high as in the network's input.
+   *
+   * Boxes then differ a little (README). Defaults to `exact`.
+   */
+  readonly decode?: Decoding
   readonly signal?: AbortSignal
 }
 
@@ -56,6 +62,11 @@ export const DETECT_OPTIONS = {
     DAMAGED,
     byDefault('refuse'),
   ),
+  decode: choice(
+    'whether large JPEGs are decoded in full or shrunk on the way',
+    DECODINGS,
+    byDefault('exact'),
+  ),
   signal: SIGNAL,
 } satisfies OptionsOf<DetectOptions>
 
@@ -63,6 +74,7 @@ export const DETECT_OPTIONS = {
 export interface DetectSettings {
   readonly parameters: PostprocessParameters
   readonly damaged: Damaged
+  readonly decode: Decoding
   readonly signal: AbortSignal | undefined
 }
 
@@ -73,7 +85,7 @@ export function checkDetectOptions(options: DetectOptions, spec: ModelSpec): Det
 
 /** Settings of options that were checked, but for the classes that they name. */
 export function detectSettings(options: Settings<typeof DETECT_OPTIONS>, spec: ModelSpec): DetectSettings {
-  const { iouThreshold, maxDetections, preNmsTopK, nms, damaged, signal } = options
+  const { iouThreshold, maxDetections, preNmsTopK, nms, damaged, decode, signal } = options
   return {
     parameters: {
       scoreThresholds: scoreThresholds(options, spec),
@@ -83,6 +95,7 @@ export function detectSettings(options: Settings<typeof DETECT_OPTIONS>, spec: M
       nms,
     },
     damaged,
+    decode,
     signal,
   }
 }

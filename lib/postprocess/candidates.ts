@@ -16,19 +16,46 @@ export interface Candidates {
  *
  * @param logits A×classes, before the sigmoid
  * @param scoreThresholds of each class, 0…1: its scores must be above it. 2 for a class that is not wanted
+ * @param find what looks through the logits, of which there are millions
  * @throws EfficientDetError ERR_INFERENCE for NaN or infinity anywhere
  */
 export function selectCandidates(
   logits: Float32Array,
   scoreThresholds: Float32Array,
   limit: number,
+  find: LoudFinder = findLoud,
 ): Candidates {
   const pool = new Pool(logits, scoreThresholds, limit)
-  for (let i = nextLoud(logits, 0, pool.least); i < logits.length; i = nextLoud(logits, i + 1, pool.least)) {
-    if (!Number.isFinite(logits[i])) throw notFinite('class_logits', logits, i)
-    pool.add(i)
-  }
+  const found = new Uint32Array(AT_A_TIME)
+  let count = 0
+  let from = 0
+  do {
+    count = find(logits, from, pool.least, found)
+    for (const i of found.subarray(0, count)) {
+      if (!Number.isFinite(logits[i])) throw notFinite('class_logits', logits, i)
+      pool.add(i)
+      from = i + 1
+    }
+  } while (count === AT_A_TIME)
   return pool.best()
+}
+
+const AT_A_TIME = 512
+
+/**
+ * Finds logits that are above one or not finite, from a position on: writes their positions, ascending, until there is
+ * no more room, and gives their number.
+ */
+export type LoudFinder = (logits: Float32Array, from: number, least: number, found: Uint32Array) => number
+
+/** The reference, and what is used without the addon. */
+export const findLoud: LoudFinder = (logits, from, least, found) => {
+  let count = 0
+  for (let i = nextLoud(logits, from, least); i < logits.length; i = nextLoud(logits, i + 1, least)) {
+    found[count++] = i
+    if (count === found.length) break
+  }
+  return count
 }
 
 /** The next position whose logit is above one or not finite, or the length if there is none. */

@@ -1,5 +1,5 @@
 import { decodeBoxes, toSourcePixels } from './boxes.js'
-import { selectCandidates } from './candidates.js'
+import { type LoudFinder, selectCandidates } from './candidates.js'
 import { checkFinite } from './finite.js'
 import { type NmsKind, suppress } from './nms.js'
 
@@ -59,8 +59,9 @@ export function selectDetections(
   { boxRegression, classLogits, anchors, classes }: NetworkOutput,
   { scoreThresholds, iouThreshold, maxDetections, preNmsTopK, nms }: PostprocessParameters,
   { scale, width, height }: SourceGeometry,
+  find?: LoudFinder,
 ): PackedDetections {
-  const candidates = selectCandidates(classLogits, scoreThresholds, preNmsTopK)
+  const candidates = selectCandidates(classLogits, scoreThresholds, preNmsTopK, find)
   checkFinite('box_regression', boxRegression)
   const anchorIndices = candidates.indices.map((index) => Math.floor(index / classes))
   const classIds = candidates.indices.map((index) => index % classes)

@@ -21,6 +21,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("build", Napi::Function::New(env, Build));
   exports.Set("loadEngine", Napi::Function::New(env, LoadEngine));
   exports.Set("detachFrame", Napi::Function::New(env, DetachFrame));
+  exports.Set("findLoud", Napi::Function::New(env, FindLoudOf));
+  exports.Set("addressOf", Napi::Function::New(env, AddressOf));
   exports.Set("Preprocessor", PreprocessorObject::Define(env));
   exports.Set("addChild", Napi::Function::New(env, AddChild));
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));

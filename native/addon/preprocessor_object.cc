@@ -1,6 +1,7 @@
 #include "preprocessor_object.h"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 #include <string>
 #include <vector>
@@ -35,7 +36,32 @@ Code ReadCode(const Napi::CallbackInfo &info) {
   throw Napi::Error::New(info.Env(), "This processor cannot run the code " + name + ".");
 }
 
+/** Where bytes lie: an array's, or those of an address. */
+const uint8_t *ReadBytes(const Napi::Value &value) {
+  if (!value.IsBigInt()) return value.As<Napi::Uint8Array>().Data();
+  bool lossless = false;
+  return reinterpret_cast<const uint8_t *>(value.As<Napi::BigInt>().Uint64Value(&lossless));
+}
+
 }  // namespace
+
+Napi::Value FindLoudOf(const Napi::CallbackInfo &info) {
+  static const FindLoud *const kFind = CodesForThisProcessor().front().find_loud;
+  const auto values = info[0].As<Napi::Float32Array>();
+  // Rounded down, a float32 is above either or neither.
+  const double wanted = info[2].As<Napi::Number>();
+  auto least = static_cast<float>(wanted);
+  if (least > wanted) least = std::nextafter(least, -INFINITY);
+  auto found = info[3].As<Napi::Uint32Array>();
+  const uint32_t count =
+      kFind(values.Data(), info[1].As<Napi::Number>().Uint32Value(), static_cast<uint32_t>(values.ElementLength()),
+            least, found.Data(), static_cast<uint32_t>(found.ElementLength()));
+  return Napi::Number::New(info.Env(), count);
+}
+
+Napi::Value AddressOf(const Napi::CallbackInfo &info) {
+  return Napi::BigInt::New(info.Env(), reinterpret_cast<uint64_t>(info[0].As<Napi::Uint8Array>().Data()));
+}
 
 Napi::Function PreprocessorObject::Define(Napi::Env env) {
   Napi::Array codes = Napi::Array::New(env);
@@ -48,7 +74,7 @@ PreprocessorObject::PreprocessorObject(const Napi::CallbackInfo &info)
     : Napi::ObjectWrap<PreprocessorObject>(info), preprocessor_(ReadModel(info), ReadCode(info)) {}
 
 void PreprocessorObject::Run(const Napi::CallbackInfo &info) {
-  const ed_frame frame = ReadFrame(info[0].As<Napi::Uint8Array>().Data(), info, 1);
+  const ed_frame frame = ReadFrame(ReadBytes(info[0]), info, 1);
   try {
     preprocessor_.Run(frame, info[7].As<Napi::Float32Array>().Data());
   } catch (const std::bad_alloc &) {

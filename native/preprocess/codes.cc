@@ -6,14 +6,10 @@ std::vector<Code> CodesForThisProcessor() {
   // These also ask whether the system saves the registers.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    codes.push_back({"avx512", WorkAvx512});
+    codes.push_back(kAvx512Code);
   }
-  if (__builtin_cpu_supports("avx2")) codes.push_back({"avx2", WorkAvx2});
+  if (__builtin_cpu_supports("avx2")) codes.push_back(kAvx2Code);
 #endif
-#if defined(__aarch64__)
-  codes.push_back({"neon", WorkPlain});
-#else
-  codes.push_back({"plain", WorkPlain});
-#endif
+  codes.push_back(kPlainCode);
   return codes;
 }

@@ -5,10 +5,10 @@
 
 #include "work.h"
 
-void WorkPlain(const Work &work);
+extern const Code kPlainCode;
 #if defined(__x86_64__)
-void WorkAvx2(const Work &work);
-void WorkAvx512(const Work &work);
+extern const Code kAvx2Code;
+extern const Code kAvx512Code;
 #endif
 
 /** What can run on this processor, the fastest first. The plain one, with NEON on arm64, always can. */

@@ -207,6 +207,9 @@ void Antialiased(const Work &work) {
 
 /* --- The four neighbours at half-pixel centres, with no filter when shrinking ---------------------------------- */
 
+/** The value at a fraction of the way from one to another. */
+inline double Between(double from, double to, double fraction) { return from + fraction * (to - from); }
+
 /** Interpolates a source row along x, in float64 as the reference does. */
 void InterpolateRow(const Work &work, int32_t y, double *to) {
   const NeighboursView &columns = work.columns;
@@ -219,13 +222,16 @@ void InterpolateRow(const Work &work, int32_t y, double *to) {
     int32_t last = x + 1;
     while (last < fitted && columns.second[last] < end) ++last;
     const Pixel *__restrict row = work.chunk->rows[0];
-    for (int channel = 0; channel < 3; ++channel) {
-      double *__restrict line = to + static_cast<size_t>(channel) * fitted;
-      for (int32_t i = x; i < last; ++i) {
-        const double left = ChannelOf(row[columns.first[i] - begin], channel);
-        const double right = ChannelOf(row[columns.second[i] - begin], channel);
-        line[i] = left + static_cast<double>(columns.fraction[i]) * (right - left);
-      }
+    double *__restrict red = to;
+    double *__restrict green = red + fitted;
+    double *__restrict blue = green + fitted;
+    for (int32_t i = x; i < last; ++i) {
+      const Pixel left = row[columns.first[i] - begin];
+      const Pixel right = row[columns.second[i] - begin];
+      const double across = columns.fraction[i];
+      red[i] = Between(ChannelOf(left, 0), ChannelOf(right, 0), across);
+      green[i] = Between(ChannelOf(left, 1), ChannelOf(right, 1), across);
+      blue[i] = Between(ChannelOf(left, 2), ChannelOf(right, 2), across);
     }
     x = last;
   }
@@ -255,11 +261,43 @@ void Bilinear(const Work &work) {
       const double *__restrict bottom = rows[1] + static_cast<size_t>(channel) * fitted;
       float *__restrict to = RowOfInput(work, channel, y);
       for (int32_t x = 0; x < fitted; ++x) {
-        const double value = top[x] + down * (bottom[x] - top[x]);
-        to[x] = Normalise(*work.model, static_cast<float>(value), channel);
+        const auto value = static_cast<float>(Between(top[x], bottom[x], down));
+        to[x] = Normalise(*work.model, value, channel);
       }
     }
   }
+}
+
+/* --- Scores ---------------------------------------------------------------------------------------------------- */
+
+/** No comparison is true of NaN. */
+inline bool IsQuiet(float value, float least) { return value <= least && value > -__builtin_inff(); }
+
+uint32_t FindLoudValues(const float *values, uint32_t begin, uint32_t end, float least, uint32_t *found,
+                        uint32_t room) {
+  // Mostly none of a block is loud, which is seen without a branch for each.
+  constexpr uint32_t kTogether = 64;
+  uint32_t count = 0;
+  for (uint32_t at = begin; at < end;) {
+    if (end - at >= kTogether) {
+      int32_t quiet = 0;
+      for (uint32_t i = 0; i < kTogether; ++i) {
+        quiet +=
+            static_cast<int32_t>(values[at + i] <= least) & static_cast<int32_t>(values[at + i] > -__builtin_inff());
+      }
+      if (quiet == static_cast<int32_t>(kTogether)) {
+        at += kTogether;
+        continue;
+      }
+    }
+    const uint32_t stop = end - at < kTogether ? end : at + kTogether;
+    for (; at < stop; ++at) {
+      if (IsQuiet(values[at], least)) continue;
+      found[count++] = at;
+      if (count == room) return count;
+    }
+  }
+  return count;
 }
 
 void DoWork(const Work &work) {

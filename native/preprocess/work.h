@@ -90,8 +90,16 @@ struct Work {
   float *input;
 };
 
+/**
+ * Finds values that are above one or not finite, in `begin` to `end`: writes their positions, ascending, until there
+ * are `room`, and gives their number.
+ */
+using FindLoud = uint32_t(const float *values, uint32_t begin, uint32_t end, float least, uint32_t *found,
+                          uint32_t room);
+
 /** The work, compiled for a kind of processor. */
 struct Code {
   const char *name;
   void (*work)(const Work &);
+  FindLoud *find_loud;
 };

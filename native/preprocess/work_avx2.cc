@@ -11,7 +11,7 @@ namespace {
 }
 #include "compiled.h"
 
-void WorkAvx2(const Work &work) { DoWork(work); }
+const Code kAvx2Code = {"avx2", DoWork, FindLoudValues};
 END_TARGET
 
 #endif

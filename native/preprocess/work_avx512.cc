@@ -13,7 +13,7 @@ namespace {
 }
 #include "compiled.h"
 
-void WorkAvx512(const Work &work) { DoWork(work); }
+const Code kAvx512Code = {"avx512", DoWork, FindLoudValues};
 END_TARGET
 
 #endif

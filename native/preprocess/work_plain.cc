@@ -13,4 +13,8 @@ namespace {
 }  // namespace
 #include "compiled.h"
 
-void WorkPlain(const Work &work) { DoWork(work); }
+#if defined(__aarch64__)
+const Code kPlainCode = {"neon", DoWork, FindLoudValues};
+#else
+const Code kPlainCode = {"plain", DoWork, FindLoudValues};
+#endif

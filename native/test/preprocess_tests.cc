@@ -1,10 +1,11 @@
 /*
- * Tests of preprocessing on the CPU, plainly and under sanitizers (CMake's EFFICIENTDET_SANITIZE). Each function is
- * one; a failed CHECK ends the program.
+ * Tests of preprocessing and of the search for scores on the CPU, plainly and under sanitizers (CMake's
+ * EFFICIENTDET_SANITIZE). Each function is one; a failed CHECK ends the program.
  *
  * What it computes, test/backends/preprocessor.test.ts compares with the TypeScript reference; here is what that cannot
  * see: reads beyond a frame, and threads.
  */
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <random>
@@ -84,6 +85,29 @@ void AllCodesMakeTheSameOfFramesWithoutAByteToSpare() {
   }
 }
 
+void AllCodesFindTheSameLoudValues() {
+  std::mt19937 random(3);
+  const std::vector<Code> codes = CodesForThisProcessor();
+  for (int round = 0; round < 500; ++round) {
+    std::vector<float> values(random() % 400);
+    for (float &value : values) value = static_cast<float>(random() % 50) / 8 - 5;
+    if (!values.empty() && round % 3 == 0) {
+      const float odd[] = {NAN, INFINITY, -INFINITY};
+      values[random() % values.size()] = odd[random() % 3];
+    }
+    const auto count = static_cast<uint32_t>(values.size());
+    const uint32_t begin = random() % (count + 1);
+    const uint32_t room = 1 + random() % 40;
+    std::vector<uint32_t> expected(room);
+    expected.resize(codes.back().find_loud(values.data(), begin, count, 0.5f, expected.data(), room));
+    for (const Code &code : codes) {
+      std::vector<uint32_t> found(room);
+      found.resize(code.find_loud(values.data(), begin, count, 0.5f, found.data(), room));
+      CHECK(found == expected);
+    }
+  }
+}
+
 void PreprocessorsOfSeveralThreadsKnowNothingOfEachOther() {
   std::mt19937 random(2);
   const NoiseFrame frame(ED_NV12, 333, 222, 5, random);
@@ -107,6 +131,7 @@ void PreprocessorsOfSeveralThreadsKnowNothingOfEachOther() {
 }  // namespace
 
 int main() {
+  AllCodesFindTheSameLoudValues();
   AllCodesMakeTheSameOfFramesWithoutAByteToSpare();
   PreprocessorsOfSeveralThreadsKnowNothingOfEachOther();
 }

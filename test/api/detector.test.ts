@@ -29,6 +29,23 @@ beforeAll(async () => {
 })
 afterAll(() => detector.dispose())
 
+describe('decode', () => {
+  it('fast finds in a large JPEG what exact finds, in the pixels of the picture', async () => {
+    const large = await sharp(PERSON).resize(2560, 1696).jpeg({ quality: 95 }).toBuffer()
+    const exact = await detector.detect(large)
+    const fast = await detector.detect(large, { decode: 'fast' })
+    expect([fast.width, fast.height]).toEqual([2560, 1696])
+    expect(fast.detections).toHaveLength(exact.detections.length)
+    expect(exact.detections.length).toBeGreaterThan(0)
+    for (const [i, { box, score }] of fast.detections.entries()) {
+      expect(score).toBeCloseTo(exact.detections[i].score, 1)
+      for (const [side, at] of box.entries()) {
+        expect(Math.abs(at - exact.detections[i].box[side])).toBeLessThan(0.01 * 2560)
+      }
+    }
+  })
+})
+
 describe('load', () => {
   it('tells what runs and why nothing faster does', () => {
     expect(detector.backend.name).toBe('cpu')

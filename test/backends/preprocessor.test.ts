@@ -1,4 +1,7 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { lend } from '#lib/backends/cpu/lent-frame.js'
 import { nativeCodes, Preprocessor } from '#lib/backends/cpu/preprocessor.js'
 import { type Frame, isYuv, PIXEL_FORMATS, type PixelFormat } from '#lib/image/frame.js'
 import { preprocess } from '#lib/image/preprocess.js'
@@ -58,8 +61,6 @@ function inFormat({ data, width, height }: Frame, format: PixelFormat): Frame {
   const rest = format === 'nv12' ? u.flatMap((sample, i) => [sample, v[i]]) : [...u, ...v]
   return { data: Uint8Array.from(bytes.concat(rest)), format, width, height }
 }
-
-afterEach(() => vi.unstubAllEnvs())
 
 describe.skipIf(!hasNative)('native preprocessing', () => {
   it('has code for this processor', () => {
@@ -163,6 +164,18 @@ describe.skipIf(!hasNative)('native preprocessing', () => {
     expect(tensor).toEqual(preprocess(toRgb(wide), input, HOW[0]).tensor)
   })
 
+  it('reads a lent frame where it lies, begin and gaps included', () => {
+    const rng = random(6)
+    const input = { width: 64, height: 64 }
+    const preprocessor = new Preprocessor(input, HOW[0])
+    for (const format of PIXEL_FORMATS) {
+      const whole = randomFrame(rng, format, 90, 41, 3)
+      const frame = { ...whole, data: whole.data.subarray(5) }
+      const { tensor, letterbox } = preprocessor.run(lend(frame)!)
+      expect({ tensor, letterbox }).toEqual(preprocess(toRgb(frame), input, HOW[0]))
+    }
+  })
+
   it('refuses a frame that is not what it says', () => {
     const preprocessor = new Preprocessor({ width: 8, height: 8 }, HOW[0])
     const frame: Frame = { data: new Uint8Array(11), format: 'rgb', width: 2, height: 2 }
@@ -175,12 +188,20 @@ describe.skipIf(!hasNative)('native preprocessing', () => {
 })
 
 describe('preprocessing', () => {
-  it('is done in TypeScript where the addon does not load', () => {
+  it('is done in TypeScript where the addon does not load', async () => {
+    const program = `
+      import { lend } from '#lib/backends/cpu/lent-frame.js'
+      import { nativeCodes, Preprocessor } from '#lib/backends/cpu/preprocessor.js'
+      import { preprocess } from '#lib/image/preprocess.js'
+      import { preprocessingOf } from '#lib/models/preprocessing.js'
+      const [input, how] = [{ width: 20, height: 30 }, preprocessingOf('zylo', 'imagenet')]
+      const frame = { data: new Uint8Array(3000).fill(9), format: 'rgb', width: 40, height: 25 }
+      const same = new Preprocessor(input, how).run(frame).tensor.join() === preprocess(frame, input, how).tensor.join()
+      console.log(JSON.stringify({ codes: nativeCodes(), lent: lend(frame), same }))`
     // Where node-gyp-build looks instead.
-    vi.stubEnv('EFFICIENTDET_TRT_PREBUILD', '/nowhere')
-    const input = { width: 20, height: 30 }
-    const frame = randomFrame(random(1), 'nv12', 33, 44, 0)
-    expect(nativeCodes()).toEqual([])
-    expect(new Preprocessor(input, ZYLO).run(frame)).toEqual(preprocess(toRgb(frame), input, ZYLO))
+    const env = { ...process.env, EFFICIENTDET_TRT_PREBUILD: '/nowhere' }
+    const node = [process.execPath, ['--input-type=module', '--eval', program], { env }] as const
+    const { stdout } = await promisify(execFile)(...node)
+    expect(JSON.parse(stdout)).toEqual({ codes: [], lent: null, same: true })
   })
 })

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
+import { resizeAntialiased } from '#lib/image/antialiased.js'
 import type { DeviceFrame } from '#lib/image/frame.js'
 import { toRgb } from '#lib/image/rgb.js'
 import { readSource, type Source } from '#lib/image/source.js'
@@ -354,5 +355,53 @@ describe('decode refuses', () => {
     await expect(readSource(claim, { maxPixels: 1e9 })).rejects.toThrow(
       refusal('ERR_IMAGE', /cannot be decoded/),
     )
+  })
+})
+
+describe('decode, shrinking', () => {
+  const INPUT = { width: 64, height: 64 }
+  /** A smooth picture, which a decoder shrinks as a resize does. */
+  const smooth = (width: number, height: number) => {
+    const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)]
+      return [255 * (x / width), 255 * (y / height), 128][i % 3]
+    })
+    return sharp(data, { raw: { width, height, channels: 3 } })
+  }
+  const shrunk = (source: Uint8Array) => readSource(source, { maxPixels: 1e7, shrinkFor: INPUT })
+
+  it('gives a large JPEG the size that it has in the input, and tells its own', async () => {
+    const jpeg = await smooth(640, 320).jpeg({ quality: 95 }).toBuffer()
+    const { frame, size, warnings } = await shrunk(jpeg)
+    expect([frame.width, frame.height, size, warnings]).toEqual([64, 32, { width: 640, height: 320 }, []])
+    const exact = await readSource(jpeg, { maxPixels: 1e7 })
+    const resized = resizeAntialiased(toRgb(exact.frame), frame)
+    expect(largestDifference(frame.data, resized.data)).toBeLessThan(4)
+  })
+
+  it('turns it as its orientation says', async () => {
+    const jpeg = await smooth(640, 320).jpeg().withMetadata({ orientation: 6 }).toBuffer()
+    const { frame, size } = await shrunk(jpeg)
+    expect([frame.width, frame.height, size]).toEqual([32, 64, { width: 320, height: 640 }])
+  })
+
+  it.each([
+    ['a JPEG of less than three times the input', smooth(191, 100).jpeg()],
+    ['a file of another format', smooth(640, 320).png()],
+  ])('leaves %s alone', async (_, encoded) => {
+    const file = await encoded.toBuffer()
+    const { frame, size } = await shrunk(file)
+    const exact = await readSource(file, { maxPixels: 1e7 })
+    expect(size).toEqual({ width: exact.frame.width, height: exact.frame.height })
+    expect(Buffer.from(frame.data).equals(Buffer.from(exact.frame.data))).toBe(true)
+  })
+
+  it('refuses a damaged one all the same, or takes what there is', async () => {
+    const jpeg = await smooth(640, 320).jpeg().toBuffer()
+    const cut = jpeg.subarray(0, jpeg.length / 2)
+    await expect(shrunk(cut)).rejects.toThrow(refusal('ERR_IMAGE', /cannot be decoded/))
+    const options = { maxPixels: 1e7, shrinkFor: INPUT, damaged: 'accept' } as const
+    const { frame, size, warnings } = await readSource(cut, options)
+    expect([frame.width, size.width, warnings.length]).toEqual([64, 640, 1])
   })
 })

@@ -5,9 +5,10 @@ import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { Engine, EngineResult, EngineStats, Opening, OpenRequest } from '../backend.js'
+import type { Engine, EngineCall, EngineResult, EngineStats, Opening, OpenRequest } from '../backend.js'
 import { Cores } from './cores.js'
 import { openFurtherNetworks } from './further-networks.js'
+import { type LentFrame, lend } from './lent-frame.js'
 import { NetworkThread, type Outcome } from './network-thread.js'
 import type { ModelRequest, Ready } from './protocol.js'
 
@@ -17,6 +18,8 @@ export type CpuRequest = ModelRequest & Pick<OpenRequest, 'signal' | 'onStage'>
 /** A call that waits for its answer. */
 interface Job {
   readonly frame: Frame
+  /** How the thread reads the frame in place; null where it gets the bytes. */
+  readonly lent: LentFrame | null
   readonly parameters: PostprocessParameters
   readonly submitted: number
   readonly resolve: (outcome: Outcome) => void
@@ -87,8 +90,7 @@ export class CpuEngine implements Engine {
   async detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
-    signal?: AbortSignal,
-    calls = 1,
+    { signal, calls = 1, isOwn = false }: EngineCall = {},
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
@@ -99,7 +101,15 @@ export class CpuEngine implements Engine {
       )
     }
     const { promise, resolve, reject } = withResolvers<Outcome>()
-    const job: Job = { frame: copyOf(frame), parameters, submitted: performance.now(), resolve, reject }
+    const lent = isOwn ? lend(frame) : null
+    const job: Job = {
+      frame: lent === null ? copyOf(frame) : frame,
+      lent,
+      parameters,
+      submitted: performance.now(),
+      resolve,
+      reject,
+    }
     const stopListening = onAbort(signal, () => {
       const place = this.#queue.indexOf(job)
       // A running one cannot be stopped: its answer is dropped when it comes.
@@ -146,7 +156,8 @@ export class CpuEngine implements Engine {
   #start(job: Job, thread: NetworkThread): void {
     const started = performance.now()
     this.#running.add(job)
-    thread.detect(job.frame, job.parameters, (outcome) => {
+    // A lent frame lives as long as this callback, which knows it by its job.
+    thread.detect(job.lent ?? job.frame, job.parameters, (outcome) => {
       this.#running.delete(job)
       this.#answered++
       if ('result' in outcome) {

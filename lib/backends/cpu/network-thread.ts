@@ -9,6 +9,7 @@ import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import { heapError } from '../../threads/worker.js'
 import type { Unavailability } from '../backend.js'
+import type { LentFrame } from './lent-frame.js'
 import type { FurtherNetwork, ModelRequest, Ready, Reply, Request } from './protocol.js'
 
 export type Outcome = Extract<Reply, { result: unknown } | { failed: unknown }>
@@ -88,11 +89,20 @@ export class NetworkThread {
     if (this.#lost !== null) onLost(this.#lost)
   }
 
-  /** Gives it a frame while it is not busy; the frame's bytes move to the thread. */
-  detect(frame: Frame, parameters: PostprocessParameters, onOutcome: (outcome: Outcome) => void): void {
+  /**
+   * Gives it a frame while it is not busy.
+   *
+   * @param frame whose bytes move to the thread, or are lent until `onOutcome` is called or the thread has ended
+   */
+  detect(
+    frame: Frame | LentFrame,
+    parameters: PostprocessParameters,
+    onOutcome: (outcome: Outcome) => void,
+  ): void {
     this.#onOutcome = onOutcome
     this.#peer.ref()
-    this.#peer.postMessage({ frame, parameters } satisfies Request, [frame.data.buffer as ArrayBuffer])
+    const moved = 'address' in frame ? [] : [frame.data.buffer as ArrayBuffer]
+    this.#peer.postMessage({ frame, parameters } satisfies Request, moved)
   }
 
   /** Ends the thread after the frame that it has. */

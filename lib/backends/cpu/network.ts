@@ -10,7 +10,9 @@ import { type PostprocessParameters, selectDetections } from '../../postprocess/
 import { graphOfModelFile, type ModelGraph } from '../../tasks/export.js'
 import { type NativeCalls, nativeCall } from '../../threads/native-calls.js'
 import type { EngineResult, LoadStage, Unavailability } from '../backend.js'
+import { addon } from './addon.js'
 import { shareCores } from './cores.js'
+import type { LentFrame } from './lent-frame.js'
 import { loadOnnxruntime, type OnnxRuntime, onnxruntimeVersion } from './onnxruntime.js'
 import { Preprocessor } from './preprocessor.js'
 import type { FurtherNetwork, ModelRequest, Ready } from './protocol.js'
@@ -101,7 +103,7 @@ export class CpuNetwork {
     return { network: new CpuNetwork(runtime, session, calls, { spec, inputSize }), ready: null }
   }
 
-  async detect(frame: Frame, parameters: PostprocessParameters): Promise<EngineResult> {
+  async detect(frame: Frame | LentFrame, parameters: PostprocessParameters): Promise<EngineResult> {
     const start = performance.now()
     const { tensor, letterbox } = this.#preprocessor.run(frame)
     const preprocessed = performance.now()
@@ -122,6 +124,7 @@ export class CpuNetwork {
       },
       parameters,
       { width: frame.width, height: frame.height, scale: letterbox.scale },
+      addon()?.findLoud,
     )
     const end = performance.now()
     const timings = {

@@ -1,40 +1,13 @@
-import { loadAddonFile } from '../../base/addon-file.js'
 import { EfficientDetError } from '../../base/errors.js'
 import type { Frame } from '../../image/frame.js'
 import { letterbox } from '../../image/letterbox.js'
-import { type NativeLayout, nativeLayout, nativePlanes } from '../../image/native-layout.js'
+import { nativeLayout, nativePlanes } from '../../image/native-layout.js'
 import { type NetworkInput, normaliser, preprocess } from '../../image/preprocess.js'
 import { toRgb } from '../../image/rgb.js'
 import type { Size } from '../../models/levels.js'
 import type { Preprocessing } from '../../models/preprocessing.js'
-
-/** What the addon makes network input with (native/addon/preprocessor_object.h). */
-interface NativePreprocessor {
-  /**
-   * @param input 3×H×W, which it fills
-   * @throws Error for lack of memory
-   */
-  run(data: Uint8Array | Uint8ClampedArray, ...rest: [...layout: NativeLayout, input: Float32Array]): void
-}
-
-interface Addon {
-  readonly Preprocessor: {
-    /** What can run on this processor, the fastest first. */
-    readonly codes: readonly string[]
-    /**
-     * @param resize 0: antialiased; 1: bilinear
-     * @param normalisation mean, deviation and normalised fill, R, G, B each
-     * @param code one of `codes`; the fastest without
-     */
-    new (
-      inputHeight: number,
-      inputWidth: number,
-      resize: 0 | 1,
-      normalisation: Float32Array,
-      code?: string,
-    ): NativePreprocessor
-  }
-}
+import { addon, type NativePreprocessor } from './addon.js'
+import type { LentFrame } from './lent-frame.js'
 
 /**
  * Turns frames into network input, as its twin `preprocess` does to the last bit: in native code, or by that where the
@@ -60,11 +33,16 @@ export class Preprocessor {
    * @returns input whose tensor is the next call's as well
    * @throws EfficientDetError ERR_INVALID_OPTION (see `planesOf`), ERR_OUT_OF_MEMORY
    */
-  run(frame: Frame): NetworkInput {
-    if (this.#native === null) return preprocess(toRgb(frame), this.#size, this.#how)
-    const layout = nativeLayout(frame, this.#planes)
+  run(frame: Frame | LentFrame): NetworkInput {
+    const isLent = 'address' in frame
+    if (this.#native === null) {
+      // Whoever could lend it has the addon.
+      if (isLent) throw new EfficientDetError('ERR_INFERENCE', 'The addon loads in some threads only.')
+      return preprocess(toRgb(frame), this.#size, this.#how)
+    }
+    const layout = isLent ? frame.layout : nativeLayout(frame, this.#planes)
     try {
-      this.#native.run(frame.data, ...layout, this.#tensor)
+      this.#native.run(isLent ? frame.address : frame.data, ...layout, this.#tensor)
     } catch (cause) {
       throw new EfficientDetError('ERR_OUT_OF_MEMORY', (cause as Error).message, { cause })
     }
@@ -87,12 +65,4 @@ function nativePreprocessor(
   const filled = fill.map((value, i) => normaliser(mean[i], std[i])(value))
   const normalisation = Float32Array.of(...mean, ...std, ...filled)
   return new native.Preprocessor(height, width, resize === 'antialiased' ? 0 : 1, normalisation, code)
-}
-
-function addon(): Addon | null {
-  try {
-    return loadAddonFile() as Addon
-  } catch {
-    return null
-  }
 }

@@ -6,6 +6,7 @@ import type { NativeCalls } from '../../threads/native-calls.js'
 import type { WireError } from '../../threads/wire-error.js'
 import type { EngineResult, LoadStage, OpenRequest, Unavailability } from '../backend.js'
 import type { Sharing } from './cores.js'
+import type { LentFrame } from './lent-frame.js'
 
 /** What a network's thread is started with. */
 export type ThreadData = (ModelRequest | FurtherNetwork) & { readonly calls: NativeCalls }
@@ -26,7 +27,9 @@ export interface FurtherNetwork extends Pick<Ready, 'spec' | 'inputSize'> {
 }
 
 /** Message to the thread. */
-export type Request = { readonly frame: Frame; readonly parameters: PostprocessParameters } | 'close'
+export type Request =
+  | { readonly frame: Frame | LentFrame; readonly parameters: PostprocessParameters }
+  | 'close'
 
 export interface Ready {
   readonly spec: ModelSpec

@@ -14,7 +14,7 @@ export const detectReference: ReferenceDetector = async (model, images) => {
   try {
     const parameters = comparedParameters(engine.spec.architecture.classes)
     const found: DetectionArrays[] = []
-    for (const image of images) found.push((await engine.detect(image, parameters, signal)).detections)
+    for (const image of images) found.push((await engine.detect(image, parameters, { signal })).detections)
     return found
   } finally {
     const closed = engine.close()

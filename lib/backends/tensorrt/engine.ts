@@ -8,7 +8,7 @@ import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
-import type { Engine, EngineResult, EngineStats, GpuReport } from '../backend.js'
+import type { Engine, EngineCall, EngineResult, EngineStats, GpuReport } from '../backend.js'
 import {
   type Addon,
   type NativeEngine,
@@ -73,7 +73,7 @@ export class NativeBackendEngine implements Engine {
   async detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
-    signal?: AbortSignal,
+    { signal }: EngineCall = {},
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#hung !== null) throw this.#hung

@@ -4,7 +4,7 @@ import { type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.j
 import type { Size } from '../../models/levels.js'
 import type { ModelSpec } from '../../models/spec.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
-import type { Engine, EngineResult, EngineStats, GpuReport } from '../backend.js'
+import type { Engine, EngineCall, EngineResult, EngineStats, GpuReport } from '../backend.js'
 import type { NativeBackendEngine } from './engine.js'
 
 interface Member {
@@ -37,12 +37,12 @@ export class EnginePool implements Engine {
   async detect(
     frame: Frame | DeviceFrame,
     parameters: PostprocessParameters,
-    signal?: AbortSignal,
+    call?: EngineCall,
   ): Promise<EngineResult> {
     const member = this.#choose(frame)
     member.pending++
     try {
-      return await member.engine.detect(frame, parameters, signal)
+      return await member.engine.detect(frame, parameters, call)
     } catch (error) {
       throw this.#isLeftOut(member, frame) ? ofThisImage(error, member.engine.device) : error
     } finally {
