@@ -50,11 +50,11 @@ export class Child {
 
   /** Ends the program, kindly first, and waits until it has gone. May be called again. */
   async end(grace = GRACE): Promise<Exit> {
-    if (this.#exit === null) this.process.kill('SIGTERM')
+    if (this.#exit === null) kill(this.process, 'SIGTERM')
     const controller = new AbortController()
     const killing = sleep(grace, null, { signal: controller.signal, ref: false }).then(
       // A stopped process hears no other signal.
-      () => this.process.kill('SIGKILL'),
+      () => kill(this.process, 'SIGKILL'),
       () => {},
     )
     const exit = await this.exited
@@ -65,5 +65,16 @@ export class Child {
 }
 
 function killAll(): void {
-  for (const child of living) child.kill('SIGKILL')
+  for (const child of living) kill(child, 'SIGKILL')
+}
+
+/** Ends a program and what it has started, which is its group. */
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // It has gone, or there are no groups here.
+    child.kill(signal)
+  }
 }
