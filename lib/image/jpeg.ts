@@ -77,6 +77,32 @@ export function scansOf(jpeg: Uint8Array): number {
   }
 }
 
+/** What a JPEG's frame header tells. */
+export interface JpegHeader {
+  /** As stored: EXIF orientation is not applied. */
+  readonly width: number
+  readonly height: number
+  /** 1: grey; 3: colour; 4: CMYK. */
+  readonly components: number
+  /** Bits of a sample. */
+  readonly precision: number
+}
+
+/** Reads the frame header; null where there is none before the first scan. */
+export function headerOf(jpeg: Uint8Array): JpegHeader | null {
+  const bytes = jpeg.subarray(0, MAX_BYTES)
+  for (let at = 2; ; ) {
+    const start = markerFrom(bytes, at)
+    if (start === null || bytes[start + 1] === EOI || bytes[start + 1] === SOS) return null
+    at = start + 2 + bytes[start + 2] * 256 + bytes[start + 3]
+    if (!isFrameHeader(bytes[start + 1])) continue
+    const header = bytes.subarray(start + 4, at)
+    if (header.length < 6) return null
+    const [precision, highHeight, height, highWidth, width, components] = header
+    return { width: highWidth * 256 + width, height: highHeight * 256 + height, components, precision }
+  }
+}
+
 /** Finds the next marker that has a segment, or EOI; fill bytes before it count as nothing. */
 function markerFrom(jpeg: Uint8Array, from: number): number | null {
   for (let at = from; at < jpeg.length; at++) {

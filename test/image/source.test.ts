@@ -78,7 +78,15 @@ describe('readSource', () => {
 
   it('hands frames on as they are', async () => {
     const frame = { data: new Uint8Array(9), format: 'grey', width: 2, height: 2, stride: 6 } as const
-    expect(await readSource(frame, LIMIT)).toEqual({ frame, name: null, pages: 1, warnings: [] })
+    const size = { width: 2, height: 2 }
+    expect(await readSource(frame, LIMIT)).toEqual({
+      frame,
+      size,
+      isOwn: false,
+      name: null,
+      pages: 1,
+      warnings: [],
+    })
   })
 })
 
