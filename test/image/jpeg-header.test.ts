@@ -9,7 +9,7 @@ describe('headerOf', () => {
   it.each([
     ['colour', blank(3).jpeg(), 3],
     ['progressive', blank(3).jpeg({ progressive: true }), 3],
-    ['grey', blank(3).greyscale().jpeg(), 1],
+    ['grey', blank(3).toColourspace('b-w').jpeg(), 1],
     ['CMYK', blank(3).toColourspace('cmyk').jpeg(), 4],
     ['with metadata before it', blank(3).withMetadata({ orientation: 6, icc: 'p3' }).jpeg(), 3],
   ])('tells the size and components of a JPEG: %s', async (_, jpeg, components) => {
