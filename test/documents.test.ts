@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { efficientdet, PERSON, ROOT, run } from './helpers/cli.js'
+import { clip, hasFfmpeg } from './helpers/ffmpeg.js'
 import { link, project, write } from './helpers/projects.js'
 
 interface Document {
@@ -32,13 +33,14 @@ import { buildEngine, EfficientDet, type Frame } from 'efficientdet-trt'
 import { Analytics } from 'efficientdet-trt/analytics'
 import { score } from 'efficientdet-trt/batch'
 import { Tracker } from 'efficientdet-trt/tracking'
+import { analyse, annotatedVideo, jsonLines, openVideo } from 'efficientdet-trt/video'
 const data = new Uint8Array(2048 * 1080 * 1.5)
 const frames: Frame[] = [1, 2].map((i) => ({ data: new Uint8Array(64 * i), format: 'grey', width: 8, height: 8 * i }))
 const paths = ['street.jpg', 'missing.jpg']
 const onProgress = () => {}
 const { signal } = new AbortController()
 const detector = await EfficientDet.load('person', { backend: 'cpu', threads: 1 })
-void [buildEngine, Analytics, score, Tracker, data, frames, paths, onProgress, signal]
+void [buildEngine, Analytics, score, Tracker, analyse, annotatedVideo, jsonLines, openVideo, data, frames, paths, onProgress, signal]
 `
 
 const moduleOf = (body: string) => `${SURROUNDINGS}
@@ -85,6 +87,8 @@ describe('an example in the documents', () => {
     await mkdir(join(folder, 'photos'))
     await copyFile(PERSON, join(folder, 'photos', 'person.jpg'))
     await copyFile(PERSON, join(folder, 'street.jpg'))
+    if (hasFfmpeg) await copyFile(await clip('street.mp4', '-i', PERSON), join(folder, 'street.mp4'))
+    else if (body.includes('street.mp4')) return
     const { code } = await transform(moduleOf(body), { loader: 'ts', target: 'node20', format: 'esm' })
     await write(folder, { 'example.mjs': code })
     const result = await run(process.execPath, ['example.mjs'], { cwd: folder })
