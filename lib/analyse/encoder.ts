@@ -6,6 +6,7 @@ import { abridged } from '../base/listing.js'
 import type { Frame } from '../image/frame.js'
 import { invalidOption } from '../options/checks.js'
 import { Child } from '../threads/child.js'
+import { withResolvers } from '../threads/with-resolvers.js'
 import { codecsOf, type Ffmpeg } from '../video/ffmpeg.js'
 import { Log } from '../video/log.js'
 import { matroskaBlock, matroskaHeader } from './matroska.js'
@@ -66,6 +67,8 @@ export interface EncoderOptions {
 /** Writes frames of one size, with their times, to one file of H.264: aside, until it is whole. */
 export class Encoder {
   readonly #file: Promise<void>
+  /** Settles when frames can be written. */
+  readonly #ready: Promise<void>
   readonly #log = new Log([])
   #child!: Child
   #begin: number | null = null
@@ -73,51 +76,57 @@ export class Encoder {
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: EncoderOptions) {
-    this.#file = stageFile(options.path, (staged) => this.#encode(staged, options))
-    this.#file.catch(() => {})
+    const { promise, resolve, reject } = withResolvers<void>()
+    this.#ready = promise
+    this.#file = stageFile(options.path, (staged) => this.#encode(staged, options, resolve))
+    this.#file.catch(reject)
+    promise.catch(() => {})
   }
 
-  async #encode(staged: StagedFile, options: EncoderOptions): Promise<void> {
+  async #encode(staged: StagedFile, options: EncoderOptions, onReady: () => void): Promise<void> {
     this.#child = new Child(options.ffmpeg.path, argsOf(staged, options), ['pipe', 'ignore', 'pipe'])
     const { stdin, stderr } = this.#child.process
     // Whoever writes hears of it by the end of the program.
     stdin!.on('error', () => {})
     stderr!.setEncoding('latin1').on('data', (text: string) => this.#log.push(text))
     stdin!.write(matroskaHeader(options.frame, options.frameRate))
-    this.#started()
-    const { code, error } = await this.#child.exited
+    onReady()
+    const { code, signal, error } = await this.#child.exited
     if (code === 0) return
-    const reason = error?.message ?? this.#log.reason ?? `exit code ${code}`
+    const ended = signal === null ? `exit code ${code}` : `ended by ${signal}`
+    const reason = error?.message ?? this.#log.reason ?? ended
     throw new EfficientDetError('ERR_OUTPUT', `${staged.path} cannot be written (${abridged(reason)}).`)
   }
-
-  #started!: () => void
-  readonly #start = new Promise<void>((resolve) => {
-    this.#started = resolve
-  })
 
   /**
    * Writes a frame, whose bytes must stay until then.
    *
    * @param time in seconds; one that is not after the frame's before is moved there
+   * @throws EfficientDetError ERR_OUTPUT
    */
   write({ data }: { readonly data: Uint8Array }, time: number): Promise<void> {
     this.#begin ??= time
     this.#lastTime = Math.max(time - this.#begin, this.#lastTime + 1e-3)
     const block = matroskaBlock(data.length, this.#lastTime)
     this.#writing = this.#writing.then(async () => {
-      await Promise.race([this.#start, this.#file])
+      await this.#ready
       const { stdin } = this.#child.process
       stdin!.write(block)
-      await this.#within(PATIENCE, Promise.race([written(stdin!, data), this.#file]))
+      await this.#within(PATIENCE, written(stdin!, data)).catch((error) => this.#explain(error))
     })
     return this.#writing
+  }
+
+  /** Says why the program takes no more, which a broken pipe does not tell. */
+  async #explain(cause: Error): Promise<never> {
+    await this.#file
+    throw new EfficientDetError('ERR_OUTPUT', `The encoder ended early (${cause.message}).`, { cause })
   }
 
   /** Ends the file. @throws EfficientDetError ERR_OUTPUT */
   async end(): Promise<void> {
     await this.#writing.catch(() => {})
-    await Promise.race([this.#start, this.#file])
+    await this.#ready
     this.#child.process.stdin!.end()
     await this.#within(LONGEST_END, this.#file)
   }

@@ -36,7 +36,7 @@ export class Child {
         if (living.size === 0) process.off('exit', killAll)
         resolve(this.#exit)
       }
-      this.process.once('error', (error) => {
+      this.process.on('error', (error) => {
         if (this.process.pid === undefined) settle({ code: null, signal: null, error })
       })
       this.process.once('exit', (code, signal) => settle({ code, signal, error: null }))

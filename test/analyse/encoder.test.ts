@@ -7,6 +7,7 @@ import { openVideo } from '#lib/video.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { clip, hasFfmpeg, picture, probe, rawFrames } from '../helpers/ffmpeg.js'
 import { refusal } from '../helpers/refusal.js'
+import { decoders } from '../helpers/watched.js'
 
 async function options(path: string): Promise<Pick<EncoderOptions, 'ffmpeg' | 'codec' | 'path'>> {
   const ffmpeg = await findFfmpeg(null)
@@ -106,5 +107,26 @@ describe.runIf(hasFfmpeg)('an encoder', () => {
     const lost = new Encoder({ ...failing, codec: made.codec, path: join(folder, 'missing', 'a.mp4') })
     await lost.write(frame, 0).catch(() => {})
     await expect(lost.end()).rejects.toEqual(refusal('ERR_OUTPUT', /missing.a\.mp4 cannot be written/))
+  })
+
+  it('tells of a program that is killed on the way', async () => {
+    const folder = await temporaryFolder()
+    const frame = { data: new Uint8Array(1.5 * 640 * 480), format: 'nv12', width: 640, height: 480 } as const
+    const encoder = new Encoder({
+      ...(await options(join(folder, 'a.mp4'))),
+      frame,
+      frameRate: 25,
+      live: false,
+    })
+    await encoder.write(frame, 0)
+    process.kill(decoders()[0].pid, 'SIGKILL')
+    const writing = async () => {
+      for (let i = 1; i < 1000; i++) await encoder.write(frame, i / 25)
+    }
+    await expect(writing()).rejects.toEqual(
+      refusal('ERR_OUTPUT', /a\.mp4 cannot be written \(ended by SIGKILL\)/),
+    )
+    await expect(encoder.end()).rejects.toEqual(refusal('ERR_OUTPUT', /ended by SIGKILL/))
+    expect(await readdir(folder)).toEqual([])
   })
 })

@@ -90,9 +90,13 @@ export class Reel {
     return ++this.#files === 1 ? this.#path : join(dir, `${name}-${this.#files}${ext}`)
   }
 
-  #fail(error: unknown): void {
-    if (!(error instanceof EfficientDetError)) throw error
-    this.#error ??= error
+  #fail(cause: unknown): void {
+    this.#error ??=
+      cause instanceof EfficientDetError
+        ? cause
+        : new EfficientDetError('ERR_OUTPUT', `${this.#path} cannot be written (${String(cause)}).`, {
+            cause,
+          })
   }
 
   /** Ends the file; `error` tells whether it is whole. */
