@@ -32,12 +32,13 @@ void ReadInterleaved(const uint8_t *__restrict from, int32_t count, Pixel *__res
 }
 
 /** What chroma adds to grey, for two columns each. */
-void ReadChroma(const YuvCoefficients &yuv, const uint8_t *__restrict u, const uint8_t *__restrict v, int32_t step,
+void ReadChroma(const YuvCoefficients &yuv, const uint8_t *__restrict u, const uint8_t *__restrict v, size_t step,
                 int32_t count, ChunkScratch &chunk) {
   int32_t *__restrict red = chunk.red;
   int32_t *__restrict green = chunk.green;
   int32_t *__restrict blue = chunk.blue;
-  for (int32_t i = 0; i < (count + 1) / 2; ++i) {
+  const size_t pairs = static_cast<size_t>(count + 1) / 2;
+  for (size_t i = 0; i < pairs; ++i) {
     const int32_t at_u = u[i * step] - 128;
     const int32_t at_v = v[i * step] - 128;
     red[2 * i] = red[2 * i + 1] = yuv.red_of_v * at_v;
@@ -177,10 +178,10 @@ void FilterColumns(const Work &work, int32_t y) {
     for (Sums &four : sums) four = Sums::Of(kHalf);
     for (int32_t k = 0; k < count; ++k) {
       const auto *samples = reinterpret_cast<const uint8_t *>(RingRow(work, begin + k) + x);
-      for (int i = 0; i < kBlock / 4; ++i) sums[i].Add(samples + 16 * i, weights[k]);
+      for (size_t i = 0; i < kBlock / 4; ++i) sums[i].Add(samples + 16 * i, weights[k]);
     }
     auto *to = reinterpret_cast<uint8_t *>(work.finished + x);
-    for (int i = 0; i < kBlock / 4; ++i) sums[i].StoreBytes(to + 16 * i);
+    for (size_t i = 0; i < kBlock / 4; ++i) sums[i].StoreBytes(to + 16 * i);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+// Pillow rounds by cutting what 0.5 was added to.
+// NOLINTBEGIN(bugprone-incorrect-roundings)
 void Taps::Set(int32_t from, int32_t to) {
   if (from == from_ && to == to_) return;
   // Set last: memory may not suffice.
@@ -37,6 +39,7 @@ void Taps::Set(int32_t from, int32_t to) {
   from_ = from;
   to_ = to;
 }
+// NOLINTEND(bugprone-incorrect-roundings)
 
 void Neighbours::Set(int32_t from, int32_t to) {
   if (from == from_ && static_cast<size_t>(to) == first_.size()) return;

@@ -115,6 +115,7 @@ void PreprocessorsOfSeveralThreadsKnowNothingOfEachOther() {
   std::vector<float> expected = Input(model);
   Preprocessor(model, CodesForThisProcessor().front()).Run(frame.get(), expected.data());
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       Preprocessor preprocessor(model, CodesForThisProcessor().front());
