@@ -38,6 +38,11 @@ async function held() {
 }
 
 const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
+await sleep(5000)
+delay.disable()
+const idle = delay.percentile(99) / 1e6 - 1
+delay.reset()
 const controller = new AbortController()
 let newest = null
 let work
@@ -85,9 +90,12 @@ console.log(`${new Date().toISOString().slice(0, 10)}, load of the machine ${loa
 console.log(
   `${count} live streams of 768×432 at ${fps} fps${detects ? ', each frame looked at by person' : ''}, ${seconds} s`,
 )
+console.log(
+  `event loop of this process before, with nothing to do: p99 ${idle.toFixed(2)} ms beyond the timer's 1 ms`,
+)
 const milliseconds = (fraction) => (delay.percentile(100 * fraction) / 1e6 - 1).toFixed(2)
 console.log(
-  `event loop, beyond the timer's 1 ms: p50 ${milliseconds(0.5)} ms, p99 ${milliseconds(0.99)} ms, p99.9 ${milliseconds(0.999)} ms`,
+  `event loop meanwhile: p50 ${milliseconds(0.5)} ms, p99 ${milliseconds(0.99)} ms, p99.9 ${milliseconds(0.999)} ms`,
 )
 console.log(
   `this process took ${((cpu.user + cpu.system) / 1e4 / seconds).toFixed(1)} % of a processor, ffmpeg not counted`,

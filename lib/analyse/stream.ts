@@ -118,7 +118,13 @@ export class Stream {
       options.onStatus?.(status)
     }
     // A camera that is away now may be there later, and holds up no other.
-    await using video = await openVideo(source, { reconnect: 'always', ...options, onStatus, signal: stop })
+    await using video = await openVideo(source, {
+      reconnect: 'always',
+      memory: (layout) => detector.allocateFrame(layout),
+      ...options,
+      onStatus,
+      signal: stop,
+    })
     this.#video = video
     this.#state = 'running'
     const results = detector.stream(this.#counted(video), {

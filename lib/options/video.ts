@@ -1,4 +1,5 @@
 import { MAX_VIDEO_SIDE } from '../base/limits.js'
+import type { FrameLayout } from '../image/frame.js'
 import { checkInteger, checkNames, invalidOption } from './checks.js'
 import { SIGNAL } from './common.js'
 import {
@@ -61,6 +62,11 @@ export interface VideoOptions {
   readonly timeout?: number
   /** When a live source is tried again. Defaults to `after-first`. */
   readonly reconnect?: Reconnect
+  /**
+   * Gives memory for frames, such as `(layout) => detector.allocateFrame(layout)`, which a GPU reads without a copy.
+   * Defaults to JavaScript's own.
+   */
+  readonly memory?: (layout: FrameLayout) => { readonly data: Uint8Array }
   /** The program ffmpeg, 5.1 or newer. Defaults to EFFICIENTDET_FFMPEG, or to the one on the PATH. */
   readonly ffmpeg?: string
   /** Hears of connections that come and go. */
@@ -88,6 +94,7 @@ export const VIDEO_OPTIONS = {
     byDefault(null, '5 live, 30 else'),
   ),
   reconnect: choice('when a live source is tried again', RECONNECT, byDefault('after-first')),
+  memory: other('gives memory for frames', checkMemory, byDefault(null, '')),
   ffmpeg: path('the program ffmpeg', 'EFFICIENTDET_FFMPEG, or on the PATH'),
   onStatus: callback<(status: VideoStatus) => void>('hears of connections that come and go'),
   signal: SIGNAL,
@@ -110,6 +117,11 @@ function checkScale(name: string, value: unknown): ScaleOption {
     ...(width !== undefined && { width: checkInteger(`${name}.width`, width, 1, MAX_VIDEO_SIDE) }),
     ...(height !== undefined && { height: checkInteger(`${name}.height`, height, 1, MAX_VIDEO_SIDE) }),
   }
+}
+
+function checkMemory(name: string, value: unknown): NonNullable<VideoOptions['memory']> {
+  if (typeof value === 'function') return value as NonNullable<VideoOptions['memory']>
+  throw invalidOption(name, value, 'a function')
 }
 
 function checkLive(name: string, value: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { EfficientDetError } from '../base/errors.js'
-import type { PixelFormat } from '../image/frame.js'
+import type { FrameLayout, PixelFormat } from '../image/frame.js'
 import { Bell } from '../threads/bell.js'
 import { Child, type Exit } from '../threads/child.js'
 import type { FrameMemory } from './frame-memory.js'
@@ -51,6 +51,7 @@ export class Decoder {
   readonly #child: Child
   readonly #pipe: FramePipe
   #reader: FrameReader | null = null
+  #layout: FrameLayout | null = null
   /** A frame whose time has yet to come. */
   #untimed: readonly [Uint8Array, number, number] | null = null
   #drops = 0
@@ -112,7 +113,8 @@ export class Decoder {
   #read(facts: StreamFacts): StreamFacts {
     const frameBytes = this.#run.frameBytes(facts)
     this.#reader = this.#pipe.read(frameBytes, this.#run.isLive(facts), this.#bell.ring)
-    for (let i = 0; i < AHEAD; i++) this.#reader.lend(this.#memory.take(frameBytes))
+    this.#layout = { format: this.#run.format, width: facts.width, height: facts.height }
+    for (let i = 0; i < AHEAD; i++) this.#reader.lend(this.#memory.take(frameBytes, this.#layout))
     return facts
   }
 
@@ -148,7 +150,7 @@ export class Decoder {
     const time = this.#run.facts === null ? this.#times.take(index) : null
     if (this.#run.facts === null && time === null) return null
     this.#untimed = null
-    this.#reader!.lend(this.#memory.take(data.length))
+    this.#reader!.lend(this.#memory.take(data.length, this.#layout!))
     return { data, index, time, received: performance.now() - age }
   }
 

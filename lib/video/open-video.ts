@@ -40,7 +40,7 @@ export async function openVideo(source: VideoSource, options: VideoOptions = {})
 
 async function open(run: Run, settings: VideoSettings, report: DecoderReport): Promise<Video> {
   const { signal } = settings
-  const memory = new FrameMemory()
+  const memory = new FrameMemory(settings.memory)
   const reconnection = new Reconnection(settings)
   if (settings.reconnect === 'always' && run.live) {
     const { decoder, facts } = await reconnection.connect(run, memory, signal ?? new AbortController().signal)

@@ -143,6 +143,21 @@ describe.runIf(hasFfmpeg)('openVideo', () => {
     expect(seen.size).toBeLessThan(8)
   })
 
+  it('takes memory that it is given, and other memory where there is none', async () => {
+    const path = await clip('a.mp4', ...picture('64x48', 1))
+    const own = new Set<Uint8Array>()
+    const memory = ({ format, width, height }: { format: string; width: number; height: number }) => {
+      expect({ format, width, height }).toEqual({ format: 'nv12', width: 64, height: 48 })
+      if (own.size === 2) throw new Error('no more')
+      const data = new Uint8Array(64 * 48 * 1.5)
+      own.add(data)
+      return { data }
+    }
+    const frames = await all(path, { memory })
+    expect(frames).toHaveLength(25)
+    expect(frames.filter(({ source }) => own.has(source.data))).toHaveLength(2)
+  })
+
   it('ends ffmpeg when it is left, closed or aborted', async () => {
     const path = await clip('a.mp4', ...picture('320x240', 20))
     for await (const _ of await openVideo(path)) break
