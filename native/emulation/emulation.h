@@ -58,6 +58,12 @@ size_t FreeBytes(int device);
 /** Called on a thread that has begun to capture, once; may use CUDA. */
 void OnCapture(std::function<void()> listener);
 
+/** Waits so far that keep a core busy: for streams, for devices, for events without cudaEventBlockingSync. */
+size_t BusyWaits();
+
+/** Bytes so far that were copied to devices. */
+size_t BytesToDevice();
+
 /**
  * The newest CUDA that the driver runs, at first EMULATED_DRIVER or our CUDART_VERSION. Older drivers, and 0 for
  * none, answer every call with cudaErrorInsufficientDriver.

@@ -63,6 +63,7 @@ namespace {
 /** Outlives its handle while work refers to it. */
 struct EventState {
   bool timed = true;
+  bool sleeps = false;
   bool recorded = false;
   /** The work of a stream at whose end it happens, or the branch of a capture. */
   cudaStream_t stream = nullptr;
@@ -96,6 +97,8 @@ struct Runtime {
   size_t memory = size_t{8} << 30;
   std::set<int> contexts;
   std::function<void()> on_capture;
+  size_t busy_waits = 0;
+  size_t bytes_to_device = 0;
   int driver = std::getenv("EMULATED_DRIVER") == nullptr ? CUDART_VERSION : std::atoi(std::getenv("EMULATED_DRIVER"));
   std::map<uintptr_t, Allocation> allocations;
   CUstream_st null_stream;
@@ -312,11 +315,6 @@ void SetComputeCapability(int capability) {
   Get().capability = capability;
 }
 
-void SetIntegrated(bool integrated) {
-  std::lock_guard lock(Get().mutex);
-  Get().integrated = integrated;
-}
-
 bool HasContext(int device) {
   std::lock_guard lock(Get().mutex);
   return Get().contexts.count(device) > 0;
@@ -361,6 +359,21 @@ void Revive() {
 void SetDeviceCount(int count) {
   std::lock_guard lock(Get().mutex);
   Get().devices = count;
+}
+
+void SetIntegrated(bool integrated) {
+  std::lock_guard lock(Get().mutex);
+  Get().integrated = integrated;
+}
+
+size_t BusyWaits() {
+  std::lock_guard lock(Get().mutex);
+  return Get().busy_waits;
+}
+
+size_t BytesToDevice() {
+  std::lock_guard lock(Get().mutex);
+  return Get().bytes_to_device;
 }
 
 void SetDriverVersion(int version) {
@@ -538,6 +551,7 @@ cudaError_t cudaDeviceSynchronize() {
     capture->invalid = captures = true;
   }
   if (captures) return Report(cudaErrorStreamCaptureUnsupported);
+  ++call->busy_waits;
   RunAll();
   return cudaSuccess;
 }
@@ -565,6 +579,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const vo
                      : on_device           ? cudaMemoryTypeDevice
                                            : cudaMemoryTypeHost;
   attributes->device = allocation == nullptr ? 0 : allocation->device;
+  // As on hardware, all pinned memory has the same address on both sides.
+  attributes->devicePointer = allocation == nullptr ? nullptr : const_cast<void *>(pointer);
   return cudaSuccess;
 }
 
@@ -581,6 +597,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyK
   Call call(DeviceOf(stream));
   if (call.error() != cudaSuccess || size == 0) return call.error();
   if (!CanCopy(to, from, size, kind)) return Report(cudaErrorInvalidValue);
+  if (IsAt(Place::kDevice, to, size)) call->bytes_to_device += size;
   const bool from_pageable = Find(from, size) == nullptr;
   const bool to_pageable = Find(to, size) == nullptr;
   if (from_pageable) {
@@ -634,6 +651,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     stream->capture->invalid = true;
     return Report(cudaErrorStreamCaptureUnsupported);
   }
+  ++call->busy_waits;
   RunUntil(stream, stream->issued);
   return cudaSuccess;
 }
@@ -672,6 +690,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   if (call.error() != cudaSuccess) return call.error();
   *event = new CUevent_st{std::make_shared<EventState>()};
   (*event)->state->timed = (flags & cudaEventDisableTiming) == 0;
+  (*event)->state->sleeps = (flags & cudaEventBlockingSync) != 0;
   call->events.insert(*event);
   return cudaSuccess;
 }
@@ -702,7 +721,7 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     state->stream = stream;
     return cudaSuccess;
   }
-  *state = {state->timed, true, stream, stream->issued + 1, nullptr, {}};
+  *state = {state->timed, state->sleeps, true, stream, stream->issued + 1, nullptr, {}};
   return Enqueue(stream, {[state] { state->time = Clock::now(); }});
 }
 
@@ -711,6 +730,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (call.error() != cudaSuccess) return call.error();
   const EventState &state = *EventOf(event)->state;
   if (state.capture != nullptr) return Report(cudaErrorStreamCaptureUnsupported);
+  if (!state.sleeps) ++call->busy_waits;
   if (state.stream != nullptr && call->streams.count(state.stream) > 0) RunUntil(state.stream, state.ticket);
   return cudaSuccess;
 }

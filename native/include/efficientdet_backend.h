@@ -349,7 +349,8 @@ typedef struct ed_backend {
                     ed_engine **engine, ed_message *message);
   /** May be called while batches run. */
   ed_status (*info)(const ed_engine *engine, ed_engine_info *info, ed_message *message);
-  /** Host memory for frames from which a device copies fastest, as much as asked; NULL if there is none. */
+  /** Host memory for frames from which a device copies fastest, or which it reads in place, as much as asked; NULL if
+      there is none. */
   uint8_t *(*allocate)(uint32_t device, size_t size);
   /** Takes back what `allocate` gave for a device, after any engine. */
   void (*release)(uint32_t device, uint8_t *memory);

@@ -69,7 +69,7 @@ class CudaMemory {
 
 inline cudaError_t AllocateOnDevice(void **memory, size_t size) { return cudaMalloc(memory, size); }
 inline cudaError_t AllocatePinned(void **memory, size_t size) {
-  return cudaHostAlloc(memory, size, cudaHostAllocPortable);
+  return cudaHostAlloc(memory, size, cudaHostAllocPortable | cudaHostAllocMapped);
 }
 
 using DeviceMemory = CudaMemory<AllocateOnDevice, cudaFree>;

@@ -104,6 +104,34 @@ void CheckFrame(const ed_frame &frame) {
   }
 }
 
+/** Turns a frame in pinned memory into one that the device reads by itself. Others stay what they are. */
+void ReadInPlace(ed_frame &frame) {
+  if (frame.memory != ED_HOST) return;
+  ed_frame mapped = frame;
+  mapped.memory = ED_DEVICE;
+  const std::vector<Plane> planes = PlanesOf(frame);
+  for (size_t i = 0; i < planes.size(); i++) {
+    const size_t size = SizeOf(planes[i], frame.strides[i]);
+    cudaPointerAttributes first{};
+    cudaPointerAttributes last{};
+    Check(cudaPointerGetAttributes(&first, frame.planes[i]), "Asking where a frame is");
+    Check(cudaPointerGetAttributes(&last, frame.planes[i] + size - 1), "Asking where a frame is");
+    const bool is_pinned = first.type == cudaMemoryTypeHost && last.type == cudaMemoryTypeHost;
+    if (!is_pinned || first.devicePointer == nullptr) return;
+    mapped.planes[i] = static_cast<const uint8_t *>(first.devicePointer);
+  }
+  frame = mapped;
+}
+
+/** Whether this thread's device shares the host's memory. */
+bool IsIntegrated() {
+  int device = 0;
+  int integrated = 0;
+  Check(cudaGetDevice(&device), "Asking for the device");
+  Check(cudaDeviceGetAttribute(&integrated, cudaDevAttrIntegrated, device), "Asking what the device is");
+  return integrated != 0;
+}
+
 }  // namespace
 
 Pipeline::Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Contexts &contexts, const Network &network,
@@ -112,12 +140,15 @@ Pipeline::Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Conte
       network_(network),
       model_(model),
       anchors_(anchors),
-      shape_{network.anchors, network.classes, 0, 0} {
+      shape_{network.anchors, network.classes, 0, 0},
+      integrated_(IsIntegrated()) {
   const LogListener log;
   const DeviceWork work(device);
   Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
   for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
   Check(cudaEventCreateWithFlags(awaited_.Place(), cudaEventDisableTiming), "Making an event");
+  const unsigned sleeping = cudaEventBlockingSync | cudaEventDisableTiming;
+  Check(cudaEventCreateWithFlags(answered_.Place(), sleeping), "Making an event");
 
   const auto batch = static_cast<size_t>(network.max_batch_size());
   const Parameters end = ParametersIn(nullptr);
@@ -192,10 +223,12 @@ void Pipeline::Run(const ed_frame *frames, const ed_postprocess *postprocess, ed
                                   std::to_string(network_.max_batch_size()) + "."};
   }
   for (int32_t i = 0; i < count; i++) CheckFrame(frames[i]);
+  std::vector<ed_frame> there(frames, frames + count);
+  if (integrated_) std::for_each(there.begin(), there.end(), ReadInPlace);
   const auto profile =
       std::find_if(profiles_.begin(), profiles_.end(), [=](const Profile &p) { return p.batch_size >= count; });
   Reserve(postprocess, results, count);
-  Run(*profile, frames, postprocess, results, count);
+  Run(*profile, there.data(), postprocess, results, count);
 }
 
 /** Runs a batch of so many frames, which may be none. */
@@ -416,7 +449,8 @@ void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count
   Check(cudaEventRecord(events_[3].get(), stream_.get()), "Ending the batch");
   Check(cudaMemcpyAsync(host_answers_.get(), answers_.get(), bytes, cudaMemcpyDeviceToHost, stream_.get()),
         "Copying detections");
-  Check(cudaStreamSynchronize(stream_.get()), "Running the batch");
+  Check(cudaEventRecord(answered_.get(), stream_.get()), "Ending the batch");
+  Check(cudaEventSynchronize(answered_.get()), "Running the batch");
 
   float milliseconds[3];
   for (size_t i = 0; i < 3; i++) {

@@ -97,12 +97,16 @@ class Pipeline {
   const float *const anchors_;
   /** Limits that the memory is made for. */
   DetectionsShape shape_;
+  /** Whether the device reads pinned memory where it is. */
+  const bool integrated_;
 
   Stream stream_;
   /** Before all, before the network, after it, after all. */
   std::array<Event, 4> events_;
   /** After what a frame's own stream had in it. */
   Event awaited_;
+  /** When answers are on the host. A thread sleeps until it, where one that waits for a stream keeps a core busy. */
+  Event answered_;
   PinnedMemory host_parameters_;
   DeviceMemory parameters_;
   DeviceMemory frames_;

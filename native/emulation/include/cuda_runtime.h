@@ -235,6 +235,7 @@ enum cudaDeviceAttr {
 
 #define cudaHostAllocDefault 0x00u
 #define cudaHostAllocPortable 0x01u
+#define cudaHostAllocMapped 0x02u
 #define cudaHostAllocWriteCombined 0x04u
 #define cudaStreamDefault 0x00u
 #define cudaStreamNonBlocking 0x01u
@@ -268,6 +269,7 @@ struct cudaFuncAttributes {
 struct cudaPointerAttributes {
   enum cudaMemoryType type;
   int device;
+  void *devicePointer;
 };
 
 typedef struct cudaLaunchConfig_st {

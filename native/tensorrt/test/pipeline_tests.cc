@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -526,6 +527,68 @@ void FramesThatAreNotThereYetAreAwaited() {
   backend->destroy(engine);
 }
 
+/** Memory of the backend's for frames. */
+class Pinned {
+ public:
+  explicit Pinned(const std::vector<uint8_t> &bytes) : memory_(backend->allocate(0, bytes.size())) {
+    CHECK(memory_ != nullptr);
+    std::memcpy(memory_, bytes.data(), bytes.size());
+  }
+  ~Pinned() { backend->release(0, memory_); }
+  Pinned(const Pinned &) = delete;
+  Pinned &operator=(const Pinned &) = delete;
+
+  uint8_t *get() const { return memory_; }
+
+ private:
+  uint8_t *const memory_;
+};
+
+void PinnedFramesAreReadInPlaceWhereADeviceSharesTheHostsMemory() {
+  std::vector<Image> images;
+  for (const ed_format format : {ED_RGB, ED_BGRA, ED_NV12, ED_I420})
+    images.emplace_back(format, 600, 18, 89, 89, 89, 3);
+  size_t all = 0;
+  for (const Image &image : images) all += image.bytes.size();
+  for (const bool integrated : {false, true}) {
+    emulation::SetIntegrated(integrated);
+    ed_engine *engine = Loaded(Plan(0, 0));
+    for (const bool pinned : {false, true}) {
+      for (int run = 0; run < 3; run++) {
+        Batch batch(images);
+        std::vector<std::unique_ptr<Pinned>> memory;
+        for (size_t i = 0; pinned && i < images.size(); i++) {
+          const std::vector<uint8_t> &bytes = batch.images[i].bytes;
+          memory.push_back(std::make_unique<Pinned>(bytes));
+          for (const uint8_t *&plane : batch.frames[i].planes) {
+            if (plane != nullptr) plane = memory.back()->get() + (plane - bytes.data());
+          }
+        }
+        const size_t before = emulation::BytesToDevice();
+        CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+        batch.CheckResults();
+        // All but the last row's padding, or parameters alone.
+        const size_t copied = emulation::BytesToDevice() - before;
+        CHECK(integrated && pinned ? copied < all / 2 : copied > all - 100);
+      }
+    }
+    backend->destroy(engine);
+  }
+  emulation::SetIntegrated(false);
+}
+
+void NobodyWaitsBusily() {
+  ed_engine *engine = Loaded(Plan(0, 0));
+  const size_t before = emulation::BusyWaits();
+  for (int run = 0; run < 4; run++) {
+    Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
+    CHECK_ANSWER(batch.Run(engine), ED_OK, "");
+    batch.CheckResults();
+  }
+  CHECK(emulation::BusyWaits() == before);
+  backend->destroy(engine);
+}
+
 void FramesOnAnotherDeviceAreRefused() {
   emulation::SetDeviceCount(2);
   ed_engine *engine = Loaded(Plan(0, 0));
@@ -914,6 +977,8 @@ int main(int argc, char **argv) {
   RUN(NumbersThatAreNoneAreTold, kLate);
   RUN(FramesOnTheDevice, kLate);
   RUN(FramesThatAreNotThereYetAreAwaited, kLate);
+  RUN(PinnedFramesAreReadInPlaceWhereADeviceSharesTheHostsMemory, kLate);
+  RUN(NobodyWaitsBusily, kLate);
   RUN(FramesOnAnotherDeviceAreRefused, kLate);
   RUN(BadFramesAreRefused, kLate);
   RUN(ForeignPlansAreRefused, kLate);
