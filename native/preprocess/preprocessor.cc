@@ -25,6 +25,7 @@ void Preprocessor::Run(const ed_frame &frame, float *input) {
     // What a row of the image is made of, and what was filtered beyond that.
     work.ring_rows = std::min(height, down_.longest() + kRows);
     carried_.resize(static_cast<size_t>(fitted.width) * 4 * kRows);
+    Reuse(ring_);
     ring_.resize(static_cast<size_t>(work.ring_rows) * work.row_pixels);
     finished_.resize(work.row_pixels);
     work.carried = carried_.data();

@@ -13,7 +13,8 @@ void Taps::Set(int32_t from, int32_t to) {
   const double support = std::max(scale, 1.0);
   begin_.resize(to);
   offset_.resize(static_cast<size_t>(to) + 1);
-  weights_.clear();
+  Reuse(weights_);
+  Reuse(line_);
   longest_ = 0;
   for (int32_t i = 0; i < to; ++i) {
     const double centre = (i + 0.5) * scale;

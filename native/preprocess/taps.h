@@ -1,10 +1,21 @@
 /* Which samples of a line make those of a resized one; twin of lib/image/antialiased.ts and bilinear.ts. */
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "work.h"
+
+/** Values that are kept for the next picture at most: pictures of unusual shapes take more. */
+constexpr size_t kKept = size_t{1} << 20;
+
+/** Empties memory for anew, and gives it back if it is unusually much. */
+template <class T>
+void Reuse(std::vector<T> &values) {
+  values.clear();
+  if (values.capacity() > kKept) values.shrink_to_fit();
+}
 
 /** Pillow's triangle filter, which widens when shrinking. */
 class Taps {
