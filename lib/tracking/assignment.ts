@@ -1,3 +1,5 @@
+import { float64, int32 } from './scratch.js'
+
 /**
  * Assigns rows to columns, one to one, so that the sum of what they gain is the largest: shortest augmenting paths
  * with potentials (Jonker and Volgenant; Crouse 2016).
@@ -6,44 +8,47 @@
  * trackers use; libraries of npm choose others.
  *
  * @param gain rows × columns, finite
- * @returns of each row its column, or −1 where there are more rows than columns
+ * @returns of each row its column, or −1 where there are more rows than columns; good until the next call
  */
 export function assign(gain: Float32Array, rows: number, columns: number): Int32Array {
-  if (rows <= columns) return augmentAll(negated(gain), rows, columns)
-  const ofRow = new Int32Array(rows).fill(-1)
-  const ofColumn = augmentAll(transposed(gain, rows, columns), columns, rows)
-  for (let column = 0; column < columns; column++) ofRow[ofColumn[column]] = column
-  return ofRow
-}
-
-function negated(gain: Float32Array): Float64Array {
-  const costs = new Float64Array(gain.length)
-  for (let i = 0; i < gain.length; i++) costs[i] = -gain[i]
-  return costs
-}
-
-function transposed(gain: Float32Array, rows: number, columns: number): Float64Array {
-  const costs = new Float64Array(gain.length)
+  const costs = costMemory(rows * columns)
+  if (rows <= columns) {
+    for (let i = 0; i < rows * columns; i++) costs[i] = -gain[i]
+    return augmentAll(costs, rows, columns).subarray(0, rows)
+  }
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) costs[j * rows + i] = -gain[i * columns + j]
   }
-  return costs
+  const ofColumn = augmentAll(costs, columns, rows)
+  const ofRow = rowMemory(rows).fill(-1, 0, rows)
+  for (let column = 0; column < columns; column++) ofRow[ofColumn[column]] = column
+  return ofRow.subarray(0, rows)
 }
+
+const costMemory = float64()
+const rowMemory = int32()
+const columnOfMemory = int32()
+const rowOfMemory = int32()
+const rowPotentialMemory = float64()
+const columnPotentialMemory = float64()
+const distanceMemory = float64()
+const beforeMemory = int32()
+const openMemory = int32()
 
 /** Gives each row in turn a column by the cheapest path over columns that others have. */
 function augmentAll(costs: Float64Array, rows: number, columns: number): Int32Array {
-  const columnOf = new Int32Array(rows).fill(-1)
-  const rowOf = new Int32Array(columns).fill(-1)
-  const rowPotential = new Float64Array(rows)
-  const columnPotential = new Float64Array(columns)
-  const distance = new Float64Array(columns)
-  const before = new Int32Array(columns)
-  const open = new Int32Array(columns)
+  const columnOf = columnOfMemory(rows).fill(-1, 0, rows)
+  const rowOf = rowOfMemory(columns).fill(-1, 0, columns)
+  const rowPotential = rowPotentialMemory(rows).fill(0, 0, rows)
+  const columnPotential = columnPotentialMemory(columns).fill(0, 0, columns)
+  const distance = distanceMemory(columns)
+  const before = beforeMemory(columns)
+  const open = openMemory(columns)
 
   for (let first = 0; first < rows; first++) {
     // In descending order, so that equal costs give the identity.
     for (let i = 0; i < columns; i++) open[i] = columns - 1 - i
-    distance.fill(Number.POSITIVE_INFINITY)
+    distance.fill(Number.POSITIVE_INFINITY, 0, columns)
     let left = columns
     let row = first
     let length = 0

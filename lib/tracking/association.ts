@@ -5,7 +5,7 @@ import type { Boxes } from './overlap.js'
 export interface Observations {
   readonly boxes: Boxes
   /** 0…1. */
-  readonly scores: Float64Array
+  readonly scores: readonly number[]
 }
 
 /** What lies between two frames. */
@@ -31,7 +31,7 @@ export interface Association<Track> {
   /** Tracks, those without ids included. */
   readonly size: number
   /** @returns the id of each detection's track, or `NONE` */
-  update(observations: Observations, step: Step, ids: Ids): Int32Array
+  update(observations: Observations, step: Step, ids: Ids): number[]
   /** Ends all tracks. */
   clear(ids: Ids): void
   /** Plain data. */
@@ -75,16 +75,16 @@ export function match(
   const least = Math.fround(minOverlap)
   const pairs: [number, number][] = []
   const tracksLeft: number[] = []
-  const isTaken = new Uint8Array(detections)
+  const isTaken: boolean[] = new Array(detections).fill(false)
   const assigned = tracks > 0 && detections > 0 ? assign(gain, tracks, detections) : null
   for (let track = 0; track < tracks; track++) {
     const detection = assigned?.[track] ?? NONE
     if (detection >= 0 && overlap[track * detections + detection] >= least) {
       pairs.push([track, detection])
-      isTaken[detection] = 1
+      isTaken[detection] = true
     } else tracksLeft.push(track)
   }
   const detectionsLeft: number[] = []
-  for (let i = 0; i < detections; i++) if (isTaken[i] === 0) detectionsLeft.push(i)
+  for (let i = 0; i < detections; i++) if (!isTaken[i]) detectionsLeft.push(i)
   return { pairs, tracksLeft, detectionsLeft }
 }

@@ -48,17 +48,17 @@ export class ByteTrack implements Association<ByteTrackTrack> {
     return this.#tracks.length
   }
 
-  update({ boxes, scores }: Observations, step: Step, ids: Ids): Int32Array {
+  update({ boxes, scores }: Observations, step: Step, ids: Ids): number[] {
     const { maxLost, highScore, newTrackScore, minOverlap, minUpdates } = this.#settings
-    const found = new Int32Array(scores.length).fill(NONE)
+    const found: number[] = new Array(scores.length).fill(NONE)
     if (step.frames > 0) this.#predict(step)
     this.#keep(ids, ({ lost }) => lost <= maxLost)
 
     const tracks = this.#tracks
     const predicted = boxesOf(tracks)
-    const places = Array.from(scores, (_, i) => i)
-    const high = places.filter((i) => scores[i] >= highScore)
-    const low = places.filter((i) => !(scores[i] >= highScore))
+    const high: number[] = []
+    const low: number[] = []
+    for (let i = 0; i < scores.length; i++) (scores[i] >= highScore ? high : low).push(i)
     const take = (track: ByteTrackTrack, detection: number) => {
       update(track, boxes, 4 * detection)
       if (track.id === NONE && track.updates >= minUpdates) track.id = ids.next()
@@ -137,7 +137,7 @@ function update(track: ByteTrackTrack, boxes: Boxes, at: number): void {
 }
 
 function boxesOf(tracks: readonly ByteTrackTrack[]): Boxes {
-  const boxes = new Float64Array(4 * tracks.length)
-  for (let i = 0; i < tracks.length; i++) boxes.set(tracks[i].box, 4 * i)
+  const boxes: number[] = []
+  for (const { box } of tracks) boxes.push(box[0], box[1], box[2], box[3])
   return boxes
 }

@@ -10,6 +10,7 @@ import {
 } from './association.js'
 import { type Covariance, isNominal, noiseOf, predictCovariance, updateCovariance } from './kalman.js'
 import { type Boxes, overlaps, pick } from './overlap.js'
+import { float32 } from './scratch.js'
 
 /** How much the direction of a motion counts beside the overlap. */
 const DIRECTION_WEIGHT = Math.fround(0.2)
@@ -26,6 +27,8 @@ const RATIO_NOISE = 1
 /** Variances of what is measured: centre, and area and ratio. */
 const CENTRE_MEASUREMENT = 1
 const SHAPE_MEASUREMENT = 10
+
+const gainMemory = float32()
 
 /** Corners in pixels. */
 type Corners = readonly [x1: number, y1: number, x2: number, y2: number]
@@ -85,14 +88,15 @@ export class OcSort implements Association<OcSortTrack> {
     return this.#tracks.length
   }
 
-  update({ boxes: all, scores: allScores }: Observations, step: Step, ids: Ids): Int32Array {
+  update({ boxes: all, scores: allScores }: Observations, step: Step, ids: Ids): number[] {
     const { maxLost, highScore, minOverlap } = this.#settings
-    const found = new Int32Array(allScores.length).fill(NONE)
+    const found: number[] = new Array(allScores.length).fill(NONE)
     if (this.#tracks.length === 0 && allScores.length === 0) return found
     if (step.frames > 0) this.#predict(step)
     this.#keep(ids, ({ lost }) => lost <= maxLost)
 
-    const places = Array.from(allScores, (_, i) => i).filter((i) => allScores[i] >= highScore)
+    const places: number[] = []
+    for (let i = 0; i < allScores.length; i++) if (allScores[i] >= highScore) places.push(i)
     const boxes = pick(all, places)
     const tracks = this.#tracks
     const take = (track: OcSortTrack, detection: number) => {
@@ -101,7 +105,9 @@ export class OcSort implements Association<OcSortTrack> {
     }
 
     const overlap = overlaps(predictedBoxes(tracks), boxes)
-    const gain = overlap.slice()
+    const pairs = tracks.length * places.length
+    const gain = gainMemory(pairs)
+    for (let i = 0; i < pairs; i++) gain[i] = overlap[i]
     addDirections(
       gain,
       tracks,
@@ -112,7 +118,7 @@ export class OcSort implements Association<OcSortTrack> {
     for (const [track, detection] of first.pairs) take(tracks[track], detection)
 
     const { tracksLeft, detectionsLeft } = first
-    const lastBoxes = Float64Array.from(tracksLeft.flatMap((i) => tracks[i].last))
+    const lastBoxes = tracksLeft.flatMap((i) => tracks[i].last)
     const lastOverlap = overlaps(lastBoxes, pick(boxes, detectionsLeft))
     const second = match(lastOverlap, lastOverlap, tracksLeft.length, detectionsLeft.length, minOverlap)
     for (const [track, detection] of second.pairs) take(tracks[tracksLeft[track]], detectionsLeft[detection])
@@ -149,7 +155,7 @@ export class OcSort implements Association<OcSortTrack> {
     const noise = motionNoise(frames, nominal)
     for (const track of this.#tracks) {
       if (track.missed > 0) {
-        track.frozen ??= structuredClone(track.motion)
+        track.frozen ??= copyOf(track.motion)
         track.updates = 0
       }
       predict(track.motion, frames, noise)
@@ -206,20 +212,28 @@ function boxBefore({ history, age }: OcSortTrack): Corners | null {
 
 /** A motion along a straight line from the last box to the new one, as if it had been seen in each update between. */
 function replayed(frozen: Motion, last: Corners, box: Corners, updates: number, step: number): Motion {
-  const motion = structuredClone(frozen)
+  const motion = copyOf(frozen)
   const noise = motionNoise(step, isNominal(step, null))
   const [x1, y1, area1, ratio1] = shapeOf(last)
   const [x2, y2, area2, ratio2] = shapeOf(box)
   const [width1, height1] = sidesOf(area1, ratio1)
   const [width2, height2] = sidesOf(area2, ratio2)
+  const dx = (x2 - x1) / updates
+  const dy = (y2 - y1) / updates
+  const dw = (width2 - width1) / updates
+  const dh = (height2 - height1) / updates
   for (let i = 1; i <= updates; i++) {
-    const at = (from: number, to: number) => from + i * ((to - from) / updates)
-    const width = at(width1, width2)
-    const height = at(height1, height2)
-    correct(motion, at(x1, x2), at(y1, y2), width * height, height > 0 ? width / height : 0)
+    const width = width1 + i * dw
+    const height = height1 + i * dh
+    correct(motion, x1 + i * dx, y1 + i * dy, width * height, height > 0 ? width / height : 0)
     if (i < updates) predict(motion, step, noise)
   }
   return motion
+}
+
+/** Much faster than `structuredClone`. */
+function copyOf(motion: Motion): Motion {
+  return { ...motion, centre: { ...motion.centre }, size: { ...motion.size } }
 }
 
 interface MotionNoise {
@@ -270,15 +284,12 @@ function sidesOf(area: number, ratio: number): [width: number, height: number] {
 }
 
 function predictedBoxes(tracks: readonly OcSortTrack[]): Boxes {
-  const boxes = new Float64Array(4 * tracks.length)
-  for (let i = 0; i < tracks.length; i++) {
-    const { x, y, area, ratio } = tracks[i].motion
+  const boxes: number[] = []
+  for (const { motion } of tracks) {
+    const { x, y, area, ratio } = motion
     const width = Math.sqrt(area * ratio)
     const height = width > 0 ? area / width : 0
-    boxes[4 * i] = x - width / 2
-    boxes[4 * i + 1] = y - height / 2
-    boxes[4 * i + 2] = x + width / 2
-    boxes[4 * i + 3] = y + height / 2
+    boxes.push(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
   }
   return boxes
 }

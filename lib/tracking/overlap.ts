@@ -1,16 +1,23 @@
+import { float32, float64 } from './scratch.js'
+
 /** Corners x1, y1, x2, y2 in pixels, one box after another (N×4). */
-export type Boxes = Float64Array
+export type Boxes = readonly number[]
+
+const areaMemory = float64()
+const overlapMemory = float32()
 
 /**
  * Intersection over union of all pairs.
  *
- * @returns tracks × detections, in float32: so has it the reference, and equal values decide what is matched
+ * @returns tracks × detections, in float32: so has it the reference, and equal values decide what is matched. Good
+ *   until the next call
  */
 export function overlaps(tracks: Boxes, detections: Boxes): Float32Array {
   const columns = detections.length / 4
-  const areas = new Float64Array(columns)
+  const areas = areaMemory(columns)
   for (let j = 0; j < columns; j++) areas[j] = area(detections, 4 * j)
-  const result = new Float32Array((tracks.length / 4) * columns)
+  const pairs = (tracks.length / 4) * columns
+  const result = overlapMemory(pairs).fill(0, 0, pairs)
   for (let i = 0, at = 0; i < tracks.length; i += 4) {
     const x1 = tracks[i]
     const y1 = tracks[i + 1]
@@ -36,10 +43,10 @@ function area(boxes: Boxes, at: number): number {
 
 /** Boxes of a part of all, by their places. */
 export function pick(boxes: Boxes, places: readonly number[]): Boxes {
-  const picked = new Float64Array(4 * places.length)
-  for (let i = 0; i < places.length; i++) {
-    const from = 4 * places[i]
-    for (let k = 0; k < 4; k++) picked[4 * i + k] = boxes[from + k]
+  const picked: number[] = []
+  for (const place of places) {
+    const from = 4 * place
+    picked.push(boxes[from], boxes[from + 1], boxes[from + 2], boxes[from + 3])
   }
   return picked
 }

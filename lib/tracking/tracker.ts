@@ -7,6 +7,7 @@ import { type AssociationSettings, type Ids, NONE, type Observations, type Step 
 import { ByteTrack, type ByteTrackTrack } from './byte-track.js'
 import { isNominal } from './kalman.js'
 import { OcSort, type OcSortTrack } from './oc-sort.js'
+import { pick } from './overlap.js'
 import { checkState, type GroupState, type TrackerState } from './state.js'
 
 /** What a tracker needs of a detection; `detect` gives such. */
@@ -90,16 +91,16 @@ export class Tracker {
    */
   update<T extends Trackable>(detections: readonly T[], time: number): TrackedFrame<T> {
     checkNumber('time', time, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-    const { boxes, scores } = observed(detections)
+    const observations = observed(detections)
     if (this.#time !== null && time < this.#time) this.#clear()
     const step = this.#stepTo(time)
     const trackIds = this.#settings.perClass
-      ? this.#updateClasses(detections, boxes, scores, step)
-      : this.#group(ALL).update({ boxes, scores }, step, this.#ids)
+      ? this.#updateClasses(detections, observations, step)
+      : this.#group(ALL).update(observations, step, this.#ids)
     return {
       time,
       detections: detections.map((detection, i) => {
-        return { ...detection, trackId: trackIds[i] === NONE ? null : trackIds[i] }
+        return withTrack(detection, trackIds[i] === NONE ? null : trackIds[i])
       }),
       ended: this.#takeEnded(),
     }
@@ -112,23 +113,17 @@ export class Tracker {
     return { time, detections: [], ended: this.#takeEnded() }
   }
 
-  #updateClasses(
-    detections: readonly Trackable[],
-    boxes: Float64Array,
-    scores: Float64Array,
-    step: Step,
-  ): Int32Array {
+  #updateClasses(detections: readonly Trackable[], { boxes, scores }: Observations, step: Step): number[] {
     const places = new Map<number, number[]>([...this.#groups.keys()].map((classId) => [classId, []]))
     for (const [i, { classId }] of detections.entries()) {
       const ofClass = places.get(classId)
       if (ofClass === undefined) places.set(classId, [i])
       else ofClass.push(i)
     }
-    const trackIds = new Int32Array(detections.length)
+    const trackIds: number[] = new Array(detections.length)
     for (const [classId, own] of places) {
-      const ownBoxes = Float64Array.from(own.flatMap((i) => [...boxes.subarray(4 * i, 4 * i + 4)]))
-      const ownScores = Float64Array.from(own, (i) => scores[i])
-      const ids = this.#group(classId).update({ boxes: ownBoxes, scores: ownScores }, step, this.#ids)
+      const observations = { boxes: pick(boxes, own), scores: own.map((i) => scores[i]) }
+      const ids = this.#group(classId).update(observations, step, this.#ids)
       for (const [k, i] of own.entries()) trackIds[i] = ids[k]
     }
     return trackIds
@@ -179,6 +174,13 @@ export class Tracker {
   }
 }
 
+function withTrack<T extends Trackable>(detection: T, trackId: number | null): Tracked<T> {
+  // Spreading and a property after it take several times as long.
+  const tracked = Object.assign({}, detection) as T & { trackId: number | null }
+  tracked.trackId = trackId
+  return tracked
+}
+
 /** A detection's numbers for the filters. @throws EfficientDetError ERR_INVALID_OPTION */
 function observed(detections: readonly Trackable[]): Observations {
   if (!Array.isArray(detections)) throw invalidOption('detections', detections, 'a list of detections')
@@ -186,15 +188,15 @@ function observed(detections: readonly Trackable[]): Observations {
     throw invalidOption('detections', detections, `at most ${MAX_TRACKED_DETECTIONS} of one frame`)
   }
   return inspect('a detection', () => {
-    const boxes = new Float64Array(4 * detections.length)
-    const scores = new Float64Array(detections.length)
+    const boxes: number[] = []
+    const scores: number[] = []
     for (const [i, { box, score, classId }] of detections.entries()) {
       if (!isBox(box)) {
         throw invalidOption(`detections[${i}].box`, box, 'corners [x1, y1, x2, y2] with x1 ≤ x2 and y1 ≤ y2')
       }
-      boxes.set(box, 4 * i)
-      scores[i] = checkNumber(`detections[${i}].score`, score, 0, 1)
-      checkInteger(`detections[${i}].classId`, classId, 0, MAX_CLASSES - 1)
+      boxes.push(box[0], box[1], box[2], box[3])
+      scores.push(checkNumber('a score', score, 0, 1))
+      checkInteger('a classId', classId, 0, MAX_CLASSES - 1)
     }
     return { boxes, scores }
   })
