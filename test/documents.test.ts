@@ -32,6 +32,7 @@ const SURROUNDINGS = `
 import { buildEngine, EfficientDet, type Frame } from 'efficientdet-trt'
 import { Analytics } from 'efficientdet-trt/analytics'
 import { score } from 'efficientdet-trt/batch'
+import { evaluate } from 'efficientdet-trt/evaluate'
 import { Tracker } from 'efficientdet-trt/tracking'
 import { analyse, annotatedVideo, jsonLines, openVideo } from 'efficientdet-trt/video'
 const data = new Uint8Array(2048 * 1080 * 1.5)
@@ -40,7 +41,7 @@ const paths = ['street.jpg', 'missing.jpg']
 const onProgress = () => {}
 const { signal } = new AbortController()
 const detector = await EfficientDet.load('person', { backend: 'cpu', threads: 1 })
-void [buildEngine, Analytics, score, Tracker, analyse, annotatedVideo, jsonLines, openVideo, data, frames, paths, onProgress, signal]
+void [buildEngine, evaluate, Analytics, score, Tracker, analyse, annotatedVideo, jsonLines, openVideo, data, frames, paths, onProgress, signal]
 `
 
 const moduleOf = (body: string) => `${SURROUNDINGS}

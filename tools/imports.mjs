@@ -14,7 +14,7 @@ const LAYERS = [
   ['index.ts', 'video.ts'],
   ['analyse', 'batch'],
   ['api', 'analytics', 'annotate', 'video'],
-  ['tracking'],
+  ['evaluate', 'tracking'],
   ['options'],
   ['backends'],
   ['engines', 'tasks'],

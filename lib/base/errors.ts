@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'ERR_ZONES'
   /** A file of detections is damaged, of an unknown kind, or not in the order of frames. */
   | 'ERR_DETECTIONS'
+  /** A file of annotations is damaged, of an unknown kind, or contradicts itself. */
+  | 'ERR_ANNOTATIONS'
   /** The requested backend cannot run here. */
   | 'ERR_BACKEND_UNAVAILABLE'
   /** An engine cannot be built or loaded: the graph is refused, the file damaged or for another device. */

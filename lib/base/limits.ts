@@ -135,6 +135,17 @@ export const MAX_ZONES = 1000
 /** Corners of a zone. */
 export const MAX_POLYGON_POINTS = 1000
 
+// Evaluation.
+
+/** Pictures, objects or detections of a data set; COCO's training set has 860,000 objects. */
+export const MAX_EVALUATED = 20_000_000
+
+/** Bytes of a file of annotations or detections in JSON, as long as a text of Node's may be. */
+export const MAX_EVALUATION_FILE = 2 ** 29 - 32
+
+/** Values and keys in one: half a million detections have 7 million, COCO's val2017 has 5. */
+export const MAX_EVALUATION_VALUES = 2 ** 25
+
 // Files in the cache folder.
 
 /** Bytes of a timing cache; those of large networks have some megabytes. */

@@ -9,6 +9,7 @@ import { addConvertCommand } from './convert.js'
 import { addDemoCommand } from './demo.js'
 import { addDetectCommand } from './detect.js'
 import { addDoctorCommand } from './doctor.js'
+import { addEvalCommand } from './eval.js'
 import { addExportCommand } from './export.js'
 import { addInfoCommand } from './info.js'
 import { addInspectCommand } from './inspect.js'
@@ -45,6 +46,7 @@ function createProgram(signal: AbortSignal): Command {
   addInspectCommand(program, signal)
   addBenchCommand(program, signal)
   addTrackCommand(program, signal)
+  addEvalCommand(program, signal)
   addPullCommand(program, signal)
   addDoctorCommand(program, signal)
   return program
