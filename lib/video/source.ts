@@ -100,7 +100,8 @@ function addressInput(text: string, scheme: string): Input {
 function argsOf(scheme: string): string[] {
   if (!LIVE.has(scheme)) return ['-rw_timeout', '30000000']
   const timeout = scheme.startsWith('rtsp') ? ['-timeout', '10000000'] : []
-  return [...timeout, '-fflags', 'nobuffer', '-fpsprobesize', '0', '-analyzeduration', '500000']
+  // Not `-fflags nobuffer`: it throws away what was read so far, and the next key frame may be seconds away.
+  return [...timeout, '-fpsprobesize', '0', '-analyzeduration', '500000']
 }
 
 function decoded(text: string): string {
