@@ -35,6 +35,13 @@ export class Meter {
     this.#tellNowAndThen()
   }
 
+  /** A shard that another process has scored. */
+  countShard(pictures: number, errors: number): void {
+    this.#scored += pictures
+    this.#errors += errors
+    this.#tell()
+  }
+
   /** A shard is written. */
   commit(): void {
     this.#tell()

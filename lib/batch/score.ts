@@ -6,6 +6,7 @@ import { Manifest } from './manifest.js'
 import { Meter } from './meter.js'
 import { openStorage } from './open-storage.js'
 import { identityOf, openRun, type RunRecord } from './record.js'
+import { scoreOnQueue } from './score-on-queue.js'
 import { scoreShards } from './score-shards.js'
 import { ShardWriter } from './shard-writer.js'
 import { entriesOf } from './sources.js'
@@ -34,7 +35,7 @@ export interface ScoreSummary {
  */
 export async function score(options: ScoreOptions): Promise<ScoreSummary> {
   const settings = checkScoreOptions(options)
-  const { out, shard, format, retryErrors, load, detect, maxInFlight, onProgress } = settings
+  const { out, shard, format, retryErrors, load, detect, maxInFlight, queue, onProgress } = settings
   const signal = settings.signal ?? new AbortController().signal
   signal.throwIfAborted()
   const begun = performance.now()
@@ -47,13 +48,26 @@ export async function score(options: ScoreOptions): Promise<ScoreSummary> {
   const manifest = new Manifest(storage, settings.shardSize, shard)
   const listing = manifest.write(entriesOf(settings.sources, AbortSignal.any([signal, controller.signal])))
   try {
-    await using detector = await EfficientDet.load(settings.model, { ...load, signal })
     const writer = new ShardWriter(storage, format, retryErrors)
     const meter = new Meter(manifest, onProgress)
-    const shards = shardsToDo(manifest, writer, meter)
-    const onPicture = (hasFailed: boolean) => meter.count(hasFailed)
-    const onShard = () => meter.commit()
-    await scoreShards({ detector, storage, writer, shards, detect, maxInFlight, signal, onPicture, onShard })
+    if (queue !== null) await scoreOnQueue({ url: queue, settings, manifest, writer, meter, signal })
+    else {
+      await using detector = await EfficientDet.load(settings.model, { ...load, signal })
+      const shards = shardsToDo(manifest, writer, meter)
+      const onPicture = (hasFailed: boolean) => meter.count(hasFailed)
+      const onShard = () => meter.commit()
+      await scoreShards({
+        detector,
+        storage,
+        writer,
+        shards,
+        detect,
+        maxInFlight,
+        signal,
+        onPicture,
+        onShard,
+      })
+    }
     const isComplete = await mergeErrors(storage, manifest.shards, writer)
     return { ...meter.totals, isComplete, seconds: (performance.now() - begun) / 1000 }
   } finally {

@@ -30,8 +30,12 @@ export class ShardWriter {
 
   /** Whether nothing is left to do of a shard. */
   async isDone(shard: number): Promise<boolean> {
-    if (!(await this.#storage.has(this.#format.doneName(shard)))) return false
+    if (!(await this.hasOutput(shard))) return false
     return !this.#retryErrors || !(await this.#storage.has(errorsName(shard)))
+  }
+
+  hasOutput(shard: number): Promise<boolean> {
+    return this.#storage.has(this.#format.doneName(shard))
   }
 
   isOutput(name: string): boolean {

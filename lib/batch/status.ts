@@ -1,6 +1,5 @@
 import { EfficientDetError } from '../base/errors.js'
 import { MAX_SHARD_FILE } from '../base/limits.js'
-import type { BatchFormat } from '../options/batch.js'
 import { readTotals } from './manifest.js'
 import { openStorage } from './open-storage.js'
 import { readRecord } from './record.js'
@@ -31,7 +30,7 @@ export async function scoreStatus(out: string): Promise<ScoreStatus> {
   const record = await readRecord(storage)
   if (record === null) throw new EfficientDetError('ERR_RUN', `${storage.title} holds no run.`)
   const totals = await readTotals(storage)
-  const writer = new ShardWriter(storage, record.format as BatchFormat, false)
+  const writer = new ShardWriter(storage, record.format, false)
   let done = 0
   for await (const name of storage.list(writer.folder)) if (writer.isOutput(name)) done++
   let errors = 0

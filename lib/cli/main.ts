@@ -19,6 +19,7 @@ import { addPullCommand } from './pull.js'
 import { addScoreCommand } from './score.js'
 import { addTrackCommand } from './track.js'
 import { addVideoCommand } from './video.js'
+import { addWorkerCommand } from './worker.js'
 
 /** @param signal cancels whatever command runs */
 function createProgram(signal: AbortSignal): Command {
@@ -38,6 +39,7 @@ function createProgram(signal: AbortSignal): Command {
   addDetectCommand(program, signal)
   addScoreCommand(program, signal)
   addVideoCommand(program, signal)
+  addWorkerCommand(program, signal)
   addDemoCommand(program, signal)
   addInfoCommand(program, signal)
   addConvertCommand(program, signal)

@@ -21,7 +21,7 @@ const INDEX_VARIABLES = ['JOB_COMPLETION_INDEX', 'SLURM_ARRAY_TASK_ID']
 interface ScoreFlags
   extends DetectorFlags,
     DetectOptionsFlags,
-    Pick<ScoreOptions, (typeof NAMES)[number] | 'shard'> {
+    Pick<ScoreOptions, (typeof NAMES)[number] | 'shard' | 'queue'> {
   readonly out?: string
   readonly status?: string
   readonly json: boolean
@@ -38,6 +38,7 @@ export function addScoreCommand(program: Command, signal: AbortSignal): void {
     )
     .option('--out <folder>', 'folder or s3:// prefix of the results', parsePath)
     .option('--status <folder>', 'tell how far the run there is', parsePath)
+    .addOption(flagOf(SCORE_OPTIONS, 'queue', { placeholder: '<url>' }))
     .addOption(flagOf(SCORE_OPTIONS, 'shard', { placeholder: '<I/N>', parse: parseShard }))
     .option('--json', 'progress and summary as JSON lines', false)
   addFlags(command, SCORE_OPTIONS, NAMES)
@@ -74,7 +75,7 @@ async function run(sources: readonly string[], flags: ScoreFlags, signal: AbortS
   }
   try {
     const summary = await score({
-      ...given(flags, [...NAMES, 'shard']),
+      ...given(flags, [...NAMES, 'shard', 'queue']),
       model,
       sources,
       out,

@@ -56,6 +56,8 @@ export interface ScoreOptions {
   readonly retryErrors?: boolean
   /** Images that are read or worked on at the same time; 1…1000. Defaults to what `stream` has. */
   readonly maxInFlight?: number
+  /** URL of a Redis server, through which workers on any machine score the shards. Defaults to none: this process does. */
+  readonly queue?: string
   readonly load?: Omit<LoadOptions, 'signal' | 'onProgress'>
   readonly detect?: Omit<DetectOptions, 'signal'>
   readonly onProgress?: (progress: ScoreProgress) => void
@@ -80,6 +82,11 @@ export const SCORE_OPTIONS = {
   ),
   retryErrors: flag('do shards with errors anew', false),
   maxInFlight: integer('images at the same time', 1, 1000, byDefault(null, 'what streams have')),
+  queue: other(
+    'URL of a Redis server, for workers on any machine',
+    checkQueue,
+    byDefault<string | null>(null, 'none'),
+  ),
   // Checked by what takes them.
   load: other('how the model is loaded', ANY_OBJECT, byDefault<object>({}, '')),
   detect: other('what is found', ANY_OBJECT, byDefault<object>({}, '')),
@@ -96,6 +103,39 @@ export function checkScoreOptions(options: ScoreOptions): ScoreSettings {
   if (settings.sources.length === 0) throw invalidOption('sources', options.sources, 'a list of one or more')
   if (settings.out === '') throw invalidOption('out', options.out, 'a folder or s3:// prefix')
   return settings
+}
+
+/** What a worker takes. */
+export interface WorkOptions {
+  /** URL of a Redis server: `redis://user:password@host:6379`. */
+  readonly queue: string
+  /** How models are loaded here: threads, backend, GPUs. What changes results is the run's. */
+  readonly load?: Pick<
+    LoadOptions,
+    'backend' | 'backendLibrary' | 'libraryPath' | 'threads' | 'device' | 'contexts' | 'maxBatchSize'
+  >
+  /** Called when a shard is written. */
+  readonly onShard?: (shard: { readonly out: string; readonly shard: number }) => void
+  /** Ends the worker. */
+  readonly signal?: AbortSignal
+}
+
+export const WORK_OPTIONS = {
+  queue: other('URL of a Redis server', checkQueue, byDefault<string>('', '')),
+  load: other('how models are loaded here', ANY_OBJECT, byDefault<object>({}, '')),
+  onShard: callback<NonNullable<WorkOptions['onShard']>>('called when a shard is written'),
+  signal: SIGNAL,
+} satisfies OptionsOf<WorkOptions>
+
+/** @throws EfficientDetError ERR_INVALID_OPTION */
+export function checkWorkOptions(options: WorkOptions) {
+  const settings = checkOptions('the work options', options, WORK_OPTIONS)
+  return { ...settings, queue: checkQueue('queue', settings.queue), load: settings.load as LoadOptions }
+}
+
+function checkQueue(name: string, value: unknown): string {
+  if (typeof value === 'string' && /^rediss?:\/\/./.test(value) && URL.canParse(value)) return value
+  throw invalidOption(name, value, 'the URL of a Redis server, such as redis://127.0.0.1:6379')
 }
 
 function checkSources(name: string, value: unknown): readonly string[] {
