@@ -1,5 +1,5 @@
-// Kills workers, the process that queues and Redis itself at random moments while a run goes on, and compares what
-// comes of it with an undisturbed run, byte for byte: `node bench/batch-kills.mjs [kills] [seed]`.
+// Kills workers, the process that queues and Redis at random moments, and compares what comes of it with an undisturbed
+// run: `node bench/batch-kills.mjs [kills] [seed]`.
 //
 // Needs redis-server and the fake backend (`npm run build:native`).
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const PICTURES = 600
 const SHARD_SIZE = 10
 const main = new URL('../dist/cli/main.js', import.meta.url).pathname
 const backendLibrary = new URL('../build/Release/libefficientdet_fake.so', import.meta.url).pathname
-const detector = ['--backend', 'tensorrt', '--backend-library', backendLibrary]
+const detector = ['--backend', 'tensorrt', '--backend-library', backendLibrary, '--no-self-test']
 
 /** Mulberry32, so that a run can be repeated as far as its moments go. */
 let state = Number(process.argv[3] ?? 1)
@@ -66,8 +66,9 @@ async function run() {
     const out = join(folder, `run-${runs++}`)
     const args = ['score', photographs, '--out', out, '--shard-size', SHARD_SIZE, '--input-size', 64]
     let code = null
+    let told = ''
     while (code === null) {
-      const queueing = start([...args, '--no-self-test', ...detector, '--queue', url])
+      const queueing = start([...args, ...detector, '--queue', url])
       const exited = once(queueing, 'exit')
       let isOver = false
       exited.then(() => (isOver = true))
@@ -93,10 +94,13 @@ async function run() {
         }
       }
       code = (await exited)[0]
+      told = queueing.told
     }
     const found = await contentsOf(out)
     if (code !== 3 || JSON.stringify(found) !== JSON.stringify(wanted)) {
-      console.error(`Run ${runs} ended with ${code} and differs: ${differing(found, wanted).join(', ')}`)
+      console.error(
+        `Run ${runs} ended with ${code} (${told}) and differs: ${differing(found, wanted).join(', ')}`,
+      )
       process.exitCode = 1
       return
     }
@@ -127,7 +131,9 @@ function startWorker(url) {
 }
 
 function start(args) {
-  const child = spawn(process.execPath, [main, ...args.map(String)], { stdio: 'ignore' })
+  const child = spawn(process.execPath, [main, ...args.map(String)], { stdio: ['ignore', 'ignore', 'pipe'] })
+  child.told = ''
+  child.stderr.on('data', (text) => (child.told = (child.told + text).slice(-2000)))
   children.add(child)
   child.once('exit', () => children.delete(child))
   return child

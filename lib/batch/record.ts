@@ -7,13 +7,14 @@ import { FileProblem, openFile } from '../base/open-file.js'
 import { show } from '../base/show.js'
 import { resolveModel } from '../hub/resolve.js'
 import type { BatchFormat } from '../options/batch.js'
+import type { LoadOptions } from '../options/load.js'
 import type { Storage } from './storage.js'
 
 /** All that the results of a run depend on, but for the pictures. */
 export interface RunRecord extends ModelIdentity {
   readonly format: BatchFormat
   readonly shardSize: number
-  readonly load: Readonly<Record<string, unknown>>
+  readonly load: LoadOptions
   readonly detect: Readonly<Record<string, unknown>>
 }
 

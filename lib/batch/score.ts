@@ -1,5 +1,6 @@
 import { EfficientDet } from '../api/detector.js'
 import { checkScoreOptions, type ScoreOptions, type ScoreSettings } from '../options/batch.js'
+import { checkSize } from '../options/checks.js'
 import { mergeErrors } from './errors-file.js'
 import { FORMATS } from './formats.js'
 import { Manifest } from './manifest.js'
@@ -106,14 +107,20 @@ async function recordOf({
   detect,
   signal,
 }: ScoreSettings): Promise<RunRecord> {
-  const relevant = Object.entries(load).filter(
+  const { engine, inputSize, ...others } = load
+  const relevant = Object.entries(others).filter(
     ([name, value]) => !IRRELEVANT.has(name) && value !== undefined,
   )
   return {
     format,
     shardSize,
     ...(await identityOf(model, signal)),
-    load: Object.fromEntries(relevant),
+    load: {
+      ...Object.fromEntries(relevant),
+      // One form of what can be given in two.
+      ...(inputSize !== undefined && { inputSize: checkSize('inputSize', inputSize) }),
+      ...(engine?.precision !== undefined && { engine: { precision: engine.precision } }),
+    },
     detect: detect as RunRecord['detect'],
   }
 }

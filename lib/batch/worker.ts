@@ -115,7 +115,8 @@ class Detectors implements AsyncDisposable {
         `The file of the model ${model} is another one here than where the run began (SHA-256 ${own.modelSha256}, there ${modelSha256}).`,
       )
     }
-    this.#detector = await EfficientDet.load(model, { ...load, ...this.#load, signal })
+    const engine = { ...load.engine, ...this.#load.engine }
+    this.#detector = await EfficientDet.load(model, { ...load, ...this.#load, engine, signal })
     this.#key = key
     return this.#detector
   }

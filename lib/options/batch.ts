@@ -112,7 +112,14 @@ export interface WorkOptions {
   /** How models are loaded here: threads, backend, GPUs. What changes results is the run's. */
   readonly load?: Pick<
     LoadOptions,
-    'backend' | 'backendLibrary' | 'libraryPath' | 'threads' | 'device' | 'contexts' | 'maxBatchSize'
+    | 'backend'
+    | 'backendLibrary'
+    | 'libraryPath'
+    | 'threads'
+    | 'device'
+    | 'contexts'
+    | 'maxBatchSize'
+    | 'engine'
   >
   /** Called when a shard is written. */
   readonly onShard?: (shard: { readonly out: string; readonly shard: number }) => void

@@ -125,7 +125,7 @@ describe('score', () => {
       { detect: { scoreThreshold: 0.5 } },
       /detect\.scoreThreshold is 0\.5, and was 0\.02/,
     ],
-    ['another input', { load: { ...load, inputSize: 128 } }, /load\.inputSize is 128, and was 64/],
+    ['another input', { load: { ...load, inputSize: 128 } }, /load\.inputSize\.height is 128, and was 64/],
     ['shards of another size', { shardSize: 5 }, /shardSize is 5, and was 4/],
   ])('refuses %s, and says what differs', async (_, choices, reason) => {
     const { out } = await run()
