@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { EfficientDetError } from '../base/errors.js'
+import { DEFAULT_MAX_PIXELS } from '../base/limits.js'
 import type { FrameLayout, PixelFormat } from '../image/frame.js'
 import { Bell } from '../threads/bell.js'
 import { Child, type Exit } from '../threads/child.js'
@@ -111,6 +112,12 @@ export class Decoder {
   }
 
   #read(facts: StreamFacts): StreamFacts {
+    const { width, height } = facts
+    if (width * height > DEFAULT_MAX_PIXELS) {
+      throw this.#error(
+        `has frames of ${width}×${height}, and ${DEFAULT_MAX_PIXELS} pixels are the most; scale makes them smaller`,
+      )
+    }
     const frameBytes = this.#run.frameBytes(facts)
     this.#reader = this.#pipe.read(frameBytes, this.#run.isLive(facts), this.#bell.ring)
     this.#layout = { format: this.#run.format, width: facts.width, height: facts.height }

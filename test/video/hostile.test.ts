@@ -50,6 +50,22 @@ describe.runIf(hasFfmpeg)('a video of an extreme size', () => {
     expect((await video.next()).done).toBe(true)
   })
 
+  it('is refused where its frames are larger than any camera makes', async () => {
+    const path = await clip(
+      'a.mkv',
+      '-f',
+      'lavfi',
+      '-i',
+      'color=size=16000x8000:duration=0.04',
+      '-c:v',
+      'mjpeg',
+    )
+    const refused = refusal('ERR_VIDEO', /frames of 16000×8000, and 100000000 pixels are the most/)
+    await expect(openVideo(path)).rejects.toEqual(refused)
+    await using video = await openVideo(path, { scale: { width: 1600 } })
+    expect(video).toMatchObject({ width: 1600, height: 800 })
+  })
+
   it('is read of a single picture', async () => {
     expect(await count(PERSON)).toBe(1)
   })
