@@ -17,8 +17,8 @@ file(REAL_PATH "${EFFICIENTDET_NVCC}" _nvcc)
 get_filename_component(_toolkit "${_nvcc}/../.." ABSOLUTE)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  # Jetson Orin and Thor.
-  set(_architectures 87 110)
+  # Jetson Orin, Grace servers with Hopper and Blackwell, Jetson Thor, and what comes after.
+  set(_architectures 87 90 100 110)
   set(_libraries "${_toolkit}/targets/aarch64-linux/lib" "${_toolkit}/targets/sbsa-linux/lib"
     "${_cache}/cuda-arm64/nvidia/cu13/lib")
 else()

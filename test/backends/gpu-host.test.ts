@@ -1,7 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { findGpuHost, type GpuHost, remedyOn } from '#lib/backends/tensorrt/gpu-host.js'
+import {
+  findGpuHost,
+  type GpuHost,
+  isOldDriver,
+  oldDriverText,
+  remedyOn,
+} from '#lib/backends/tensorrt/gpu-host.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 
 async function host(files: Readonly<Record<string, string>>): Promise<GpuHost> {
@@ -46,6 +52,29 @@ describe('the host of a GPU', () => {
     const none = { kind: 'none', text: expect.stringMatching(/^no NVIDIA driver found \(looked for \/proc/) }
     expect(await host({})).toEqual(none)
     expect(await host({ 'proc/device-tree/model': 'Raspberry Pi 5 Model B Rev 1.0\0' })).toEqual(none)
+  })
+})
+
+describe('a driver that is too old', () => {
+  it('is one of an earlier major version of CUDA than ours', () => {
+    const runs = (driverVersion: string, cudaVersion = '13.0') => !isOldDriver({ driverVersion, cudaVersion })
+    expect([runs('12.6'), runs('9.0'), runs('13.0'), runs('14.1'), runs('13.0', '13.1')]).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+    ])
+    // Nothing is known of one that is not there.
+    expect([runs(''), runs('12.6', '')]).toEqual([true, true])
+  })
+
+  it('is told with its version, and which is needed', async () => {
+    const old = await host({ 'proc/driver/nvidia/version': NVRM.replace('580.65.06', '535.183.01') })
+    const text = oldDriverText(old, { driverVersion: '12.2', cudaVersion: '13.0' })
+    expect(text).toMatch(
+      /^NVIDIA driver found \(.* 535\.183\.01 .*\), which is too old: it runs CUDA 12\.2, .* CUDA 13\.0, for which driver 580 or newer is needed$/,
+    )
   })
 })
 

@@ -35,6 +35,26 @@ export async function findGpuHost(root = '/'): Promise<GpuHost> {
   return { kind: 'none', text: `no NVIDIA driver found (looked for ${places.join(', ')})` }
 }
 
+/** What CUDA is said to be: a driver for it, and what needs it. */
+interface CudaVersions {
+  /** The newest CUDA that the driver can run, such as `12.6`; empty without a driver. */
+  readonly driverVersion: string
+  /** Of the runtime within a backend, such as `13.0`; empty without. */
+  readonly cudaVersion: string
+}
+
+/** Whether a backend's CUDA is of a later major version than the driver's, which runs all of its own and before. */
+export function isOldDriver({ driverVersion, cudaVersion }: CudaVersions): boolean {
+  return Number.parseInt(driverVersion, 10) < Number.parseInt(cudaVersion, 10)
+}
+
+/** What a driver that is too old lacks, after what the host tells of it. */
+export function oldDriverText({ kind, text }: GpuHost, { driverVersion, cudaVersion }: CudaVersions): string {
+  // One that CUDA finds and we do not.
+  const driver = kind === 'none' ? 'NVIDIA driver found' : text
+  return `${driver}, which is too old: it runs CUDA ${driverVersion}, and this package is made with CUDA ${cudaVersion}${cudaVersion.startsWith('13') ? ', for which driver 580 or newer is needed' : ''}`
+}
+
 /** What to do where no library of TensorRT will do, by what each lacks. */
 export function remedyOn(
   { kind }: GpuHost,

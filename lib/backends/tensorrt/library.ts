@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import type { LibraryFault, Unavailability } from '../backend.js'
 import { type Addon, addonFolder, type Library, loadAddon, type NativeProbe } from './addon.js'
+import { isOldDriver } from './gpu-host.js'
 
 /** A backend library that was opened, and what it found. */
 export interface NativeLibrary {
@@ -40,6 +41,8 @@ export async function findLibrary({
       continue
     }
     const { reason, fault, canBuild } = library.probe
+    // Known also where TensorRT is missing, which would not help then.
+    if (isOldDriver(library.probe) && fault !== 'old-driver') faults.push('old-driver')
     if (reason === null || (purpose === 'build' && canBuild)) return { native: library }
     reasons.push(reason)
     if (fault !== null) faults.push(fault)

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { LibraryFault, Probe, ProbeSearch } from '../backend.js'
-import type { NativeDevice } from './addon.js'
+import type { NativeDevice, NativeProbe } from './addon.js'
 import { LIBRARIES, OTHERWISE } from './find.js'
-import { findGpuHost, remedyOn } from './gpu-host.js'
+import { findGpuHost, isOldDriver, oldDriverText, remedyOn } from './gpu-host.js'
 import { type NativeLibrary, openAddon, openLibrary } from './library.js'
 
 /** What each library finds, and which GPUs there are, also where nothing runs on them. */
@@ -17,6 +17,7 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
   const faults: LibraryFault[] = []
   let gpus: readonly string[] = []
   let first: NativeLibrary | null = null
+  let old: NativeProbe | null = null
   for (const file of files) {
     // GPUs are only told of: whoever asks what there is does not want memory taken on all of them.
     const found = await openLibrary(addon, file, libraryPath, [])
@@ -25,6 +26,7 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
       continue
     }
     if (found.probe.devices.length > 0) gpus = found.probe.devices.map(gpu)
+    if (isOldDriver(found.probe)) old = found.probe
     if (found.probe.fault !== null) faults.push(found.probe.fault)
     if (first === null && found.probe.reason === null) first = found
     else details.push(aside(found))
@@ -37,9 +39,12 @@ export async function probeLibraries({ backendLibrary, libraryPath }: ProbeSearc
       details: [...gpus, ...details],
     }
   }
+  // Whatever else is missing, with this driver nothing would run.
+  if (old !== null && !faults.includes('old-driver')) faults.push('old-driver')
+  const plain = host.kind === 'none' ? host.text : `${host.text}, but no TensorRT that runs with it`
   return {
     usable: false,
-    reason: host.kind === 'none' ? host.text : `${host.text}, but no TensorRT that runs with it`,
+    reason: old === null ? plain : oldDriverText(host, old),
     remedy: remedyOn(host, faults, 'run'),
     faults,
     details: [...gpus, ...details],
