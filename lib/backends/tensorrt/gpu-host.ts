@@ -39,7 +39,7 @@ export async function findGpuHost(root = '/'): Promise<GpuHost> {
 interface CudaVersions {
   /** The newest CUDA that the driver can run, such as `12.6`; empty without a driver. */
   readonly driverVersion: string
-  /** Of the runtime within a backend, such as `13.0`; empty without. */
+  /** The runtime within a backend, such as `13.0`; empty without. */
   readonly cudaVersion: string
 }
 

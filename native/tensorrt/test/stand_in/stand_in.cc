@@ -18,7 +18,8 @@
  * Then an unknown input is answered with NaN, so that whoever prepares or batches images wrongly does not get away
  * with it.
  *
- * As TensorRT does, it waits for the whole device when an engine is loaded and when a context first runs.
+ * As TensorRT does, it waits for the whole device when an engine is loaded and when a context first runs; as
+ * TensorRT-RTX, with whose headers it is another library, it then compiles a kernel.
  */
 #include <algorithm>
 #include <cmath>
@@ -34,6 +35,9 @@
 
 #include "cuda_fp16.h"
 #include "unimplemented.h"
+#if defined(TRT_MAJOR_RTX)
+#include "kernel_cache.h"
+#endif
 
 namespace {
 
@@ -85,14 +89,16 @@ class Registry final : public nvinfer1::IPluginRegistry {
     return nullptr;
   }
 
+#if !defined(TRT_MAJOR_RTX)
   bool registerCreator(nvinfer1::IPluginCreator &, const char *) noexcept override { return false; }
   nvinfer1::IPluginCreator *const *getPluginCreatorList(int32_t *) const noexcept override { return nullptr; }
   nvinfer1::IPluginCreator *getPluginCreator(const char *, const char *, const char *) noexcept override {
     return nullptr;
   }
+  bool deregisterCreator(const nvinfer1::IPluginCreator &) noexcept override { return false; }
+#endif
   void setErrorRecorder(nvinfer1::IErrorRecorder *) noexcept override {}
   nvinfer1::IErrorRecorder *getErrorRecorder() const noexcept override { return nullptr; }
-  bool deregisterCreator(const nvinfer1::IPluginCreator &) noexcept override { return false; }
   bool isParentSearchEnabled() const override { return false; }
   void setParentSearchEnabled(bool) override {}
   PluginLibraryHandle loadLibrary(const char *) noexcept override { return nullptr; }
@@ -196,6 +202,10 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
   bool setTensorAddress(const char *name, void *data) noexcept override;
   bool enqueueV3(cudaStream_t stream) noexcept override;
 
+#if defined(TRT_MAJOR_RTX)
+  void UseKernels(KernelCache &kernels) { kernels_ = &kernels; }
+#endif
+
  private:
   bool MayChange() const;
   bool EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest);
@@ -206,6 +216,9 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
   int32_t profile_ = 0;
   cudaStream_t stream_ = nullptr;
   bool has_run_ = false;
+#if defined(TRT_MAJOR_RTX)
+  KernelCache *kernels_ = nullptr;
+#endif
   std::map<std::string, Dims> shapes_;
   std::map<std::string, void *> addresses_;
   std::unique_ptr<nvinfer1::IPluginV3> plugin_;
@@ -214,6 +227,8 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
 class PublicContext final : public nvinfer1::IExecutionContext {
  public:
   explicit PublicContext(const Engine &engine) : context_(engine) { mImpl = &context_; }
+
+  Context &context() { return context_; }
 
  private:
   Context context_;
@@ -279,6 +294,17 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
     if (strategy != nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED) return nullptr;
     return new (std::nothrow) PublicContext(*this);
   }
+#if defined(TRT_MAJOR_RTX)
+  nvinfer1::IRuntimeConfig *createRuntimeConfig() noexcept override { return new (std::nothrow) PublicRuntimeConfig; }
+  nvinfer1::IExecutionContext *createExecutionContextWithRuntimeConfig(
+      nvinfer1::IRuntimeConfig *config) noexcept override {
+    auto *made = static_cast<PublicContext *>(createExecutionContext(config->getExecutionContextAllocationStrategy()));
+    if (made != nullptr && config->getRuntimeCache() != nullptr) {
+      made->context().UseKernels(static_cast<PublicKernelCache *>(config->getRuntimeCache())->cache());
+    }
+    return made;
+  }
+#endif
 
   const Tensor *Find(const std::string &name) const {
     for (const Tensor &tensor : tensors_) {
@@ -355,6 +381,9 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   }
   if (memory_ == nullptr || memory_size_ < engine_.getDeviceMemorySizeV2()) return false;
   if (!has_run_ && cudaDeviceSynchronize() != cudaSuccess) return false;
+#if defined(TRT_MAJOR_RTX)
+  if (!has_run_ && kernels_ != nullptr) kernels_->Compile("batch of " + std::to_string(shapes_["images"].d[0]));
+#endif
   has_run_ = true;
   const Description &description = engine_.description_;
   const int64_t batch = shapes_["images"].d[0];

@@ -5,9 +5,12 @@
 import { readFileSync } from 'node:fs'
 
 const CLASSES = ['VRuntime', 'VCudaEngine', 'VExecutionContext']
+/** TensorRT-RTX's alone. */
+const RTX_CLASSES = ['VHostMemory', 'VRuntimeConfig', 'VRuntimeCache']
 
 const header = readFileSync(process.argv[2], 'utf8')
-const written = CLASSES.map((name) => {
+const classes = header.includes('class VRuntimeCache ') ? [...CLASSES, ...RTX_CLASSES] : CLASSES
+const written = classes.map((name) => {
   const [, body] = new RegExp(`class ${name} : public VRoot\\n\\{(.*?)\\n\\};`, 's').exec(header)
   const functions = [...body.matchAll(/virtual ([^;]*?) = 0;/gs)].map(([, declaration]) => {
     const [, called] = /(\w+)\(/.exec(declaration)
