@@ -17,8 +17,7 @@ export interface SelfTestFigures extends Comparison {
 export type TestBatch = readonly number[]
 
 /**
- * The batches of a test: the fullest and the emptiest of every profile. Two are the least: the first run records a
- * CUDA graph, which the second uses.
+ * The batches of a test: the fullest and the emptiest of every profile.
  *
  * Images change their places from batch to batch, so that the detections of another batch are noticed.
  *

@@ -27,6 +27,12 @@ const ed_backend *backend;
 std::string folder;
 std::string library_path;
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kSanitizesThreads = true;
+#else
+constexpr bool kSanitizesThreads = false;
+#endif
+
 constexpr uint32_t kHeight = 8;
 constexpr uint32_t kWidth = 256;
 constexpr uint32_t kAnchors = 32;
@@ -812,10 +818,11 @@ void ACaptureThatIsSpoiltIsTriedAgain() {
 
 /** Threads that load, run, outgrow their memory and destroy engines, all at once: no load fails, and all get graphs. */
 void LoadsAndCapturesSideBySide() {
+  constexpr uint32_t kRounds = kSanitizesThreads ? 2 : 10;
   std::vector<std::thread> threads;
   for (uint32_t thread = 0; thread < 3; thread++) {
     threads.emplace_back([thread] {
-      for (uint32_t round = 0; round < 20; round++) {
+      for (uint32_t round = 0; round < kRounds; round++) {
         ed_engine *engine = Loaded(Plan(0, thread == 0 ? 100 : 0, "1 2"), 2);
         Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)}, 100 + 50 * (round % 2));
         for (uint32_t i = 0; i < 4; i++) {
@@ -890,12 +897,6 @@ ed_status UseOnce(const std::string &plan) {
   backend->destroy(engine);
   return worst;
 }
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kSanitizesThreads = true;
-#else
-constexpr bool kSanitizesThreads = false;
-#endif
 
 void EveryCallOfCudaMayFail() {
   for (const int capacity : {0, 10}) {
