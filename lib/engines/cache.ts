@@ -8,6 +8,7 @@ import { MAX_TIMING_CACHE } from '../base/limits.js'
 import type { DetectionArrays } from '../postprocess/detections.js'
 import { type BuildLock, lockBuilds } from './build-lock.js'
 import { checkedBytes, withChecksum } from './checksum.js'
+import { compiledKernelsPath } from './compiled-kernels.js'
 import { engineError, engineFault } from './engine-error.js'
 import { type EngineFile, readEngine, writeEngine } from './engine-file.js'
 import type { EngineHeader, EngineRecipe } from './header.js'
@@ -164,12 +165,14 @@ function outputError(path: string, cause: unknown): EfficientDetError {
 }
 
 /**
- * Takes a wrong engine out of the cache, with its measurements, which would likely choose the same kernels again.
- * What cannot be removed is found wrong again.
+ * Takes a wrong engine out of the cache, with its compiled kernels and its measurements, which would likely choose the
+ * same kernels again. What cannot be removed is found wrong again.
+ *
+ * @param gpu on which it is wrong
  */
-export async function discardEngine({ path, header }: CachedEngine): Promise<void> {
+export async function discardEngine({ path, header }: CachedEngine, gpu: string): Promise<void> {
   if (path === null) return
-  const files = [path, join(dirname(path), timingCacheName(header))]
+  const files = [path, join(dirname(path), timingCacheName(header)), compiledKernelsPath(path, gpu)]
   await Promise.allSettled(files.map((file) => rm(file, { force: true })))
 }
 

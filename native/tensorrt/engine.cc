@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "capture_lock.h"
 #include "devices.h"
 #include "library.h"
 
@@ -54,9 +53,7 @@ Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed
 Engine::~Engine() {
   // Whoever destroys it may have worked on another device; a lost one has nothing to free.
   cudaSetDevice(static_cast<int>(device_));
-  const DeviceWork work(device_);
-  pipelines_.clear();
-  deserialised_.engine.reset();
+  destruction_.emplace(device_);
 }
 
 ed_engine_info Engine::Info() const {

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "capture_lock.h"
 #include "cuda_objects.h"
 #include "efficientdet_backend.h"
 #include "network.h"
@@ -36,6 +38,8 @@ class Engine {
              uint32_t count);
 
  private:
+  /** First: held while all others are destroyed. */
+  std::optional<DeviceWork> destruction_;
   const uint32_t device_;
   const size_t plan_bytes_;
   Deserialised deserialised_;

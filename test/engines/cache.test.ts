@@ -167,7 +167,7 @@ describe('the cache of engines', () => {
     const { wanted, timingCaches } = request()
     const other = { ...recipe, target: { ...recipe.target, gpu: 'NVIDIA L4' } }
     const spared = await cachedEngine({ ...wanted, recipe: other })
-    await discardEngine(await cachedEngine(wanted))
+    await discardEngine(await cachedEngine(wanted), 'Some GPU')
     expect(await cachedEngine(wanted)).toMatchObject({ cached: false })
     expect(timingCaches).toEqual([null, null, null])
     expect(await cachedEngine({ ...wanted, recipe: other })).toMatchObject({

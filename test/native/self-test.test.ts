@@ -67,7 +67,7 @@ describe.skipIf(!hasNative)('the self-test of an engine', () => {
 
   it('refuses one that answers wrongly, and takes it out of the cache', async () => {
     const cache = await emptyCache()
-    await behave('wrong=box wrong_context=0 wrong_batch=8 wrong_place=7')
+    await behave('wrong=box wrong_context=0 wrong_batch=8 wrong_place=7 kernels=some')
     await expect(load()).rejects.toThrow(wrong(/in context 0, in a batch of 8, for frame 7:/))
     expect(await kept(cache)).toEqual({ engines: [], others: [] })
   })

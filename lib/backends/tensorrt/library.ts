@@ -9,6 +9,8 @@ export interface NativeLibrary {
   readonly addon: Addon
   readonly library: Library
   readonly path: string
+  /** Where the libraries below were looked for; null for where the system looks. */
+  readonly libraryPath: string | null
   readonly probe: NativeProbe
 }
 
@@ -66,7 +68,7 @@ export async function openLibrary(
   try {
     const library = addon.openLibrary(path)
     const bits = devices.reduce((sum, device) => sum | (1 << device), 0)
-    return { addon, library, path, probe: await addon.probe(library, libraryPath, bits) }
+    return { addon, library, path, libraryPath, probe: await addon.probe(library, libraryPath, bits) }
   } catch (error) {
     return (error as Error).message
   }

@@ -37,20 +37,29 @@ export async function checkBuildMemory(
   })
 }
 
+export interface EngineUse {
+  /** Number of the GPU. */
+  readonly device: number
+  readonly planBytes: number
+  /** Contexts that are wanted. */
+  readonly contexts: number
+}
+
 /**
- * Compares what an engine will need with what its GPU has free.
+ * Compares what an engine will need with what its GPU has free now: a build may lie behind the first look.
  *
  * @returns how many of the contexts that are wanted fit
  * @throws EfficientDetError ERR_OUT_OF_MEMORY where not even one does
  */
 export async function checkEngineMemory(
-  device: NativeDevice,
+  { addon, library, libraryPath }: NativeLibrary,
   { spec, inputSize, settings }: EngineRecipe,
-  planBytes: number,
-  contexts: number,
+  { device, planBytes, contexts }: EngineUse,
 ): Promise<number> {
   const need = estimateEngineMemory(spec.architecture, inputSize, settings, planBytes)
-  return fittingContexts(need, contexts, await freeMemory(), memoryOf(device))
+  const [free, probe] = await Promise.all([freeMemory(), addon.probe(library, libraryPath, 1 << device)])
+  const found = probe.devices[device]
+  return found === undefined ? contexts : fittingContexts(need, contexts, free, memoryOf(found))
 }
 
 function memoryOf({ name, freeBytes, integrated }: NativeDevice): DeviceMemory {

@@ -48,7 +48,7 @@ export async function openWeightsFile(native: NativeLibrary, request: OpenReques
     try {
       return await load(native, { ...built, header }, { ...request, device, onStage })
     } catch (error) {
-      if (engineFault(error) === 'wrong') await discardEngine(built)
+      if (engineFault(error) === 'wrong') await discardEngine(built, deviceOf(native.probe, device).name)
       throw error
     }
   })
@@ -114,7 +114,7 @@ async function load(
   const target = deviceOf(probe, device)
   const wanted = request.contexts ?? (target.integrated ? SHARED_MEMORY_CONTEXTS : CONTEXTS)
   const contexts = request.engine.checkMemory
-    ? await checkEngineMemory(target, file.header, file.plan.length, wanted)
+    ? await checkEngineMemory(native, file.header, { device, planBytes: file.plan.length, contexts: wanted })
     : wanted
   const { mean, std, fill, resize } = spec.preprocessing
   const model = {
