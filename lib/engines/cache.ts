@@ -165,8 +165,8 @@ function outputError(path: string, cause: unknown): EfficientDetError {
 }
 
 /**
- * Takes a wrong engine out of the cache, with its compiled kernels and its measurements, which would likely choose the
- * same kernels again. What cannot be removed is found wrong again.
+ * Takes a wrong engine out of the cache, with its compiled kernels, and its measurements, which would likely choose the
+ * same again. What stays is found wrong again.
  *
  * @param gpu on which it is wrong
  */

@@ -18,8 +18,9 @@
  * Then an unknown input is answered with NaN, so that whoever prepares or batches images wrongly does not get away
  * with it.
  *
- * As TensorRT does, it waits for the whole device when an engine is loaded and when a context first runs; as
- * TensorRT-RTX, with whose headers it is another library, it then compiles a kernel.
+ * As TensorRT does, it waits for the whole device when an engine is loaded and when a context first runs.
+ *
+ * With TensorRT-RTX's headers it becomes that library, and compiles a kernel when a context first runs.
  */
 #include <algorithm>
 #include <cmath>
