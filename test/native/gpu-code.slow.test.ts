@@ -12,12 +12,13 @@ describe.each([
 ])('the backends for %s', (_, folder, code) => {
   for (const name of ['trt10', 'trt11', 'rtx']) {
     const library = join(ROOT, folder, `libefficientdet_${name}.so`)
-    if (!existsSync(library)) {
-      console.warn(`The GPU code of ${library} is not looked at: it is not built.`)
-      continue
-    }
-    it(`have kernels for every GPU of that platform in ${name}, and for later ones`, async () => {
-      expect(gpuCodeIn(await readFile(library))).toEqual(code)
-    })
+    const isBuilt = existsSync(library)
+    if (!isBuilt) console.warn(`The GPU code of ${library} is not looked at: it is not built.`)
+    it.skipIf(!isBuilt)(
+      `have kernels for every GPU of that platform in ${name}, and for later ones`,
+      async () => {
+        expect(gpuCodeIn(await readFile(library))).toEqual(code)
+      },
+    )
   }
 })
