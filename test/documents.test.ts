@@ -99,7 +99,7 @@ describe('an example in the documents', () => {
 
 /** Commands in blocks of shell lines and in code within the text: `efficientdet command --option …`. */
 const COMMANDS = DOCUMENTS.flatMap(({ text }) =>
-  [...text.matchAll(/\befficientdet ([a-z]+)\b([^`#\n]*)/g)].map(([line, command, rest]) => ({
+  [...text.matchAll(/\befficientdet ([a-z][a-z-]*[a-z])\b([^`#\n]*)/g)].map(([line, command, rest]) => ({
     line: line.trim(),
     command,
     options: [...rest.matchAll(/(?<=\s)--?[a-z][a-z-]*/g)].map(([option]) => option),

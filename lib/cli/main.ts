@@ -5,6 +5,7 @@ import { EfficientDetError } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import { addBenchCommand } from './bench.js'
 import { addBuildCommand } from './build.js'
+import { addCheckDatasetCommand } from './check-dataset.js'
 import { addConvertCommand } from './convert.js'
 import { addDemoCommand } from './demo.js'
 import { addDetectCommand } from './detect.js'
@@ -49,6 +50,7 @@ function createProgram(signal: AbortSignal): Command {
   addBenchCommand(program, signal)
   addTrackCommand(program, signal)
   addEvalCommand(program, signal)
+  addCheckDatasetCommand(program)
   addPullCommand(program, signal)
   addDoctorCommand(program, signal)
   return program

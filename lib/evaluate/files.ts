@@ -28,7 +28,8 @@ export async function readDetections(path: string): Promise<CocoDetection[]> {
   return (await readJson(path, 'ERR_DETECTIONS')) as CocoDetection[]
 }
 
-async function readJson(path: string, code: 'ERR_ANNOTATIONS' | 'ERR_DETECTIONS'): Promise<unknown> {
+/** @throws EfficientDetError of the code */
+export async function readJson(path: string, code: 'ERR_ANNOTATIONS' | 'ERR_DETECTIONS'): Promise<unknown> {
   checkPath('path', path)
   const refuse = (reason: string, cause?: unknown) =>
     new EfficientDetError(code, `${path} ${reason}. Expected a JSON file as COCO has it.`, { cause })

@@ -3,6 +3,12 @@ export type { OperatingPoint } from './average-precision.js'
 export type { CocoBox, CocoDetection, GroundTruth, GroundTruthObject, ImageId } from './coco.js'
 export { type Confusion, type ConfusionOptions, confusion } from './confusion.js'
 export {
+  type AnchorCoverage,
+  type DatasetFault,
+  type DatasetFaultKind,
+  datasetFaults,
+} from './dataset-faults.js'
+export {
   type CategoryEvaluation,
   type CocoMetrics,
   cocoStats,
