@@ -62,7 +62,7 @@ export interface OcSortTrack {
   frozen: Motion | null
   last: Corners
   /** The latest boxes with the ages at which they were found, oldest first; the one that began the track is none. */
-  history: { readonly age: number; readonly box: Corners }[]
+  readonly history: { readonly age: number; readonly box: Corners }[]
   /** Unit vector of the motion; null before the second box. */
   direction: readonly [dx: number, dy: number] | null
 }
@@ -200,14 +200,16 @@ function update(track: OcSortTrack, box: Corners, step: number): void {
   track.lost = 0
   track.updates++
   track.last = box
-  track.history = track.history.filter(({ age }) => age >= track.age - DIRECTION_UPDATES && age < track.age)
-  track.history.push({ age: track.age, box })
+  const { history, age } = track
+  while (history.length > 0 && history[0].age < age - DIRECTION_UPDATES) history.shift()
+  if (history.at(-1)?.age === age) history.pop()
+  history.push({ age, box })
 }
 
 /** The box of some updates ago, or the nearest after it, or else the latest; null where the first alone is known. */
 function boxBefore({ history, age }: OcSortTrack): Corners | null {
-  const near = history.find((it) => it.age >= age - DIRECTION_UPDATES && it.age < age)
-  return (near ?? history.at(-1))?.box ?? null
+  for (const seen of history) if (seen.age >= age - DIRECTION_UPDATES && seen.age < age) return seen.box
+  return history.at(-1)?.box ?? null
 }
 
 /** A motion along a straight line from the last box to the new one, as if it had been seen in each update between. */
@@ -306,6 +308,8 @@ function directionOf(from: Corners, to: Corners): readonly [dx: number, dy: numb
   return [dx / length, dy / length]
 }
 
+const INVERSE_PI = 1 / Math.PI
+
 /** Adds to the gain of each pair how well the way to the detection fits the track's direction: −0.1…0.1, by score. */
 function addDirections(
   gain: Float32Array,
@@ -314,6 +318,8 @@ function addDirections(
   scores: readonly number[],
 ) {
   const columns = scores.length
+  const xs = scores.map((_, j) => (boxes[4 * j] + boxes[4 * j + 2]) / 2)
+  const ys = scores.map((_, j) => (boxes[4 * j + 1] + boxes[4 * j + 3]) / 2)
   for (let i = 0; i < tracks.length; i++) {
     const track = tracks[i]
     if (track.direction === null) continue
@@ -322,12 +328,12 @@ function addDirections(
     const x = (from[0] + from[2]) / 2
     const y = (from[1] + from[3]) / 2
     for (let j = 0; j < columns; j++) {
-      const dx = (boxes[4 * j] + boxes[4 * j + 2]) / 2 - x
-      const dy = (boxes[4 * j + 1] + boxes[4 * j + 3]) / 2 - y
-      const length = Math.sqrt(dx * dx + dy * dy) + 1e-6
-      const cosine = Math.min(1, Math.max(-1, vx * (dx / length) + vy * (dy / length)))
+      const dx = xs[j] - x
+      const dy = ys[j] - y
+      const cosine = (vx * dx + vy * dy) / (Math.sqrt(dx * dx + dy * dy) + 1e-6)
+      const angle = Math.acos(Math.min(1, Math.max(-1, cosine)))
       // Rounded where the reference does, in float32.
-      const fit = Math.fround((Math.PI / 2 - Math.acos(cosine)) / Math.PI)
+      const fit = Math.fround(0.5 - angle * INVERSE_PI)
       const weighted = Math.fround(DIRECTION_WEIGHT * Math.fround(fit * scores[j]))
       gain[i * columns + j] += weighted
     }
