@@ -18,6 +18,9 @@ import {
   type Source,
   VERSION,
 } from 'efficientdet-trt'
+import { Analytics, type ObjectEvent, readZones } from 'efficientdet-trt/analytics'
+import { type Evaluation, evaluate, readDetections, readGroundTruth } from 'efficientdet-trt/evaluate'
+import { type TrackedFrame, Tracker } from 'efficientdet-trt/tracking'
 
 const anchors: Partial<AnchorConfig> = { anchorScale: 3 }
 const options: LoadOptions = { backend: 'cpu', inputSize: { height: 320, width: 320 }, anchors }
@@ -38,6 +41,23 @@ export async function use(sources: readonly Source[]): Promise<string[]> {
     'error' in outcome ? [outcome.error.code] : [],
   )
   return [...detections.map(({ label }) => label), String(scores.length), ...codes, VERSION, COCO_LABELS[0]]
+}
+
+export async function count(results: Iterable<DetectionResult>): Promise<ObjectEvent[]> {
+  const tracker = new Tracker({ algorithm: 'ocsort', frameRate: 5 })
+  const analytics = new Analytics(await readZones('zones.yml'), { width: 640, height: 360 })
+  const events: ObjectEvent[] = []
+  let time = 0
+  for (const { detections } of results) {
+    const tracked: TrackedFrame<Detection> = tracker.update(detections, time++)
+    events.push(...analytics.update(tracked))
+  }
+  return [...events, ...analytics.update(tracker.end())]
+}
+
+export async function judge(): Promise<number | null> {
+  const evaluation: Evaluation = evaluate(await readGroundTruth('gt.json'), await readDetections('dt.json'))
+  return evaluation.ap
 }
 
 export async function files(): Promise<void> {
