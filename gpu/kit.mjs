@@ -41,7 +41,7 @@ const TENSORRT_STEPS = [
   { name: 'tensorrt-times', title: 'times of the engines', seconds: 900, file: 'bench/gpu.mjs' },
 ]
 /** On a CPU, which stands in for a GPU slowly. */
-const DRY_SECONDS = 300
+const DRY_SECONDS = 900
 
 const environment = {
   ...process.env,

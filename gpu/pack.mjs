@@ -12,7 +12,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -273,16 +272,10 @@ function copyProject() {
 }
 
 /** Writes paths of a folder into an archive. */
-async function compress(folder, paths, archive, filters = []) {
-  const tar = spawn('tar', ['c', '--owner=0', '--group=0', ...paths], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const xz = spawn('xz', ['--threads=0', ...filters, '--lzma2=preset=6'], {
-    stdio: ['pipe', openSync(archive, 'w'), 'inherit'],
-  })
-  tar.stdout.pipe(xz.stdin)
-  await Promise.all([ended(tar, 'tar'), ended(xz, 'xz')])
+function compress(folder, paths, archive, filters = []) {
+  const xz = ['xz', '--threads=0', ...filters, '--lzma2=preset=6'].join(' ')
+  const args = ['--use-compress-program', xz, '--owner=0', '--group=0', '-cf', archive, ...paths]
+  return ended(spawn('tar', args, { cwd: folder, stdio: 'inherit' }), 'tar')
 }
 
 function run(command, args, env) {
