@@ -191,7 +191,9 @@ function keepBenchResults() {
 function printTable() {
   console.log(`\n| step | | seconds | |\n|---|---|---:|---|`)
   for (const { step, title, state, seconds = 0, message = '' } of report.steps) {
-    console.log(`| ${step}: ${title} | ${state} | ${seconds} | ${message.split('\n').at(-1)} |`)
+    const lines = message.split('\n')
+    const told = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1)
+    console.log(`| ${step}: ${title} | ${state} | ${seconds} | ${told} |`)
   }
   const times = report.steps.find(({ step }) => step === 'times')?.results ?? []
   const copy = times.find(({ stage }) => stage === 'copy')
