@@ -1,3 +1,4 @@
+export { probeBackends } from './api/backends.js'
 export {
   type BackendReport,
   EfficientDet,
@@ -16,12 +17,15 @@ export type { DetectorStats, StageStats } from './api/stats.js'
 export type {
   BackendName,
   BatchCount,
+  BatchGraphs,
   EngineStats,
   GpuReport,
+  LibraryFault,
   LoadStage,
+  Probe,
   SelfTestReport,
 } from './backends/backend.js'
-export type { Unavailable } from './backends/registry.js'
+export type { NamedProbe, Unavailable } from './backends/registry.js'
 export { EfficientDetError, type ErrorCode } from './base/errors.js'
 export { VERSION } from './base/version.js'
 export type { EngineFault } from './engines/engine-error.js'
@@ -46,6 +50,7 @@ export type { EngineOptions } from './options/engine.js'
 export type { ExportOptions, Precision } from './options/export.js'
 export type { InspectEngineOptions } from './options/inspect-engine.js'
 export type { LoadOptions } from './options/load.js'
+export type { ProbeOptions } from './options/probe.js'
 export type { ErrorPolicy, StreamOptions } from './options/stream.js'
 export type { DetectionArrays } from './postprocess/detections.js'
 export type { NmsKind } from './postprocess/nms.js'

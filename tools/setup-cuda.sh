@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the TensorRT backends are built with and tested against into .cache, each once, unless it is there.
 #
-#   tools/setup-cuda.sh             nvcc and CUDA's static runtime, where no CUDA is installed
+#   tools/setup-cuda.sh             nvcc and CUDA's static runtime, where no CUDA is installed; NVTX's headers
 #   tools/setup-cuda.sh arm64       CUDA's runtime for 64-bit ARM, for cross builds
 #   tools/setup-cuda.sh rtx         TensorRT-RTX's libraries, with which tests build engines on a CPU
 #   tools/setup-cuda.sh tensorrt10  TensorRT 10's libraries (0.7 GB), which tests load
@@ -38,6 +38,10 @@ make_cuda() {
   ln -s lib "$1/nvidia/cu13/lib64"
 }
 
+make_nvtx() {
+  install_wheels "$1" "nvidia-nvtx==$cuda.*"
+}
+
 make_arm64() {
   install_wheels "$1" --platform manylinux2014_aarch64 --only-binary=:all: "nvidia-cuda-runtime==$cuda.*"
 }
@@ -67,6 +71,7 @@ for wanted in "$@"; do
       else
         once $cache/cuda make_cuda
       fi
+      once $cache/nvtx make_nvtx
       ;;
     arm64) once $cache/cuda-arm64 make_arm64 ;;
     rtx) once $cache/tensorrt/rtx make_rtx ;;

@@ -178,11 +178,12 @@ export interface EngineStats {
   readonly running: number
   /** How many batches of each size have run, ascending; the test of the engine not counted. */
   readonly batches: readonly BatchCount[]
+  /** Batches that run as CUDA graphs now, ascending; none on the CPU. */
+  readonly graphs: readonly BatchGraphs[]
 }
 
 export interface BatchCount {
-  /** Frames of the batch. */
-  readonly size: number
+  readonly batchSize: number
   readonly count: number
 }
 

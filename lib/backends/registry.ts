@@ -51,7 +51,9 @@ export async function openEngine(
   )
 }
 
-/** Whether each backend can run here. */
-export function probeBackends(search: ProbeSearch): Promise<(Probe & { name: BackendName })[]> {
+/** Whether a backend can run here. */
+export type NamedProbe = Probe & { readonly name: BackendName }
+
+export function probeAll(search: ProbeSearch): Promise<NamedProbe[]> {
   return Promise.all(BACKENDS.map(async ({ name, probe }) => ({ name, ...(await probe(search)) })))
 }

@@ -3,7 +3,7 @@ import { availableParallelism, cpus } from 'node:os'
 import type { Command } from 'commander'
 import { familySync, versionSync } from 'detect-libc'
 import { h264Of } from '../analyse/encoder.js'
-import { probeBackends } from '../backends/registry.js'
+import { probeBackends } from '../api/backends.js'
 import { loadAddon } from '../backends/tensorrt/addon.js'
 import { addonPath } from '../base/addon-file.js'
 import { availableProcessors } from '../base/available-processors.js'
@@ -12,8 +12,7 @@ import { groupLimits } from '../base/control-groups.js'
 import { makeFolder } from '../base/folder.js'
 import { listing } from '../base/listing.js'
 import { VERSION } from '../base/version.js'
-import { LOAD_OPTIONS } from '../options/load.js'
-import { untilAborted } from '../threads/abort.js'
+import { PROBE_OPTIONS } from '../options/probe.js'
 import { codecsOf, findFfmpeg, nvdecObstacle } from '../video/ffmpeg.js'
 import { flagOf } from './flags.js'
 import { print, printJson } from './output.js'
@@ -42,13 +41,16 @@ export function addDoctorCommand(program: Command, signal: AbortSignal): void {
   program
     .command('doctor')
     .description('tell what of this machine can be used, and how to mend the rest')
-    .addOption(flagOf(LOAD_OPTIONS, 'libraryPath'))
-    .addOption(flagOf(LOAD_OPTIONS, 'backendLibrary'))
+    .addOption(flagOf(PROBE_OPTIONS, 'libraryPath'))
+    .addOption(flagOf(PROBE_OPTIONS, 'backendLibrary'))
     .option('--json', 'as JSON', false)
     .action(async ({ libraryPath, backendLibrary, json }: DoctorFlags) => {
       // A driver that hangs is what people run this for; then Ctrl-C is heard all the same.
-      const search = { libraryPath: libraryPath ?? null, backendLibrary: backendLibrary ?? null }
-      const backends = await untilAborted(probeBackends(search), signal)
+      const search = {
+        ...(libraryPath !== undefined && { libraryPath }),
+        ...(backendLibrary !== undefined && { backendLibrary }),
+      }
+      const backends = await probeBackends({ ...search, signal })
       const findings: Finding[] = [
         { name: 'efficientdet-trt', good: true, text: VERSION },
         node(),

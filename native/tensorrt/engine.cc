@@ -5,6 +5,7 @@
 
 #include "devices.h"
 #include "library.h"
+#include "ranges.h"
 
 namespace efficientdet {
 
@@ -79,6 +80,7 @@ void Engine::Infer(uint32_t context, const ed_frame *frames, const ed_postproces
     throw Failure{ED_INVALID, "There is no context " + std::to_string(context) + ": the engine has " +
                                   std::to_string(pipelines_.size()) + "."};
   }
+  const Range range(context, count);
   try {
     Check(cudaSetDevice(static_cast<int>(device_)), "Choosing the device");
     pipelines_[context]->Run(frames, postprocess, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));

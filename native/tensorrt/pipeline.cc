@@ -8,6 +8,7 @@
 
 #include "capture_lock.h"
 #include "log.h"
+#include "ranges.h"
 
 namespace efficientdet {
 
@@ -246,6 +247,7 @@ void Pipeline::Run(Profile &profile, const ed_frame *frames, const ed_postproces
     } else {
       if (profile.graph.get() == nullptr && profile.runs >= profile.runs_before_capture) Capture(profile);
       if (profile.graph.get() != nullptr) {
+        const Range range("graph");
         Check(cudaGraphLaunch(profile.graph.get(), stream_.get()), "Starting the batch's graph");
       } else {
         Enqueue(profile, cudaEventRecordDefault);
@@ -314,6 +316,7 @@ void Pipeline::Resize(const DetectionsShape &shape) {
 
 /** Copies the batch's frames and parameters to the device, and fills it up to the profile's size. */
 void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_postprocess *postprocess, int32_t count) {
+  const Range range("copy frames");
   size_t bytes = 0;
   for (int32_t i = 0; i < count; i++) {
     if (frames[i].memory == ED_DEVICE) continue;
@@ -400,12 +403,19 @@ void Pipeline::Connect(const Profile &profile) {
 void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
   const LogListener log;
   const Parameters device = ParametersIn(parameters_.get());
-  Check(LaunchPreprocess(stream_.get(), model_, device.frames, profile.batch_size, images_.get()),
-        "Starting the preprocessing");
+  {
+    const Range range("preprocess");
+    Check(LaunchPreprocess(stream_.get(), model_, device.frames, profile.batch_size, images_.get()),
+          "Starting the preprocessing");
+  }
   Check(cudaEventRecordWithFlags(events_[1].get(), stream_.get(), event_flags), "Starting the batch");
-  if (!profile.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
+  {
+    const Range range("network");
+    if (!profile.context->enqueueV3(stream_.get())) throw log.FailureOf(ED_FAILED, "The engine does not run");
+  }
   Check(cudaEventRecordWithFlags(events_[2].get(), stream_.get(), event_flags), "Starting the batch");
   if (network_.has_plugin) return;
+  const Range range("postprocess");
   const DetectionsInputs inputs{box_regression_.get<float>(), class_logits_.get<float>(), anchors_,
                                 device.class_thresholds, device.postprocess};
   const DetectionsOutputs outputs{DetectionsIn(profile), answers_.get<int32_t>()};
@@ -446,6 +456,7 @@ void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count
   const auto batch = static_cast<size_t>(profile.batch_size);
   const size_t row = static_cast<size_t>(shape_.detections) * kDetectionFields;
   const size_t bytes = batch * kCountFields * sizeof(int32_t) + static_cast<size_t>(count) * row * sizeof(float);
+  const Range range("wait");
   Check(cudaEventRecord(events_[3].get(), stream_.get()), "Ending the batch");
   Check(cudaMemcpyAsync(host_answers_.get(), answers_.get(), bytes, cudaMemcpyDeviceToHost, stream_.get()),
         "Copying detections");

@@ -39,6 +39,7 @@ describe.each([
   it('begin with nothing', async () => {
     await using detector = await load()
     const nothing = { sum: 0, max: 0 }
+    const { device = null, graphs = [] } = detector.backend.gpus[0] ?? {}
     const stats = detector.stats()
     expect(stats).toEqual({
       uptime: expect.any(Number),
@@ -56,7 +57,7 @@ describe.each([
         postprocess: nothing,
         total: nothing,
       },
-      engines: [{ device: detector.backend.gpus[0]?.device ?? null, queued: 0, running: 0, batches: [] }],
+      engines: [{ device, queued: 0, running: 0, batches: [], graphs }],
     })
     expect(structuredClone(stats)).toEqual(stats)
     expect(stats.uptime).toBeGreaterThan(0)
@@ -75,7 +76,7 @@ describe.each([
       expect(sum).toBe(times.reduce((total, time) => total + time, 0))
       expect(max).toBe(Math.max(...times))
     }
-    expect(engines).toMatchObject([{ batches: [{ size: 1, count: 3 }] }])
+    expect(engines).toMatchObject([{ batches: [{ batchSize: 1, count: 3 }] }])
   })
 
   it('count errors by their codes, and those that gave up', async () => {
@@ -143,14 +144,14 @@ describe.skipIf(!hasNative)('the stats of a detector', () => {
     expect({ pending, waiting, pendingBytes }).toEqual({ pending: 0, waiting: 0, pendingBytes: 0 })
     const [{ queued, running, batches }] = engines
     expect({ queued, running }).toEqual({ queued: 0, running: 0 })
-    expect(batches.slice(0, 1)).toMatchObject([{ size: 1 }])
-    expect(batches.reduce((frames, { size, count }) => frames + size * count, 0)).toBe(6)
+    expect(batches.slice(0, 1)).toMatchObject([{ batchSize: 1 }])
+    expect(batches.reduce((frames, { batchSize, count }) => frames + batchSize * count, 0)).toBe(6)
   })
 
   it('has those of each GPU', async () => {
     await using detector = await loadFake({ device: [0, 1] }, 'devices=2 together=2')
     await Promise.all([detector.detect(frame), detector.detect(frame)])
-    const batches = [{ size: 1, count: 1 }]
+    const batches = [{ batchSize: 1, count: 1 }]
     expect(detector.stats().engines).toMatchObject([
       { device: 0, batches },
       { device: 1, batches },

@@ -218,21 +218,32 @@ describe.skipIf(!hasNative)('frames that a native backend allocates', () => {
 })
 
 describe.skipIf(!hasEmulated)('frames in pinned memory', () => {
-  it('are answered as others, and given back whichever of a frame, a call and its detector ends last', async () => {
-    const plain = await frameOf(PERSON, 'nv12', 160)
-    const path = await engineThatKnows([plain], { side: 128, maxBatchSize: 4 })
-    const layout = { format: plain.format, width: plain.width, height: plain.height }
-    const { hostAllocations } = emulation().countLive()
-    const detector = await loadEmulated(path)
-    const [first, last] = [detector.allocateFrame(layout), detector.allocateFrame(layout)]
-    for (const frame of [first, last]) frame.data.set(plain.data)
-    const expected = await detector.detect(plain, OPTIONS)
-    const calls = [first, first, last].map((frame) => detector.detect(frame, OPTIONS))
-    first.dispose()
-    for (const result of await Promise.all(calls)) expectSame(result, expected)
-    await detector.dispose()
-    expect(emulation().countLive().hostAllocations).toBe(hostAllocations + 1)
-    last.dispose()
-    expect(emulation().countLive().hostAllocations).toBe(hostAllocations)
+  afterEach(() => {
+    if (hasEmulated) emulation().setIntegrated(false)
   })
+
+  it.each([
+    ['of its own', false],
+    ['that is the host’s', true],
+  ])(
+    'are answered as others by a GPU with memory %s, and given back whatever ends last',
+    async (_, integrated) => {
+      emulation().setIntegrated(integrated)
+      const plain = await frameOf(PERSON, 'nv12', 160)
+      const path = await engineThatKnows([plain], { side: 128, maxBatchSize: 4 })
+      const layout = { format: plain.format, width: plain.width, height: plain.height }
+      const { hostAllocations } = emulation().countLive()
+      const detector = await loadEmulated(path)
+      const [first, last] = [detector.allocateFrame(layout), detector.allocateFrame(layout)]
+      for (const frame of [first, last]) frame.data.set(plain.data)
+      const expected = await detector.detect(plain, OPTIONS)
+      const calls = [first, first, last].map((frame) => detector.detect(frame, OPTIONS))
+      first.dispose()
+      for (const result of await Promise.all(calls)) expectSame(result, expected)
+      await detector.dispose()
+      expect(emulation().countLive().hostAllocations).toBe(hostAllocations + 1)
+      last.dispose()
+      expect(emulation().countLive().hostAllocations).toBe(hostAllocations)
+    },
+  )
 })

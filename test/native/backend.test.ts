@@ -497,8 +497,9 @@ describe.skipIf(!hasNative)('a native backend', () => {
       const stream = detector.stream(streamed, { onError: 'yield' })
       await expect(stream.next()).rejects.toThrow(refusal(code, /./))
       await expect(detector.detectBatch(batched)).rejects.toThrow(refusal(code, /./))
-      expect(streamed.taken).toBeLessThan(20)
-      expect(batched.taken).toBeLessThan(20)
+      // Those of the first batch make room for others before the end is heard.
+      expect(streamed.taken).toBeLessThan(100)
+      expect(batched.taken).toBeLessThan(100)
       await detector.dispose()
     })
 

@@ -1,11 +1,12 @@
 import { EfficientDetError } from '../../base/errors.js'
 import { type FrameMemory, plainMemory } from '../../image/allocated-frame.js'
-import { copyOf, type DeviceFrame, type Frame, isDeviceFrame } from '../../image/frame.js'
+import { copyOf, type DeviceFrame, type Frame } from '../../image/frame.js'
 import type { PostprocessParameters } from '../../postprocess/detections.js'
 import { onAbort } from '../../threads/abort.js'
 import { fromWire } from '../../threads/wire-error.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineCall, EngineResult, EngineStats, Opening, OpenRequest } from '../backend.js'
+import { checkPlace } from '../frame-place.js'
 import { Cores } from './cores.js'
 import { openFurtherNetworks } from './further-networks.js'
 import { type LentFrame, lend } from './lent-frame.js'
@@ -94,12 +95,7 @@ export class CpuEngine implements Engine {
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#ended !== null) throw this.#ended
-    if (isDeviceFrame(frame)) {
-      throw new EfficientDetError(
-        'ERR_INVALID_OPTION',
-        "The frame lies in a GPU's memory, which the CPU backend does not read. Copy it to the host, or load with backend 'tensorrt'.",
-      )
-    }
+    checkPlace(frame, null)
     const { promise, resolve, reject } = withResolvers<Outcome>()
     const lent = isOwn ? lend(frame) : null
     const job: Job = {
@@ -131,8 +127,8 @@ export class CpuEngine implements Engine {
   }
 
   stats(): EngineStats[] {
-    const batches = this.#answered === 0 ? [] : [{ size: 1, count: this.#answered }]
-    return [{ device: null, queued: this.#queue.length, running: this.#running.size, batches }]
+    const batches = this.#answered === 0 ? [] : [{ batchSize: 1, count: this.#answered }]
+    return [{ device: null, queued: this.#queue.length, running: this.#running.size, batches, graphs: [] }]
   }
 
   allocate(bytes: number): FrameMemory {

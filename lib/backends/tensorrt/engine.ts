@@ -9,6 +9,7 @@ import { onAbort } from '../../threads/abort.js'
 import { Deadline } from '../../threads/deadline.js'
 import { withResolvers } from '../../threads/with-resolvers.js'
 import type { Engine, EngineCall, EngineResult, EngineStats, GpuReport } from '../backend.js'
+import { checkPlace } from '../frame-place.js'
 import {
   type Addon,
   type NativeEngine,
@@ -77,12 +78,7 @@ export class NativeBackendEngine implements Engine {
   ): Promise<EngineResult> {
     signal?.throwIfAborted()
     if (this.#hung !== null) throw this.#hung
-    if (isDeviceFrame(frame) && (frame.device ?? 0) !== this.device) {
-      throw new EfficientDetError(
-        'ERR_INVALID_OPTION',
-        `The frame lies on GPU ${frame.device ?? 0}, and the detector runs on GPU ${this.device}. Load it with device: ${frame.device ?? 0}.`,
-      )
-    }
+    checkPlace(frame, this.device)
     const id = this.#nextId++
     const submitted = this.#submit(id, frame, parameters)
     const { promise, resolve, reject } = withResolvers<NativeResult>()
@@ -120,8 +116,9 @@ export class NativeBackendEngine implements Engine {
 
   stats(): EngineStats[] {
     const { queued, running, batches } = this.#native.stats()
-    const counts = batches.flatMap((count, i) => (count === 0 ? [] : [{ size: i + 1, count }]))
-    return [{ device: this.device, queued, running, batches: counts }]
+    const counts = batches.flatMap((count, i) => (count === 0 ? [] : [{ batchSize: i + 1, count }]))
+    const [{ graphs }] = this.gpus
+    return [{ device: this.device, queued, running, batches: counts, graphs }]
   }
 
   allocate(bytes: number): FrameMemory {
