@@ -5,7 +5,7 @@ import { writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { listing } from '../base/listing.js'
 import type { CocoDetection, GroundTruth } from '../evaluate/coco.js'
-import { type CocoMetrics, type Evaluation, evaluate } from '../evaluate/evaluate.js'
+import { evaluate } from '../evaluate/evaluate.js'
 import { readDetections, readGroundTruth } from '../evaluate/files.js'
 import { EVALUATE_OPTIONS } from '../options/evaluate.js'
 import { parsePath } from './arguments.js'
@@ -16,14 +16,15 @@ import {
   printCircumstances,
   titleOf,
 } from './detector.js'
-import { print, printError, printFacts, printJson } from './output.js'
+import { printComparison, printEvaluation } from './evaluation-tables.js'
+import { printError, printJson } from './output.js'
 import { ProgressBar } from './progress.js'
-import { formatTable } from './table.js'
 
 interface EvalFlags extends DetectorFlags {
   readonly annotations: string
   readonly detections?: string
   readonly images?: string
+  readonly compare?: string
   readonly out?: string
   readonly json: boolean
 }
@@ -35,13 +36,14 @@ export function addEvalCommand(program: Command, signal: AbortSignal): void {
     .requiredOption('--annotations <file>', 'ground truth in JSON, as COCO has it', parsePath)
     .option('--detections <file>', "COCO's results in JSON, in the place of a model", parsePath)
     .option('--images <folder>', 'where the pictures of the annotations are', parsePath)
+    .option('--compare <file>', 'results of another model or precision, to be put beside them', parsePath)
     .option('--out <file>', "write the model's detections there, as COCO's results", parsePath)
     .option('--json', 'as JSON', false)
   addDetectorOptions(command).action((flags: EvalFlags) => evaluateFiles(flags, signal))
 }
 
 async function evaluateFiles(flags: EvalFlags, signal: AbortSignal): Promise<void> {
-  const { annotations, detections, images } = flags
+  const { annotations, detections, images, compare } = flags
   if ((detections === undefined) === (images === undefined)) {
     throw new EfficientDetError(
       'ERR_INVALID_OPTION',
@@ -55,8 +57,10 @@ async function evaluateFiles(flags: EvalFlags, signal: AbortSignal): Promise<voi
       : await readDetections(detections)
   signal.throwIfAborted()
   const evaluation = evaluate(truth, found)
-  if (flags.json) printJson(evaluation, 2)
-  else printEvaluation(evaluation)
+  const other = compare === undefined ? null : evaluate(truth, await readDetections(compare))
+  if (flags.json) printJson(other === null ? evaluation : { evaluation, other }, 2)
+  else if (other === null) printEvaluation(evaluation)
+  else printComparison(evaluation, other)
 }
 
 /** What evaluation needs of a picture beside its id. */
@@ -141,60 +145,4 @@ function categoriesOf({ model }: EfficientDet, { categories }: GroundTruth): rea
       `and the model has ${classes} classes (${labels === null ? 'without names' : listing(labels)}). ` +
       'Name its classes by --labels, as the categories are named.',
   )
-}
-
-/** More are told as JSON alone. */
-const MAX_ROWS = 100
-
-function printEvaluation(evaluation: Evaluation): void {
-  const { images, objects, detections, unknown, maxDetections, categories } = evaluation
-  const [first, second, most] = maxDetections
-  printFacts({
-    pictures: String(images),
-    objects: String(objects),
-    detections: unknown === 0 ? String(detections) : `${detections}, and ${unknown} of unknown categories`,
-  })
-  const rows = (metrics: CocoMetrics): [string, number | null][] => [
-    ['AP', metrics.ap],
-    ['AP50', metrics.ap50],
-    ['AP75', metrics.ap75],
-    ['AP small', metrics.apSmall],
-    ['AP medium', metrics.apMedium],
-    ['AP large', metrics.apLarge],
-    [`AR ${first}`, metrics.ar[0]],
-    [`AR ${second}`, metrics.ar[1]],
-    [`AR ${most}`, metrics.ar[2]],
-    ['AR small', metrics.arSmall],
-    ['AR medium', metrics.arMedium],
-    ['AR large', metrics.arLarge],
-  ]
-  print(
-    '',
-    ...formatTable(
-      rows(evaluation).map(([name, value]) => [name, shown(value)]),
-      ['left', 'right'],
-    ).map(indented),
-  )
-  const byCategory = categories.map(({ name, objects, ap, ap50, ar, bestF1 }) => [
-    name,
-    String(objects),
-    ...[ap, ap50, ar[2], bestF1?.f1 ?? null, bestF1?.score ?? null].map(shown),
-  ])
-  const table = formatTable(
-    [
-      ['category', 'objects', 'AP', 'AP50', `AR ${most}`, 'F1', 'from score'],
-      ...byCategory.slice(0, MAX_ROWS),
-    ],
-    ['left', ...new Array(6).fill('right')],
-  )
-  print('', ...table.map(indented))
-  if (categories.length > MAX_ROWS) print(`  and ${categories.length - MAX_ROWS} more, which --json tells`)
-}
-
-function indented(line: string): string {
-  return `  ${line}`
-}
-
-function shown(value: number | null): string {
-  return value === null ? '–' : value.toFixed(4)
 }

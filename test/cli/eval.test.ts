@@ -7,6 +7,7 @@ import { derived } from '../fuzz/mutations.js'
 import { temporaryFolder } from '../helpers/checkpoints.js'
 import { type DetectLine, efficientdet, jsonLines, PERSON } from '../helpers/cli.js'
 import { random } from '../helpers/random.js'
+import { rounds } from '../helpers/rounds.js'
 
 const SETS: { truth: Parameters<typeof evaluate>[0]; detections: Parameters<typeof evaluate>[1] }[] =
   JSON.parse(readFileSync(join(import.meta.dirname, '..', 'fixtures', 'evaluate', 'sets.json'), 'utf8'))
@@ -32,6 +33,21 @@ describe('eval of stored detections', () => {
     const { ap, categories } = evaluate(truth, detections)
     expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`AP +${ap?.toFixed(4)}\n`))])
     for (const { name } of categories) expect(stdout).toContain(name)
+  })
+
+  it('puts two side by side, with what changed', async () => {
+    const args = await files(truth, detections)
+    const other = join(dirname(args[2]), 'other.json')
+    const fewer = detections.slice(0, Math.ceil(detections.length / 2))
+    await writeFile(other, JSON.stringify(fewer))
+    const { code, stdout } = await efficientdet([...args, '--compare', other])
+    const [first, second] = [detections, fewer].map((it) => evaluate(truth, it).ap ?? Number.NaN)
+    const row = `AP +${first.toFixed(4)} +${second.toFixed(4)} +−${(first - second).toFixed(4)}\n`
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(row))])
+    const { stdout: json } = await efficientdet([...args, '--compare', other, '--json'])
+    expect(JSON.parse(json)).toEqual(
+      JSON.parse(JSON.stringify({ evaluation: evaluate(truth, detections), other: evaluate(truth, fewer) })),
+    )
   })
 
   it.each<[string, unknown, unknown, RegExp]>([
@@ -64,7 +80,7 @@ describe('eval of stored detections', () => {
     const seeds = [truth, detections].map((it) => Buffer.from(JSON.stringify(it)))
     const tokens = ['null', '[', ']', '{', '"id":', '1e999', '-1', '"bbox":', '"image_id":', ',']
     const outcomes = new Set<string>()
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < rounds({ quick: 400, all: 2000 }); i++) {
       await writeFile(path, derived(seeds[i % 2], seeds[(i + 1) % 2], tokens, rng))
       try {
         if (i % 2 === 0) evaluate(await readGroundTruth(path), [])

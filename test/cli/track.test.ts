@@ -6,6 +6,7 @@ import { derived } from '../fuzz/mutations.js'
 import { temporaryFile, temporaryFolder } from '../helpers/checkpoints.js'
 import { efficientdet } from '../helpers/cli.js'
 import { random } from '../helpers/random.js'
+import { rounds } from '../helpers/rounds.js'
 import { hasShared, shared } from '../helpers/shared.js'
 
 const [walkers]: { frames: { rows: number[][] }[] }[] = JSON.parse(
@@ -127,7 +128,7 @@ describe('track', () => {
       '{"frame":1,"time":0.5,"detections":[{"label":"a","classId":1,"score":0.5,"box":[0,1,2,3]}]}\n'
     const seeds = [MOT.slice(0, 2000), json.repeat(3)].map((text) => Buffer.from(text))
     const outcomes = new Map<string, number>()
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < rounds({ quick: 300, all: 2000 }); i++) {
       await writeFile(
         path,
         derived(seeds[i % 2], seeds[(i + 1) % 2], [',', '{', '\n', '1e999', '-', '"'], rng),
