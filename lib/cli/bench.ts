@@ -25,7 +25,7 @@ interface BenchFlags
     Pick<LoadOptions, 'maxBatchSize'>,
     Pick<EngineOptions, 'precision'> {
   readonly runs: number
-  readonly warmUp: number
+  readonly warmUp?: number
   readonly concurrency: number
   readonly json: boolean
 }
@@ -36,7 +36,7 @@ export function addBenchCommand(program: Command, signal: AbortSignal): void {
     .description('time detection in a picture, stage by stage, on this machine')
     .argument('[picture]', 'a picture file (default: the bundled photograph)', parsePath)
     .option('--runs <n>', 'calls that are timed', parseInteger, 100)
-    .option('--warm-up <n>', 'calls before them', parseInteger, 10)
+    .option('--warm-up <n>', 'calls before them (default: 10, or 100 with several at a time)', parseInteger)
     .option('--concurrency <n>', 'calls at a time; a GPU works on several together', parseInteger, 1)
     .addOption(flagOf(LOAD_OPTIONS, 'maxBatchSize'))
     .addOption(flagOf(ENGINE_OPTIONS, 'precision'))
@@ -49,6 +49,8 @@ export function addBenchCommand(program: Command, signal: AbortSignal): void {
 async function bench(image: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
   const runs = checkInteger('--runs', flags.runs, 1, 1_000_000)
   const concurrency = checkInteger('--concurrency', flags.concurrency, 1, 10_000)
+  // Networks that share the cores of a CPU are opened meanwhile.
+  const { warmUp = concurrency > 1 ? 100 : 10 } = flags
   await using detector = await loadDetector(flags, {
     ...given(flags, ['maxBatchSize']),
     engine: given(flags, ['precision']),
@@ -63,20 +65,21 @@ async function bench(image: string, flags: BenchFlags, signal: AbortSignal): Pro
   let done = 0
   const detect = async () => {
     const result = await detector.detect(image, { signal })
-    bar.update(++done, flags.warmUp + runs)
+    bar.update(++done, warmUp + runs)
     return result
   }
   let results: DetectionResult[]
-  let seconds: number
+  let spent: Spent
   try {
-    await repeat(flags.warmUp, concurrency, detect)
-    const start = performance.now()
+    await repeat(warmUp, concurrency, detect)
+    const [start, used] = [performance.now(), process.cpuUsage()]
     results = await repeat(runs, concurrency, detect)
-    seconds = (performance.now() - start) / 1000
+    const { user, system } = process.cpuUsage(used)
+    spent = { seconds: (performance.now() - start) / 1000, processorSeconds: (user + system) / 1e6 }
   } finally {
     bar.end()
   }
-  const report = reportOf(detector, results, { ...flags, seconds })
+  const report = reportOf(detector, results, { runs, warmUp, concurrency, ...spent })
   if (flags.json) printJson(report, 2)
   else printReport(report)
 }
@@ -94,12 +97,21 @@ async function repeat<T>(times: number, concurrency: number, call: () => Promise
 
 const STAGES = ['total', 'decode', 'queue', 'preprocess', 'network', 'postprocess'] as const
 
+/** What calls took altogether. */
+interface Spent {
+  readonly seconds: number
+  /** Seconds of all threads. */
+  readonly processorSeconds: number
+}
+
+type Measured = Spent & Required<Pick<BenchFlags, 'runs' | 'warmUp' | 'concurrency'>>
+
 type Report = ReturnType<typeof reportOf>
 
 function reportOf(
   { model, backend }: EfficientDet,
   results: readonly DetectionResult[],
-  { runs, warmUp, concurrency, seconds }: BenchFlags & { readonly seconds: number },
+  { runs, warmUp, concurrency, seconds, processorSeconds }: Measured,
 ) {
   const [{ source, width, height }] = results
   const processors = cpus()
@@ -111,6 +123,9 @@ function reportOf(
     warmUp,
     concurrency,
     picturesPerSecond: runs / seconds,
+    /** Milliseconds of all threads. */
+    processorTimePerPicture: (1000 * processorSeconds) / runs,
+    coresBusy: processorSeconds / seconds,
     milliseconds: Object.fromEntries(
       STAGES.map((stage) => [stage, quantiles(results.map(({ timings }) => timings[stage]))]),
     ) as Record<keyof Timings, Quantiles>,
@@ -149,5 +164,9 @@ function printReport(report: Report): void {
   })
   const table = formatTable([['ms', 'median', 'p95', 'p99'], ...rows], ['left', 'right', 'right', 'right'])
   print('', ...table.map((line) => `  ${line}`))
-  print('', `  ${report.picturesPerSecond.toFixed(1)} pictures a second`)
+  const { picturesPerSecond, processorTimePerPicture, coresBusy } = report
+  print(
+    '',
+    `  ${picturesPerSecond.toFixed(1)} pictures a second; ${processorTimePerPicture.toFixed(1)} ms of processor time for each, ${coresBusy.toFixed(1)} cores busy`,
+  )
 }

@@ -1,3 +1,4 @@
+import { availableProcessors } from '../base/available-processors.js'
 import { MAX_ENCODED_BYTES } from '../base/limits.js'
 import { Semaphore } from '../threads/semaphore.js'
 
@@ -6,8 +7,15 @@ import { Semaphore } from '../threads/semaphore.js'
  * which must not pile up.
  *
  * One thread is left to the program, whose files and names of hosts would wait for slow pictures.
+ *
+ * More threads than processors would take turns with each other and with the event loop.
  */
-const threads = new Semaphore(Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1))
+const threads = new Semaphore(
+  Math.max(
+    1,
+    Math.min((Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1, Math.max(2, availableProcessors())),
+  ),
+)
 
 /** Bytes of files that were read to be decoded. */
 export const encodedBytes = new Semaphore(MAX_ENCODED_BYTES)

@@ -15,6 +15,8 @@ interface Report {
   readonly runs: number
   readonly concurrency: number
   readonly picturesPerSecond: number
+  readonly processorTimePerPicture: number
+  readonly coresBusy: number
   readonly milliseconds: Readonly<Record<string, Quantiles>>
   readonly machine: string
   readonly date: string
@@ -44,7 +46,9 @@ describe('bench', () => {
         '#',
       ]),
     )
-    expect(stdout).toMatch(/\n {2}\d+\.\d pictures a second\n$/)
+    expect(stdout).toMatch(
+      /\n {2}\d+\.\d pictures a second; \d+\.\d ms of processor time for each, \d+\.\d cores busy\n$/,
+    )
   })
 
   it('says the same as JSON: quantiles are of one another and of the whole', async () => {
@@ -56,8 +60,12 @@ describe('bench', () => {
       backend: { name: 'cpu' },
       picture: { source: PERSON, width: 640, height: 424 },
       runs: 20,
+      warmUp: 100,
       concurrency: 4,
     })
+    const { processorTimePerPicture, picturesPerSecond, coresBusy } = report
+    expect((processorTimePerPicture * picturesPerSecond) / 1000).toBeCloseTo(coresBusy, 9)
+    expect(coresBusy).toBeGreaterThan(0)
     expect(Date.now() - Date.parse(report.date)).toBeLessThan(120_000)
     const { total, ...stages } = report.milliseconds
     for (const { median, p95, p99 } of [total, ...Object.values(stages)]) {

@@ -4,6 +4,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import sharp, { type Sharp } from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { availableProcessors } from '#lib/base/available-processors.js'
 import { onThread } from '#lib/image/pool.js'
 import { readSource, type Source } from '#lib/image/source.js'
 import { refusal } from '../helpers/refusal.js'
@@ -157,7 +158,8 @@ describe('A sharp pipeline whose upload breaks off', () => {
 })
 
 describe('onThread', () => {
-  it("leaves one of libuv's threads to others, and those who wait hear their signal", async () => {
+  it("takes no more of libuv's threads than processors, leaves one, and those who wait hear their signal", async () => {
+    const most = Math.min(3, Math.max(2, availableProcessors()))
     const ends: (() => void)[] = []
     let running = 0
     const work = () => {
@@ -165,17 +167,17 @@ describe('onThread', () => {
       return new Promise<void>((resolve) => ends.push(resolve))
     }
     const controller = new AbortController()
-    const inside = Array.from({ length: 3 }, () => onThread(undefined, work))
+    const inside = Array.from({ length: most }, () => onThread(undefined, work))
     const waiting = onThread(controller.signal, work)
     const patient = onThread(undefined, work)
     await new Promise(setImmediate)
-    expect(running).toBe(3)
+    expect(running).toBe(most)
     controller.abort(new Error('enough'))
     await expect(waiting).rejects.toThrow('enough')
     ends[0]()
     await inside[0]
     await new Promise(setImmediate)
-    expect(running).toBe(4)
+    expect(running).toBe(most + 1)
     for (const end of ends) end()
     await Promise.all([...inside, patient])
   })
