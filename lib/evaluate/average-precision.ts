@@ -101,3 +101,40 @@ export function bestPoint(outcomes: Outcomes, order: Uint32Array): OperatingPoin
   }
   return best
 }
+
+/** Precision, recall and F1 of one category by the score from which detections are taken, at an overlap of 0.5. */
+export interface ScoreCurves {
+  /** 0, 0.01, … 1. */
+  readonly scores: readonly number[]
+  /** At each score, 0…1; precision is 1 where nothing is taken any more. */
+  readonly precision: readonly number[]
+  readonly recall: readonly number[]
+  readonly f1: readonly number[]
+}
+
+/** @param order as `bestFirst` gives it; null is returned where there is nothing to find */
+export function scoreCurves(outcomes: Outcomes, order: Uint32Array): ScoreCurves | null {
+  const [positives] = outcomes.positives
+  if (positives === 0) return null
+  const [right] = outcomes.right
+  const [ignored] = outcomes.ignored
+  const bit = 1 << AT_50
+  const curves = { scores: [...RECALLS], precision: [], recall: [], f1: [] } as {
+    [Name in keyof ScoreCurves]: number[]
+  }
+  let hits = 0
+  let misses = 0
+  let taken = 0
+  for (const score of [...RECALLS].reverse()) {
+    for (; taken < order.length && outcomes.scores[order[taken]] >= score; taken++) {
+      const i = order[taken]
+      if ((ignored[i] & bit) !== 0) continue
+      if ((right[i] & bit) === 0) misses++
+      else hits++
+    }
+    curves.precision.unshift(hits + misses === 0 ? 1 : hits / (hits + misses))
+    curves.recall.unshift(hits / positives)
+    curves.f1.unshift((2 * hits) / (hits + misses + positives))
+  }
+  return curves
+}

@@ -1,6 +1,14 @@
 import { EVALUATE_OPTIONS, type EvaluateOptions } from '../options/evaluate.js'
 import { checkOptions } from '../options/option.js'
-import { bestFirst, bestPoint, type Curve, curveOf, type OperatingPoint } from './average-precision.js'
+import {
+  bestFirst,
+  bestPoint,
+  type Curve,
+  curveOf,
+  type OperatingPoint,
+  type ScoreCurves,
+  scoreCurves,
+} from './average-precision.js'
 import { type CocoDetection, checkDetections, checkGroundTruth, type GroundTruth } from './coco.js'
 import { matchCategory } from './matching.js'
 import { AREAS, AT_50, AT_75, OVERLAPS, RECALLS } from './thresholds.js'
@@ -35,6 +43,9 @@ export interface CategoryEvaluation extends CocoMetrics {
   /** Detections that were looked at. */
   readonly detections: number
   readonly bestF1: OperatingPoint | null
+  /** Precision at recalls of 0, 0.01, … 1 (101), at an overlap of 0.5; null where there is nothing to find. */
+  readonly precisionByRecall: readonly number[] | null
+  readonly byScore: ScoreCurves | null
 }
 
 export interface Evaluation extends CocoMetrics {
@@ -77,7 +88,11 @@ export function evaluate(
       fewer: [curveOf(outcomes, order, 0, first), curveOf(outcomes, order, 0, second)],
     }
     const counts = { objects: outcomes.positives[0], detections: outcomes.scores.length }
-    const category = { categoryId: id, name, ...counts, bestF1: bestPoint(outcomes, order) }
+    const category = {
+      ...{ categoryId: id, name, ...counts, bestF1: bestPoint(outcomes, order) },
+      precisionByRecall: all === null ? null : [...all.precision.subarray(0, RECALLS.length)],
+      byScore: scoreCurves(outcomes, order),
+    }
     return { category, curves }
   })
   const sum = (of: 'objects' | 'detections') => evaluated.reduce((total, it) => total + it.category[of], 0)

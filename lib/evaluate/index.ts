@@ -1,7 +1,7 @@
 export type { DetectionLimits, EvaluateOptions } from '../options/evaluate.js'
-export type { OperatingPoint } from './average-precision.js'
+export type { OperatingPoint, ScoreCurves } from './average-precision.js'
 export type { CocoBox, CocoDetection, GroundTruth, GroundTruthObject, ImageId } from './coco.js'
-export { type Confusion, type ConfusionOptions, confusion } from './confusion.js'
+export { type Confusion, confusion, judgePictures, type PictureJudgement } from './confusion.js'
 export {
   type AnchorCoverage,
   type DatasetFault,
@@ -16,3 +16,4 @@ export {
   evaluate,
 } from './evaluate.js'
 export { readDetections, readGroundTruth } from './files.js'
+export type { PairingOptions } from './pairing.js'

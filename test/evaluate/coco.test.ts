@@ -111,6 +111,22 @@ describe('an evaluation', () => {
     expect(evaluate(truth, [{ ...wrong, score: 1 }]).categories[0].bestF1).toBe(null)
   })
 
+  it.each(SETS.slice(0, 10))('has curves that fit its numbers', ({ truth, detections, maxDetections }) => {
+    for (const category of evaluate(truth, detections, { maxDetections }).categories) {
+      const { precisionByRecall, byScore, ap50, bestF1, objects } = category
+      expect(precisionByRecall === null).toBe(objects === 0)
+      expect(byScore === null).toBe(objects === 0)
+      if (precisionByRecall === null || byScore === null) continue
+      expect(precisionByRecall.reduce((sum, it) => sum + it, 0) / 101).toBeCloseTo(ap50 ?? Number.NaN, 12)
+      expect([...byScore.recall].sort((a, b) => b - a)).toEqual(byScore.recall)
+      for (const [i, f1] of byScore.f1.entries()) {
+        const [precision, recall] = [byScore.precision[i], byScore.recall[i]]
+        expect(f1).toBeCloseTo(recall === 0 ? 0 : (2 * precision * recall) / (precision + recall), 12)
+        expect(f1).toBeLessThanOrEqual((bestF1?.f1 ?? 0) + 1e-12)
+      }
+    }
+  })
+
   it('takes areas from boxes where none are told', () => {
     const told = TRUTH.annotations.map((it) => ({ ...it, area: it.bbox[2] * it.bbox[3] }))
     expect(evaluate(TRUTH, [CAT])).toEqual(evaluate({ ...TRUTH, annotations: told }, [CAT]))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { confusion, type GroundTruth } from '#lib/evaluate/index.js'
+import { confusion, type GroundTruth, judgePictures } from '#lib/evaluate/index.js'
 import { refusal } from '../helpers/refusal.js'
 
 const at = (x: number) => [x, 0, 100, 100] as const
@@ -51,5 +51,15 @@ describe('the confusion matrix', () => {
     expect(confusion(TRUTH, detections, { score: 0.05, overlap: 0.4 }).matrix[0]).toEqual([1, 0, 0])
     expect(confusion(TRUTH, detections, { score: 0.05 }).matrix[0]).toEqual([0, 0, 1])
     expect(() => confusion(TRUTH, [], { score: 2 })).toThrow(refusal('ERR_INVALID_OPTION', /score is 2/))
+  })
+})
+
+describe('the judgement of pictures', () => {
+  it('tells the worst first', () => {
+    const detections = [found(0, 3), found(210, 3), found(600, 5), found(5000, 5, 0.9, 2)]
+    expect(judgePictures(TRUTH, detections)).toEqual([
+      { imageId: 1, right: 1, mistaken: 1, missed: 1, unfounded: 1 },
+      { imageId: 2, right: 0, mistaken: 0, missed: 0, unfounded: 1 },
+    ])
   })
 })
