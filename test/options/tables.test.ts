@@ -9,6 +9,7 @@ import { LOAD_OPTIONS } from '#lib/options/load.js'
 import type { OptionTable } from '#lib/options/option.js'
 import { STREAM_OPTIONS } from '#lib/options/stream.js'
 import { TRACKER_OPTIONS } from '#lib/options/tracker.js'
+import { VIDEO_OPTIONS } from '#lib/options/video.js'
 import { WEIGHTS_OPTIONS } from '#lib/options/weights.js'
 import { efficientdet, ROOT } from '../helpers/cli.js'
 
@@ -65,6 +66,11 @@ describe('flags', () => {
   it.each<[string, OptionTable, readonly string[]]>([
     ['detect', LOAD_OPTIONS, ['backend', 'inputSize', 'threads', 'device', 'libraryPath', 'backendLibrary']],
     ['detect', STREAM_OPTIONS, ['scoreThreshold', 'classes', 'iouThreshold', 'maxDetections', 'nms']],
+    [
+      'video',
+      VIDEO_OPTIONS,
+      ['fps', 'every', 'start', 'duration', 'scale', 'frameRate', 'decoder', 'timeout'],
+    ],
     ['build', BUILD_OPTIONS, ['maxBatchSize', 'targets', 'device', 'inputSize']],
     ['build', ENGINE_OPTIONS, Object.keys(ENGINE_OPTIONS)],
     ['export', EXPORT_OPTIONS, ['inputSize', 'batch', 'precision', 'input', 'detections']],
