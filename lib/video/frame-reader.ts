@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { loadAddonFile } from '../base/addon-file.js'
 import { StreamReader } from './stream-reader.js'
@@ -23,6 +22,7 @@ export interface FrameReader {
 
 interface NativeReading {
   openPipe(): [readEnd: number, writeEnd: number]
+  closePipe(end: number): void
   readonly FrameReader: new (
     fd: number,
     frameBytes: number,
@@ -57,14 +57,14 @@ function loadNative(): NativeReading | null {
   }
 }
 
-function nativePipe({ openPipe, FrameReader }: NativeReading): FramePipe {
+function nativePipe({ openPipe, closePipe, FrameReader }: NativeReading): FramePipe {
   const [readEnd, writeEnd] = openPipe()
   return {
     stdout: writeEnd,
     // The end of the pipe is the program's alone, or it would never be heard of.
-    started: () => closeSync(writeEnd),
+    started: () => closePipe(writeEnd),
     read: (frameBytes, newestWins, onChange) => new FrameReader(readEnd, frameBytes, newestWins, onChange),
-    drop: () => closeSync(readEnd),
+    drop: () => closePipe(readEnd),
   }
 }
 

@@ -26,6 +26,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Preprocessor", PreprocessorObject::Define(env));
   exports.Set("addChild", Napi::Function::New(env, AddChild));
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
+  exports.Set("closePipe", Napi::Function::New(env, ClosePipe));
   exports.Set("FrameReader", FrameReader::Define(env));
   exports.Set("removeChild", Napi::Function::New(env, RemoveChild));
   return exports;

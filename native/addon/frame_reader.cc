@@ -28,6 +28,8 @@ Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
   return fds;
 }
 
+void ClosePipe(const Napi::CallbackInfo &info) { close(info[0].As<Napi::Number>().Int32Value()); }
+
 Napi::Function FrameReader::Define(Napi::Env env) {
   return DefineClass(env, "FrameReader",
                      {InstanceMethod<&FrameReader::Lend>("lend"), InstanceMethod<&FrameReader::Take>("take"),

@@ -10,6 +10,9 @@
 /** openPipe(): [readEnd, writeEnd], file descriptors that children do not inherit by themselves. */
 Napi::Value OpenPipe(const Napi::CallbackInfo &info);
 
+/** closePipe(fd): gives one end back. Node's own `close` warns of a descriptor that it has not opened. */
+void ClosePipe(const Napi::CallbackInfo &info);
+
 /**
  * A FramePipe as JavaScript sees it, new FrameReader(fd, frameBytes, newestWins, onChange):
  *  - lend(data): memory for one frame
