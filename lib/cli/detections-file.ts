@@ -27,8 +27,10 @@ class LineProblem extends Error {}
  * Reads detections frame by frame, whatever the length of the file:
  *
  * - MOT's text: frame, −1, x, y, width, height, score, with commas; what follows is ignored.
- * - JSON lines, one of each frame, as `detect --json` writes them: `detections`, and `frame` and `time` if it has
- *   those. A picture that failed is a frame without detections.
+ * - JSON lines of frames, as `detect --json` and `video --json` write them: `detections`, and `time` and `frame` (or
+ *   `index`, from 0) if there are those.
+ *
+ * A picture that failed is a frame without detections.
  *
  * @throws EfficientDetError ERR_DETECTIONS; the signal's reason
  */
@@ -39,6 +41,7 @@ export async function* readDetections(path: string, signal: AbortSignal): AsyncG
   let line = 0
   let open: { frame: number; detections: StoredDetection[] } | null = null
   let last: number | null = null
+  let streamName: unknown
   try {
     await using file = await openFile(path)
     for await (const text of readLines(file.handle, MAX_DETECTIONS_LINE, signal)) {
@@ -46,7 +49,12 @@ export async function* readDetections(path: string, signal: AbortSignal): AsyncG
       if (text.trim() === '') continue
       if (text.trimStart().startsWith('{')) {
         if (open !== null) throw new LineProblem('is JSON, and lines before it are not')
-        const frame = frameOfJson(text, (last ?? 0) + 1)
+        const { stream, ...frame } = frameOfJson(text, (last ?? 0) + 1)
+        if (last === null) streamName = stream
+        if (stream !== streamName)
+          throw new LineProblem(`is of another stream (${show(stream)}). Give each a file`)
+        // The line that tells of the ends of all tracks has the last frame's number.
+        if (frame.frame === last && frame.detections.length === 0) continue
         if (last !== null && frame.frame <= last) throw new LineProblem(outOfOrder(frame.frame, last))
         last = frame.frame
         yield frame
@@ -103,10 +111,11 @@ function numberOf(name: string, text: string): number {
 }
 
 /** @param next the frame's number where the line has none */
-function frameOfJson(text: string, next: number): StoredFrame {
+function frameOfJson(text: string, next: number): StoredFrame & { readonly stream: unknown } {
   const { values } = jsonExtent(Buffer.from(text))
   if (values > MAX_LINE_VALUES) throw new LineProblem(`has more than ${MAX_LINE_VALUES} values`)
-  const { frame = next, time = null, detections = [] } = parsed(text)
+  const { stream, index, time = null, detections = [], ...others } = parsed(text)
+  const { frame = typeof index === 'number' ? index + 1 : next } = others
   if (time !== null && !isCoordinate(time)) {
     throw new LineProblem(`has ${show(time)} as time; expected seconds`)
   }
@@ -122,10 +131,19 @@ function frameOfJson(text: string, next: number): StoredFrame {
     const sides = [x1, y1, x2 - x1, y2 - y1].map((side) => String(Number(side.toFixed(3))))
     return { ...checked, fields: [...sides, String(checked.score)] }
   })
-  return { frame: frameNumber(frame), time, detections: read }
+  return { stream, frame: frameNumber(frame), time, detections: read }
 }
 
-function parsed(text: string): { frame?: unknown; time?: unknown; detections?: unknown } {
+interface JsonLine {
+  readonly stream?: unknown
+  readonly frame?: unknown
+  /** From 0, as `video --json` counts frames. */
+  readonly index?: unknown
+  readonly time?: unknown
+  readonly detections?: unknown
+}
+
+function parsed(text: string): JsonLine {
   try {
     return JSON.parse(text)
   } catch (cause) {

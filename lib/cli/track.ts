@@ -18,7 +18,7 @@ export function addTrackCommand(program: Command, signal: AbortSignal): void {
     .description('give stored detections of a video ids that stay, and print rows in MOT format')
     .argument(
       '<file>',
-      'MOT text (frame, -1, x, y, width, height, score) or JSON lines of "detect"',
+      'MOT text (frame, -1, x, y, width, height, score) or JSON lines of "detect" or "video"',
       parsePath,
     )
     .addOption(

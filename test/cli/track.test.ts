@@ -69,6 +69,24 @@ describe('track', () => {
     }
   })
 
+  it('reads the lines of video, the one of its end included', async () => {
+    const line = (index: number, detections: object[]) =>
+      `${JSON.stringify({ stream: 'a', index, time: index / 10, pts: index, detections, events: [] })}\n`
+    const seen = [{ label: 'person', classId: 0, box: [0, 0, 9, 9], score: 0.9, trackId: null }]
+    const lines = [line(0, seen), line(2, seen), line(4, seen), line(4, [])]
+    const { code, stdout } = await efficientdet(['track', await temporaryFile(lines.join(''), 'lines.jsonl')])
+    expect([code, stdout.split('\n').map((row) => row.slice(0, 4))]).toEqual([
+      0,
+      ['1,-1', '3,0,', '5,0,', ''],
+    ])
+    const others = [line(0, seen), line(1, seen).replace('"a"', '"b"')]
+    const refused = await efficientdet(['track', await temporaryFile(others.join(''), 'lines.jsonl')])
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/line 2 is of another stream \("b"\)/),
+    ])
+  })
+
   it('crosses gaps of any length at once', async () => {
     const file = await temporaryFile(
       Array.from({ length: 40 }, (_, i) => `${25_000_000 * i + 1},-1,0,0,9,9,0.9\n`).join(''),
