@@ -3,6 +3,8 @@ import type { ValueInfo } from './onnx.js'
 
 /** Decoding and non-maximum suppression within the network: a node that our TensorRT plugin runs. */
 export interface DetectionsNode {
+  /** Outputs of the heads by level, which the node takes: the boxes' first. */
+  readonly heads: readonly ValueInfo[]
   /** A×4: centre y, centre x, height, width, in input pixels. */
   readonly anchors: Float32Array
   readonly classes: number
@@ -11,7 +13,7 @@ export interface DetectionsNode {
 }
 
 /** The plugin's name, version and namespace (native/tensorrt). */
-const PLUGIN = { op: 'EfficientDetDetections', version: '1', domain: 'efficientdet' } as const
+const PLUGIN = { op: 'EfficientDetDetections', version: '2', domain: 'efficientdet' } as const
 
 /** Values per image of the input `postprocess`. */
 const POSTPROCESS_WIDTH = 8
@@ -30,15 +32,14 @@ const POSTPROCESS_WIDTH = 8
 export function detectionsNode(
   graph: GraphBuilder,
   n: number | string,
-  { anchors, classes, capacity }: DetectionsNode,
+  { heads, anchors, classes, capacity }: DetectionsNode,
 ): { inputs: ValueInfo[]; outputs: ValueInfo[] } {
   graph.add({
     name: 'detections',
     op: PLUGIN.op,
     domain: PLUGIN.domain,
     inputs: [
-      'box_regression',
-      'class_logits',
+      ...heads.map(({ name }) => name),
       graph.matrix('anchors', 4, anchors),
       'class_thresholds',
       'postprocess',

@@ -6,6 +6,7 @@ import type { Activation } from '../models/variants.js'
 import type { ConvLayer, FeatureMap, HeadOutput, Layers } from '../network/layers.js'
 import { foldBatchNorm } from './batch-norm.js'
 import type { GraphBuilder } from './builder.js'
+import { type HeadLayout, levelOutput, paddedChannels } from './head-outputs.js'
 import { elementTypeId, type GraphPrecision } from './onnx.js'
 import { pads } from './padding.js'
 
@@ -28,6 +29,11 @@ const LOWEST: Readonly<Record<GraphPrecision, number>> = {
 /** BatchNorm's ε in the paper's code (automl hparams_config.py, efficientnet_builder.py) and in effdet's own layers. */
 const DEFAULT_EPSILON = 1e-3
 
+/**
+ * The bias of channels that fill up a level's output: a logit that no threshold above 0 lets pass, within float16.
+ */
+const FILL = -10_000
+
 /** The fast normalised fusion's ε (paper section 3.3; automl efficientdet_keras.py:88-96). */
 const FUSION_EPSILON = 1e-4
 
@@ -39,11 +45,13 @@ export class OnnxLayers implements Layers<Value> {
   readonly #graph: GraphBuilder
   readonly #weights: Weights
   readonly #precision: GraphPrecision
+  readonly #heads: HeadLayout
 
-  constructor(graph: GraphBuilder, weights: Weights, precision: GraphPrecision) {
+  constructor(graph: GraphBuilder, weights: Weights, precision: GraphPrecision, heads: HeadLayout) {
     this.#graph = graph
     this.#weights = weights
     this.#precision = precision
+    this.#heads = heads
   }
 
   conv(x: Value, layer: ConvLayer): Value {
@@ -137,7 +145,34 @@ export class OnnxLayers implements Layers<Value> {
     }
   }
 
-  output(levels: readonly Value[], { name, output, anchors, values }: HeadOutput): void {
+  output(levels: readonly Value[], head: HeadOutput): void {
+    if (this.#heads === 'levels') this.#byLevel(levels, head)
+    else this.#joined(levels, head)
+  }
+
+  /** A convolution for each level, of which TensorRT writes nothing twice. */
+  #byLevel(levels: readonly Value[], head: HeadOutput): void {
+    const { name, output } = head
+    const channels = levels[0]!.channels
+    const padded = paddedChannels(head, this.#precision)
+    const filled = (values: Float32Array, size: number, fill: number) => {
+      const all = new Float32Array(size).fill(fill)
+      all.set(values)
+      return all
+    }
+    const weight = this.#graph.constant(`${name}.weight`, [padded, channels, 1, 1], () =>
+      filled(this.#tensor(`${name}.weight`), padded * channels, 0),
+    )
+    const bias = this.#graph.constant(`${name}.bias`, [padded], () =>
+      filled(this.#tensor(`${name}.bias`), padded, FILL),
+    )
+    for (const [index, level] of levels.entries()) {
+      const attributes = { kernel_shape: [1, 1] }
+      this.#graph.node('Conv', name, [level.id, weight, bias], attributes, levelOutput(output, index))
+    }
+  }
+
+  #joined(levels: readonly Value[], { name, output, anchors, values }: HeadOutput): void {
     const graph = this.#graph
     const channels = levels[0]!.channels
     const cells = levels.reduce((sum, level) => sum + level.height * level.width, 0)

@@ -1,6 +1,7 @@
 import { type StagedFile, writeFileAtomically } from '../base/atomic-write.js'
 import { EfficientDetError } from '../base/errors.js'
 import { buildGraph } from '../graph/build.js'
+import type { HeadLayout } from '../graph/head-outputs.js'
 import type { GraphPrecision } from '../graph/onnx.js'
 import type { Weights } from '../graph/onnx-layers.js'
 import { anchorBoxes } from '../models/anchors.js'
@@ -17,6 +18,8 @@ export interface ExportSettings {
   readonly batch: number | 'dynamic'
   readonly precision: GraphPrecision
   readonly input: GraphPrecision
+  /** `joined` without. */
+  readonly heads?: HeadLayout
   /** Most detections per image of a last node that finds them; none without. */
   readonly detections?: number
 }
@@ -70,9 +73,9 @@ function graphOf(
   spec: ModelSpec | null,
   weights: Weights,
   inputSize: Size,
-  { detections: capacity, batch, precision, input }: ExportSettings,
+  { detections: capacity, batch, precision, input, heads }: ExportSettings,
 ): Uint8Array {
-  const settings = { inputSize, batch, precision, input }
+  const settings = { inputSize, batch, precision, input, ...(heads !== undefined && { heads }) }
   if (capacity === undefined) return buildGraph(architecture, weights, settings)
   const anchors = anchorBoxes(inputSize, architecture.variant.maxLevel, spec!.anchors)
   return buildGraph(architecture, weights, { ...settings, detections: { capacity, anchors } })

@@ -1,6 +1,8 @@
 /*
- * Raw outputs → detections, on the device, for the plugin and for engines without one. Results are those of
- * lib/postprocess/detections.ts, in float32 and float64 whatever the network's precision.
+ * Raw outputs → detections, on the device, for the plugin and for engines without one.
+ *
+ * Results are those of lib/postprocess/detections.ts, decoded and compared in float32 and float64 whatever the
+ * network's precision.
  */
 #ifndef EFFICIENTDET_CUDA_DETECTIONS_H
 #define EFFICIENTDET_CUDA_DETECTIONS_H
@@ -15,14 +17,44 @@
 /** The greatest `candidates` that a shape may have: they are compared each with each. */
 constexpr int32_t kMaxCandidates = 65536;
 
+/** The most levels that a pyramid may have; D7x has six. */
+constexpr int32_t kMaxLevels = 8;
+
+/** The heads' type. */
+enum HeadType : int32_t { kHeadFloat32 = 0, kHeadFloat16 = 1, kHeadBfloat16 = 2 };
+
+constexpr int32_t BytesOf(HeadType type) { return type == kHeadFloat32 ? 4 : 2; }
+
+/** What is read at a time, and what cells are aligned to, in bytes. */
+constexpr int32_t kHeadVector = 16;
+
+/** Values from a cell to the next of a level that has so many for each: filled up to whole vectors. */
+constexpr int32_t PaddedChannels(int32_t values, HeadType type) {
+  const int32_t lanes = kHeadVector / BytesOf(type);
+  return (values + lanes - 1) / lanes * lanes;
+}
+
 struct DetectionsShape {
+  /** 1…kMaxLevels; anchors come by level, then cell. */
+  int32_t levels;
+  /** Height × width of each level. */
+  int32_t cells[kMaxLevels];
+  int32_t anchors_per_cell;
   /** Anchors × classes is below 2³¹. */
-  int32_t anchors;
   int32_t classes;
+  HeadType type;
   /** Limits that no frame exceeds: 1…kMaxCandidates class scores enter suppression, and 1 or more boxes leave it.
       Greater wishes are cut to them. */
   int32_t candidates;
   int32_t detections;
+
+  int32_t box_channels() const { return PaddedChannels(4 * anchors_per_cell, type); }
+  int32_t logit_channels() const { return PaddedChannels(classes * anchors_per_cell, type); }
+  int32_t anchors() const {
+    int32_t sum = 0;
+    for (int32_t level = 0; level < levels; ++level) sum += cells[level] * anchors_per_cell;
+    return sum;
+  }
 };
 
 /** What a row of `postprocess` holds, each as float32. */
@@ -57,12 +89,12 @@ enum CountField : int32_t {
 /** x1, y1, x2, y2 in source pixels within the image, score 0…1, class. */
 constexpr int32_t kDetectionFields = 6;
 
-/** All in device memory, float32. */
+/** All in device memory; the heads in the shape's type, channels last, all else float32. */
 struct DetectionsInputs {
-  /** batch × anchors × 4: ty, tx, th, tw. */
-  const float *box_regression;
-  /** batch × anchors × classes. */
-  const float *class_logits;
+  /** Each level's batch × cells × box_channels: ty, tx, th, tw of each anchor, then what nobody looks at. */
+  const void *box_regression[kMaxLevels];
+  /** Each level's batch × cells × logit_channels: the classes of each anchor, then what nobody looks at. */
+  const void *class_logits[kMaxLevels];
   /** anchors × 4: centre y, centre x, height, width, in input pixels. */
   const float *anchors;
   /** batch × classes: logits must be above them (see LogitThreshold). Infinity for a class that is not wanted. */
@@ -95,9 +127,10 @@ size_t DetectionsWorkspace(int32_t batch, const DetectionsShape &shape);
  * Detects in a batch. Takes no decision on the host, so it may be captured in a graph. Equal inputs give equal bits;
  * ties come by anchor, then class.
  *
+ * @param multiprocessors of the device, which decide on speed alone
  * @param batch 1…65535
  */
-cudaError_t LaunchDetections(cudaStream_t stream, int32_t batch, const DetectionsShape &shape,
+cudaError_t LaunchDetections(cudaStream_t stream, int32_t multiprocessors, int32_t batch, const DetectionsShape &shape,
                              const DetectionsInputs &inputs, const DetectionsOutputs &outputs, void *workspace);
 
 #endif

@@ -4,6 +4,13 @@
 
 #include <cuda_runtime.h>
 
+/** Multiprocessors of the current device. */
+inline cudaError_t CountMultiprocessors(int *count) {
+  int device = 0;
+  const cudaError_t error = cudaGetDevice(&device);
+  return error == cudaSuccess ? cudaDeviceGetAttribute(count, cudaDevAttrMultiProcessorCount, device) : error;
+}
+
 /** Starts a kernel without dynamic shared memory. Errors are those of the start; what goes wrong later is told later.
  */
 template <class... Parameters, class... Arguments>

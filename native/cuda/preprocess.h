@@ -8,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "../preprocess/letterbox.h"
@@ -54,13 +55,16 @@ struct PreprocessModel {
   bool half;
 };
 
+/** Bytes of device memory that `LaunchPreprocess` works in, aligned to 256. */
+size_t PreprocessWorkspace(const PreprocessModel &model, int32_t batch);
+
 /**
  * Fills `input`, batch×3×height×width, from frames of any sizes and formats. The launch depends on model and batch
  * alone, so a graph may capture it and `frames` change.
  *
- * @param frames in device memory
+ * @param frames in device memory, like the workspace
  */
 cudaError_t LaunchPreprocess(cudaStream_t stream, const PreprocessModel &model, const PreprocessFrame *frames,
-                             int32_t batch, void *input);
+                             int32_t batch, void *input, void *workspace);
 
 #endif

@@ -6,6 +6,7 @@
 #include "capture_lock.h"
 #include "devices.h"
 #include "library.h"
+#include "network.h"
 
 namespace efficientdet {
 
@@ -117,6 +118,15 @@ void AddProfiles(nvinfer1::IBuilder &builder, const INetworkDefinition &network,
   }
 }
 
+/** Lets the heads' last convolutions write as our kernels read, with no pass between. */
+void SetOutputFormats(const INetworkDefinition &network) {
+  for (int32_t i = 0; i < network.getNbOutputs(); i++) {
+    nvinfer1::ITensor *output = network.getOutput(i);
+    if (output->getDimensions().nbDims != 4) continue;
+    output->setAllowedFormats(1U << static_cast<uint32_t>(HeadFormat(output->getType())));
+  }
+}
+
 void SetFlag(IBuilderConfig &config, BuilderFlag flag, bool on) {
   if (on) {
     config.setFlag(flag);
@@ -163,6 +173,7 @@ BuiltEngine BuildEngine(BuildRequest &request, nvinfer1::IProgressMonitor &monit
   // Hundreds of megabytes, for a large model, of which the parser has made copies of its own.
   std::vector<uint8_t>().swap(request.onnx);
 
+  SetOutputFormats(*network);
   AddProfiles(*builder, *network, request.max_batch_size, *config);
   if (request.workspace_bytes > 0) {
     config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, request.workspace_bytes);

@@ -1,11 +1,14 @@
 #include "detections_plugin.h"
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "detections.h"
+#include "launch.h"
+#include "network.h"
 
 namespace efficientdet {
 
@@ -17,7 +20,8 @@ using nvinfer1::PluginField;
 using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginTensorDesc;
 
-enum Input : int32_t { kBoxRegression, kClassLogits, kAnchors, kClassThresholds, kPostprocess, kInputs };
+/** Inputs after the levels of both heads. */
+enum Input : int32_t { kAnchors, kClassThresholds, kPostprocess, kInputs };
 enum Output : int32_t { kDetections, kCounts, kOutputs };
 
 constexpr int32_t kDefaultCandidates = 5000;
@@ -28,10 +32,68 @@ struct Limits {
   int32_t candidates = kDefaultCandidates;
 };
 
-/** Sizes of the network that the tensors belong to. Those that are not known yet are -1 or a maximum. */
-DetectionsShape ShapeOf(const nvinfer1::Dims &class_logits, const Limits &limits) {
-  return {static_cast<int32_t>(class_logits.d[1]), static_cast<int32_t>(class_logits.d[2]), limits.candidates,
-          limits.capacity};
+/** Levels of each head among so many inputs; 0 if there are no so many. */
+int32_t LevelsOf(int32_t input_count) {
+  const int32_t levels = (input_count - kInputs) / 2;
+  return levels >= 1 && levels <= kMaxLevels && 2 * levels + kInputs == input_count ? levels : 0;
+}
+
+/** How the inputs are seen that belong together. */
+class Inputs {
+ public:
+  Inputs(const nvinfer1::Dims *dims, DataType type, int32_t levels) : dims_(dims), type_(type), levels_(levels) {}
+
+  const nvinfer1::Dims &Of(Input input) const { return dims_[2 * levels_ + input]; }
+  const nvinfer1::Dims &Boxes(int32_t level) const { return dims_[level]; }
+  const nvinfer1::Dims &Logits(int32_t level) const { return dims_[levels_ + level]; }
+
+  /** Sizes of the network. Those that are not known yet are -1 or a maximum. */
+  DetectionsShape Shape(const Limits &limits) const {
+    DetectionsShape shape{};
+    shape.levels = levels_;
+    int32_t cells = 0;
+    for (int32_t level = 0; level < levels_; level++) {
+      shape.cells[level] = static_cast<int32_t>(Logits(level).d[2] * Logits(level).d[3]);
+      cells += shape.cells[level];
+    }
+    shape.anchors_per_cell = cells > 0 ? static_cast<int32_t>(Of(kAnchors).d[0]) / cells : 0;
+    shape.classes = static_cast<int32_t>(Of(kClassThresholds).d[1]);
+    shape.type = HeadTypeOf(type_);
+    shape.candidates = limits.candidates;
+    shape.detections = limits.capacity;
+    return shape;
+  }
+
+  int64_t batch() const { return Boxes(0).d[0]; }
+
+  /** Whether the sizes, as far as they are known (not -1), belong together. */
+  bool Fit() const {
+    constexpr int64_t kUnknown = -1;
+    const auto same = [](int64_t a, int64_t b) { return a == b || a == kUnknown || b == kUnknown; };
+    const DetectionsShape shape = Shape({});
+    bool fit = shape.anchors() == Of(kAnchors).d[0] && same(Of(kAnchors).d[1], 4) &&
+               same(Of(kClassThresholds).d[0], batch()) && same(Of(kPostprocess).d[0], batch()) &&
+               same(Of(kPostprocess).d[1], kPostprocessFields);
+    for (int32_t level = 0; level < levels_; level++) {
+      fit = fit && same(Boxes(level).d[0], batch()) && same(Logits(level).d[0], batch()) &&
+            Boxes(level).d[1] == shape.box_channels() && Logits(level).d[1] == shape.logit_channels() &&
+            Boxes(level).d[2] == Logits(level).d[2] && Boxes(level).d[3] == Logits(level).d[3];
+    }
+    return fit;
+  }
+
+ private:
+  const nvinfer1::Dims *dims_;
+  DataType type_;
+  int32_t levels_;
+};
+
+/** The sizes of all inputs. */
+template <class Description, class DimsOf>
+std::vector<nvinfer1::Dims> AllDims(const Description *inputs, int32_t count, DimsOf dims_of) {
+  std::vector<nvinfer1::Dims> dims;
+  for (int32_t i = 0; i < count; i++) dims.push_back(dims_of(inputs[i]));
+  return dims;
 }
 
 class DetectionsPlugin final : public nvinfer1::IPluginV3,
@@ -70,7 +132,7 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
 
   int32_t getOutputDataTypes(DataType *outputs, int32_t output_count, const DataType *,
                              int32_t input_count) const noexcept override {
-    if (input_count != kInputs || output_count != kOutputs) return -1;
+    if (LevelsOf(input_count) == 0 || output_count != kOutputs) return -1;
     outputs[kDetections] = DataType::kFLOAT;
     outputs[kCounts] = DataType::kINT32;
     return 0;
@@ -79,12 +141,11 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
   int32_t getOutputShapes(const nvinfer1::DimsExprs *inputs, int32_t input_count, const nvinfer1::DimsExprs *, int32_t,
                           nvinfer1::DimsExprs *outputs, int32_t output_count,
                           nvinfer1::IExprBuilder &expressions) noexcept override {
-    if (input_count != kInputs || output_count != kOutputs) return -1;
-    constexpr int32_t kRanks[kInputs] = {3, 3, 2, 2, 2};
-    for (int32_t i = 0; i < kInputs; i++) {
-      if (inputs[i].nbDims != kRanks[i]) return -1;
+    if (LevelsOf(input_count) == 0 || output_count != kOutputs) return -1;
+    for (int32_t i = 0; i < input_count; i++) {
+      if (inputs[i].nbDims != (i < input_count - kInputs ? 4 : 2)) return -1;
     }
-    const nvinfer1::IDimensionExpr *batch = inputs[kBoxRegression].d[0];
+    const nvinfer1::IDimensionExpr *batch = inputs[0].d[0];
     outputs[kDetections].nbDims = 3;
     outputs[kDetections].d[0] = batch;
     outputs[kDetections].d[1] = expressions.constant(limits_.capacity);
@@ -97,24 +158,30 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
 
   bool supportsFormatCombination(int32_t position, const DynamicPluginTensorDesc *tensors, int32_t input_count,
                                  int32_t output_count) noexcept override {
-    if (input_count != kInputs || output_count != kOutputs) return false;
+    if (LevelsOf(input_count) == 0 || output_count != kOutputs) return false;
     const PluginTensorDesc &tensor = tensors[position].desc;
-    const DataType type = position == kInputs + kCounts ? DataType::kINT32 : DataType::kFLOAT;
+    if (position < input_count - kInputs) {
+      const bool is_known =
+          tensor.type == DataType::kFLOAT || tensor.type == DataType::kHALF || tensor.type == DataType::kBF16;
+      return is_known && tensor.type == tensors[0].desc.type && tensor.format == HeadFormat(tensor.type);
+    }
+    const DataType type = position == input_count + kCounts ? DataType::kINT32 : DataType::kFLOAT;
     return tensor.format == nvinfer1::TensorFormat::kLINEAR && tensor.type == type;
   }
 
   int32_t configurePlugin(const DynamicPluginTensorDesc *inputs, int32_t input_count, const DynamicPluginTensorDesc *,
                           int32_t output_count) noexcept override {
-    if (input_count != kInputs || output_count != kOutputs) return -1;
-    std::array<PluginTensorDesc, kInputs> tensors;
-    for (int32_t i = 0; i < kInputs; i++) tensors[i] = inputs[i].desc;
-    return Fit(tensors.data()) ? 0 : -1;
+    const int32_t levels = LevelsOf(input_count);
+    if (levels == 0 || output_count != kOutputs) return -1;
+    const auto dims = AllDims(inputs, input_count, [](const auto &input) { return input.desc.dims; });
+    return Inputs(dims.data(), inputs[0].desc.type, levels).Fit() ? 0 : -1;
   }
 
-  size_t getWorkspaceSize(const DynamicPluginTensorDesc *inputs, int32_t, const DynamicPluginTensorDesc *,
+  size_t getWorkspaceSize(const DynamicPluginTensorDesc *inputs, int32_t input_count, const DynamicPluginTensorDesc *,
                           int32_t) const noexcept override {
-    const nvinfer1::Dims &most = inputs[kClassLogits].max;
-    return DetectionsWorkspace(static_cast<int32_t>(most.d[0]), ShapeOf(most, limits_));
+    const auto dims = AllDims(inputs, input_count, [](const auto &input) { return input.max; });
+    const Inputs most(dims.data(), inputs[0].desc.type, LevelsOf(input_count));
+    return DetectionsWorkspace(static_cast<int32_t>(most.batch()), most.Shape(limits_));
   }
 
   const char *getTimingCacheID() noexcept override { return timing_cache_id_.c_str(); }
@@ -123,16 +190,27 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
 
   int32_t onShapeChange(const PluginTensorDesc *inputs, int32_t input_count, const PluginTensorDesc *,
                         int32_t output_count) noexcept override {
-    return input_count == kInputs && output_count == kOutputs && Fit(inputs) ? 0 : -1;
+    levels_ = LevelsOf(input_count);
+    if (levels_ == 0 || output_count != kOutputs) return -1;
+    if (multiprocessors_ == 0 && CountMultiprocessors(&multiprocessors_) != cudaSuccess) return -1;
+    const auto dims = AllDims(inputs, input_count, [](const auto &input) { return input.dims; });
+    return Inputs(dims.data(), inputs[0].type, levels_).Fit() ? 0 : -1;
   }
 
   int32_t enqueue(const PluginTensorDesc *descriptions, const PluginTensorDesc *, const void *const *inputs,
                   void *const *outputs, void *workspace, cudaStream_t stream) noexcept override {
-    const auto input = [&](Input index) { return static_cast<const float *>(inputs[index]); };
-    const nvinfer1::Dims &logits = descriptions[kClassLogits].dims;
+    if (levels_ == 0) return -1;
+    const auto dims = AllDims(descriptions, 2 * levels_ + kInputs, [](const auto &input) { return input.dims; });
+    const Inputs sizes(dims.data(), descriptions[0].type, levels_);
+    const auto input = [&](Input index) { return static_cast<const float *>(inputs[2 * levels_ + index]); };
+    DetectionsInputs all{};
+    std::copy_n(inputs, levels_, all.box_regression);
+    std::copy_n(inputs + levels_, levels_, all.class_logits);
+    all.anchors = input(kAnchors);
+    all.class_thresholds = input(kClassThresholds);
+    all.postprocess = input(kPostprocess);
     const cudaError_t error = LaunchDetections(
-        stream, static_cast<int32_t>(logits.d[0]), ShapeOf(logits, limits_),
-        {input(kBoxRegression), input(kClassLogits), input(kAnchors), input(kClassThresholds), input(kPostprocess)},
+        stream, multiprocessors_, static_cast<int32_t>(sizes.batch()), sizes.Shape(limits_), all,
         {static_cast<float *>(outputs[kDetections]), static_cast<int32_t *>(outputs[kCounts])}, workspace);
     return error == cudaSuccess ? 0 : -1;
   }
@@ -143,21 +221,10 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
   const PluginFieldCollection *getFieldsToSerialize() noexcept override { return &serialised_; }
 
  private:
-  /** Whether the sizes of the inputs, as far as they are known (not -1), belong together. */
-  static bool Fit(const PluginTensorDesc *inputs) {
-    constexpr int64_t kUnknown = -1;
-    const auto size = [&](Input input, int32_t dimension) { return inputs[input].dims.d[dimension]; };
-    const auto same = [](int64_t a, int64_t b) { return a == b || a == kUnknown || b == kUnknown; };
-    const int64_t batch = size(kBoxRegression, 0);
-    const int64_t anchors = size(kAnchors, 0);
-    const int64_t classes = size(kClassLogits, 2);
-    return same(size(kBoxRegression, 1), anchors) && same(size(kBoxRegression, 2), 4) && same(size(kAnchors, 1), 4) &&
-           same(size(kClassLogits, 0), batch) && same(size(kClassLogits, 1), anchors) &&
-           same(size(kClassThresholds, 0), batch) && same(size(kClassThresholds, 1), classes) &&
-           same(size(kPostprocess, 0), batch) && same(size(kPostprocess, 1), kPostprocessFields);
-  }
-
   const Limits limits_;
+  /** Levels of each head, once the shapes are known. */
+  int32_t levels_ = 0;
+  int multiprocessors_ = 0;
   const std::string timing_cache_id_;
   const PluginField fields_[2] = {{"capacity", &limits_.capacity, nvinfer1::PluginFieldType::kINT32, 1},
                                   {"candidates", &limits_.candidates, nvinfer1::PluginFieldType::kINT32, 1}};

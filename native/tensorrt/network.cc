@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "detections.h"
-
 namespace efficientdet {
 
 namespace {
@@ -22,6 +20,8 @@ const char *NameOf(DataType type) {
       return "float32";
     case DataType::kHALF:
       return "float16";
+    case DataType::kBF16:
+      return "bfloat16";
     case DataType::kINT32:
       return "int32";
     default:
@@ -46,8 +46,8 @@ bool Has(const ICudaEngine &engine, const char *name) {
 Dims CheckTensor(const ICudaEngine &engine, const char *name, std::initializer_list<DataType> types,
                  std::initializer_list<int64_t> sizes) {
   if (!Has(engine, name)) {
-    throw Failure{ED_INVALID,
-                  std::string("The engine has no tensor ") + name + ": it was not built of one of our graphs."};
+    throw Failure{ED_INVALID, std::string("The engine has no tensor ") + name +
+                                  ": it was not built of one of our graphs, or by another version of this package."};
   }
   const DataType type = engine.getTensorDataType(name);
   const Dims shape = engine.getTensorShape(name);
@@ -67,7 +67,61 @@ Dims CheckTensor(const ICudaEngine &engine, const char *name, std::initializer_l
   return shape;
 }
 
+/** Checks a level's tensor but for its cells. @returns how many those are */
+int32_t CheckLevel(const ICudaEngine &engine, const char *head, int32_t level, DataType type, int32_t channels) {
+  const std::string name = tensor::LevelOf(head, level);
+  const Dims shape = CheckTensor(engine, name.c_str(), {type}, {kAny, channels, kAny, kAny});
+  if (engine.getTensorFormat(name.c_str()) != HeadFormat(type)) {
+    throw Failure{ED_INVALID, "The engine's tensor " + name +
+                                  " does not have its channels last: it was built otherwise than this package does."};
+  }
+  return static_cast<int32_t>(shape.d[2] * shape.d[3]);
+}
+
+/** Finds the pyramid's levels. */
+DetectionsShape DescribeHeads(const ICudaEngine &engine, const Network &network) {
+  DetectionsShape heads{};
+  heads.classes = network.classes;
+  const std::string first = tensor::LevelOf(tensor::kClassLogits, 0);
+  const DataType type = Has(engine, first.c_str()) ? engine.getTensorDataType(first.c_str()) : DataType::kFLOAT;
+  heads.type = HeadTypeOf(type);
+  int64_t cells = 0;
+  while (heads.levels < kMaxLevels && Has(engine, tensor::LevelOf(tensor::kClassLogits, heads.levels).c_str())) {
+    const Dims shape = engine.getTensorShape(tensor::LevelOf(tensor::kClassLogits, heads.levels++).c_str());
+    if (shape.nbDims == 4) cells += shape.d[2] * shape.d[3];
+  }
+  heads.anchors_per_cell = static_cast<int32_t>(cells > 0 ? network.anchors / cells : 0);
+  if (cells > 0 && heads.anchors_per_cell * cells != network.anchors) {
+    throw Failure{ED_INVALID, "The engine's heads have " + std::to_string(cells) + " cells, and the model has " +
+                                  std::to_string(network.anchors) +
+                                  " anchors, which is no multiple: the engine belongs to another model."};
+  }
+  // Without any level, the first one is missed.
+  for (int32_t level = 0; level < std::max(heads.levels, 1); level++) {
+    heads.cells[level] = CheckLevel(engine, tensor::kClassLogits, level, type, heads.logit_channels());
+    if (CheckLevel(engine, tensor::kBoxRegression, level, type, heads.box_channels()) != heads.cells[level]) {
+      throw Failure{ED_INVALID, "The engine's heads have different cells at level " + std::to_string(level + 3) +
+                                    ": it was not built of one of our graphs."};
+    }
+  }
+  return heads;
+}
+
 }  // namespace
+
+HeadType HeadTypeOf(DataType type) {
+  switch (type) {
+    case DataType::kFLOAT:
+      return kHeadFloat32;
+    case DataType::kHALF:
+      return kHeadFloat16;
+    case DataType::kBF16:
+      return kHeadBfloat16;
+    default:
+      throw Failure{ED_INVALID, std::string("The engine's heads are of ") + NameOf(type) +
+                                    "; they must be float32, float16 or bfloat16."};
+  }
+}
 
 Network DescribeNetwork(const ICudaEngine &engine, const ed_model &model) {
   Network network{};
@@ -87,8 +141,7 @@ Network DescribeNetwork(const ICudaEngine &engine, const ed_model &model) {
         CheckTensor(engine, tensor::kDetections, {DataType::kFLOAT}, {kAny, kAny, kDetectionFields});
     network.capacity = static_cast<int32_t>(detections.d[1]);
   } else {
-    CheckTensor(engine, tensor::kBoxRegression, {DataType::kFLOAT}, {kAny, network.anchors, 4});
-    CheckTensor(engine, tensor::kClassLogits, {DataType::kFLOAT}, {kAny, network.anchors, network.classes});
+    network.heads = DescribeHeads(engine, network);
   }
 
   if (images.d[0] > 0) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "capture_lock.h"
+#include "launch.h"
 #include "log.h"
 #include "ranges.h"
 
@@ -141,10 +142,11 @@ Pipeline::Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Conte
       network_(network),
       model_(model),
       anchors_(anchors),
-      shape_{network.anchors, network.classes, 0, 0},
+      shape_(network.heads),
       integrated_(IsIntegrated()) {
   const LogListener log;
   const DeviceWork work(device);
+  Check(CountMultiprocessors(&multiprocessors_), "Asking for the device's multiprocessors");
   Check(cudaStreamCreateWithFlags(stream_.Place(), cudaStreamNonBlocking), "Making a stream");
   for (Event &event : events_) Check(cudaEventCreateWithFlags(event.Place(), cudaEventDefault), "Making an event");
   Check(cudaEventCreateWithFlags(awaited_.Place(), cudaEventDisableTiming), "Making an event");
@@ -158,11 +160,12 @@ Pipeline::Pipeline(uint32_t device, nvinfer1::ICudaEngine &engine, family::Conte
   parameters_.Reserve(parameter_bytes, "Allocating device memory for parameters");
   const size_t pixels = static_cast<size_t>(network.input_height) * static_cast<size_t>(network.input_width);
   images_.Reserve(batch * 3 * pixels * (network.half ? 2 : 4), "Allocating device memory for the network's input");
-  const auto anchor_count = static_cast<size_t>(network.anchors);
-  if (!network.has_plugin) {
+  lines_.Reserve(PreprocessWorkspace(model, network.max_batch_size()), "Allocating device memory for preprocessing");
+  for (int32_t level = 0; level < network.heads.levels; level++) {
     const char *what = "Allocating device memory for the network's outputs";
-    box_regression_.Reserve(batch * anchor_count * 4 * sizeof(float), what);
-    class_logits_.Reserve(batch * anchor_count * static_cast<size_t>(network.classes) * sizeof(float), what);
+    const size_t rows = batch * static_cast<size_t>(network.heads.cells[level] * BytesOf(network.heads.type));
+    box_regression_[level].Reserve(rows * static_cast<size_t>(network.heads.box_channels()), what);
+    class_logits_[level].Reserve(rows * static_cast<size_t>(network.heads.logit_channels()), what);
   }
   const auto activation_bytes = static_cast<size_t>(std::max<int64_t>(engine.getDeviceMemorySizeV2(), 1));
   activations_.Reserve(activation_bytes, "Allocating device memory for the network's layers");
@@ -374,28 +377,31 @@ void Pipeline::Send(const Profile &profile, const ed_frame *frames, const ed_pos
 void Pipeline::Connect(const Profile &profile) {
   const Parameters device = ParametersIn(parameters_.get());
   int32_t *counts = answers_.get<int32_t>();
-  const struct {
-    const char *name;
+  struct Tensor {
+    std::string name;
     void *memory;
     bool is_input;
-  } tensors[] = {
-      {tensor::kImages, images_.get(), true},
-      {tensor::kClassThresholds, network_.has_plugin ? device.class_thresholds : nullptr, true},
-      {tensor::kPostprocess, network_.has_plugin ? device.postprocess : nullptr, true},
-      {tensor::kCounts, network_.has_plugin ? counts : nullptr, false},
-      {tensor::kDetections, network_.has_plugin ? DetectionsIn(profile) : nullptr, false},
-      {tensor::kBoxRegression, box_regression_.get(), false},
-      {tensor::kClassLogits, class_logits_.get(), false},
   };
-  for (const auto &tensor : tensors) {
-    if (tensor.memory == nullptr) continue;
-    bool taken = profile.context->setTensorAddress(tensor.name, tensor.memory);
+  std::vector<Tensor> tensors{{tensor::kImages, images_.get(), true}};
+  if (network_.has_plugin) {
+    tensors.push_back({tensor::kClassThresholds, device.class_thresholds, true});
+    tensors.push_back({tensor::kPostprocess, device.postprocess, true});
+    tensors.push_back({tensor::kCounts, counts, false});
+    tensors.push_back({tensor::kDetections, DetectionsIn(profile), false});
+  }
+  for (int32_t level = 0; level < network_.heads.levels; level++) {
+    tensors.push_back({tensor::LevelOf(tensor::kBoxRegression, level), box_regression_[level].get(), false});
+    tensors.push_back({tensor::LevelOf(tensor::kClassLogits, level), class_logits_[level].get(), false});
+  }
+  for (const Tensor &tensor : tensors) {
+    const char *name = tensor.name.c_str();
+    bool taken = profile.context->setTensorAddress(name, tensor.memory);
     if (taken && tensor.is_input) {
-      nvinfer1::Dims shape = profile.context->getEngine().getTensorShape(tensor.name);
+      nvinfer1::Dims shape = profile.context->getEngine().getTensorShape(name);
       shape.d[0] = profile.batch_size;
-      taken = profile.context->setInputShape(tensor.name, shape);
+      taken = profile.context->setInputShape(name, shape);
     }
-    if (!taken) throw Failure{ED_FAILED, std::string("The engine does not take its tensor ") + tensor.name + "."};
+    if (!taken) throw Failure{ED_FAILED, "The engine does not take its tensor " + tensor.name + "."};
   }
 }
 
@@ -405,7 +411,7 @@ void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
   const Parameters device = ParametersIn(parameters_.get());
   {
     const Range range("preprocess");
-    Check(LaunchPreprocess(stream_.get(), model_, device.frames, profile.batch_size, images_.get()),
+    Check(LaunchPreprocess(stream_.get(), model_, device.frames, profile.batch_size, images_.get(), lines_.get()),
           "Starting the preprocessing");
   }
   Check(cudaEventRecordWithFlags(events_[1].get(), stream_.get(), event_flags), "Starting the batch");
@@ -416,11 +422,18 @@ void Pipeline::Enqueue(const Profile &profile, unsigned event_flags) {
   Check(cudaEventRecordWithFlags(events_[2].get(), stream_.get(), event_flags), "Starting the batch");
   if (network_.has_plugin) return;
   const Range range("postprocess");
-  const DetectionsInputs inputs{box_regression_.get<float>(), class_logits_.get<float>(), anchors_,
-                                device.class_thresholds, device.postprocess};
+  DetectionsInputs inputs{};
+  for (int32_t level = 0; level < network_.heads.levels; level++) {
+    inputs.box_regression[level] = box_regression_[level].get();
+    inputs.class_logits[level] = class_logits_[level].get();
+  }
+  inputs.anchors = anchors_;
+  inputs.class_thresholds = device.class_thresholds;
+  inputs.postprocess = device.postprocess;
   const DetectionsOutputs outputs{DetectionsIn(profile), answers_.get<int32_t>()};
-  Check(LaunchDetections(stream_.get(), profile.batch_size, shape_, inputs, outputs, workspace_.get()),
-        "Starting the suppression");
+  Check(
+      LaunchDetections(stream_.get(), multiprocessors_, profile.batch_size, shape_, inputs, outputs, workspace_.get()),
+      "Starting the suppression");
 }
 
 /**
@@ -490,8 +503,11 @@ void Pipeline::Receive(const Profile &profile, ed_result *results, int32_t count
 void Pipeline::NoteState() {
   size_t bytes = 0;
   for (const DeviceMemory *memory :
-       {&parameters_, &frames_, &images_, &box_regression_, &class_logits_, &workspace_, &answers_, &activations_}) {
+       {&parameters_, &frames_, &lines_, &images_, &workspace_, &answers_, &activations_}) {
     bytes += memory->size();
+  }
+  for (const auto *levels : {&box_regression_, &class_logits_}) {
+    for (const DeviceMemory &memory : *levels) bytes += memory.size();
   }
   device_bytes_ = bytes;
   uint32_t graphs = 0;

@@ -95,6 +95,7 @@ class Pipeline {
   const Network network_;
   const PreprocessModel model_;
   const float *const anchors_;
+  int multiprocessors_ = 0;
   /** Limits that the memory is made for. */
   DetectionsShape shape_;
   /** Whether the device reads pinned memory where it is. */
@@ -110,9 +111,12 @@ class Pipeline {
   PinnedMemory host_parameters_;
   DeviceMemory parameters_;
   DeviceMemory frames_;
+  /** What preprocessing works in. */
+  DeviceMemory lines_;
   DeviceMemory images_;
-  DeviceMemory box_regression_;
-  DeviceMemory class_logits_;
+  /** Each level of the heads. */
+  std::array<DeviceMemory, kMaxLevels> box_regression_;
+  std::array<DeviceMemory, kMaxLevels> class_logits_;
   DeviceMemory workspace_;
   /** Counts, then detections, of the whole batch. */
   DeviceMemory answers_;

@@ -4,12 +4,14 @@
  *
  * Everything is run twice and must come out the same; on the CPU, with blocks and threads in different orders.
  */
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "detections.h"
+#include "head_levels.h"
 #include "launch.h"
 #include "preprocess.h"
 #include "yuv.h"
@@ -68,6 +70,26 @@ class Device {
   T *memory_ = nullptr;
 };
 
+/** A head on the device, level by level. */
+class HeadLevels {
+ public:
+  HeadLevels(const DetectionsShape &shape, size_t batch, int32_t values, const std::vector<float> &joined) {
+    for (const auto &level : HeadBytes(shape, batch, values, joined)) levels_.push_back(new Device<uint8_t>(level));
+  }
+  ~HeadLevels() {
+    for (const auto *level : levels_) delete level;
+  }
+  HeadLevels(const HeadLevels &) = delete;
+  HeadLevels &operator=(const HeadLevels &) = delete;
+
+  void Place(const void **pointers) const {
+    for (const auto *level : levels_) *pointers++ = level->get();
+  }
+
+ private:
+  std::vector<Device<uint8_t> *> levels_;
+};
+
 /** Runs something twice, in two orders. `run` gives its results. */
 template <class Run>
 auto InBothOrders(Run run) {
@@ -116,7 +138,8 @@ void Preprocess() {
   Write(InBothOrders([&] {
     const Device<PreprocessFrame> descriptions(frames);
     const Device<uint8_t> input(values * (model.half ? 2 : 4));
-    Check(LaunchPreprocess(nullptr, model, descriptions.get(), batch, input.get()));
+    const Device<uint8_t> workspace(PreprocessWorkspace(model, batch));
+    Check(LaunchPreprocess(nullptr, model, descriptions.get(), batch, input.get(), workspace.get()));
     Check(cudaDeviceSynchronize());
     return input.Download();
   }));
@@ -146,29 +169,48 @@ void Colours() {
 }
 
 /**
- * int32: batch, anchors, classes, candidates, detections; float32: regressions, logits, anchors, score thresholds,
- * postprocess. Answers with int32 counts, then float32 detections.
+ * int32: batch, type, levels, cells of each, anchors per cell, classes, candidates, detections; float32: regressions,
+ * logits, anchors, score thresholds, postprocess. Answers with int32 counts, then float32 detections.
+ *
+ * Regressions and logits come joined, batch × anchors × values, and are laid out here as the network does.
  */
 void Detections() {
-  const auto head = Read<int32_t>(5);
+  const auto head = Read<int32_t>(3);
   const auto batch = static_cast<size_t>(head[0]);
-  const DetectionsShape shape{head[1], head[2], head[3], head[4]};
-  const auto anchors = static_cast<size_t>(shape.anchors);
+  DetectionsShape shape{};
+  shape.type = static_cast<HeadType>(head[1]);
+  shape.levels = head[2];
+  if (shape.levels < 1 || shape.levels > kMaxLevels) Fail("so many levels are not possible");
+  const auto cells = Read<int32_t>(static_cast<size_t>(shape.levels));
+  std::copy(cells.begin(), cells.end(), shape.cells);
+  const auto rest = Read<int32_t>(4);
+  shape.anchors_per_cell = rest[0];
+  shape.classes = rest[1];
+  shape.candidates = rest[2];
+  shape.detections = rest[3];
+  const auto anchors = static_cast<size_t>(shape.anchors());
   const auto classes = static_cast<size_t>(shape.classes);
-  const Device<float> regression(Read<float>(batch * anchors * 4));
-  const Device<float> logits(Read<float>(batch * anchors * classes));
+  const HeadLevels regression(shape, batch, 4, Read<float>(batch * anchors * 4));
+  const HeadLevels logits(shape, batch, shape.classes, Read<float>(batch * anchors * classes));
   const Device<float> anchor_boxes(Read<float>(anchors * 4));
   auto thresholds = Read<float>(batch * classes);
   for (float &threshold : thresholds) threshold = LogitThreshold(threshold);
   const Device<float> logit_thresholds(thresholds);
   const Device<float> postprocess(Read<float>(batch * kPostprocessFields));
-  const DetectionsInputs inputs{regression.get(), logits.get(), anchor_boxes.get(), logit_thresholds.get(),
-                                postprocess.get()};
+  DetectionsInputs inputs{};
+  regression.Place(inputs.box_regression);
+  logits.Place(inputs.class_logits);
+  inputs.anchors = anchor_boxes.get();
+  inputs.class_thresholds = logit_thresholds.get();
+  inputs.postprocess = postprocess.get();
+  int multiprocessors = 0;
+  Check(CountMultiprocessors(&multiprocessors));
   const auto [counts, detections] = InBothOrders([&] {
     const Device<float> rows(batch * static_cast<size_t>(shape.detections) * kDetectionFields);
     const Device<int32_t> numbers(batch * kCountFields);
     const Device<uint8_t> workspace(DetectionsWorkspace(head[0], shape));
-    Check(LaunchDetections(nullptr, head[0], shape, inputs, {rows.get(), numbers.get()}, workspace.get()));
+    Check(LaunchDetections(nullptr, multiprocessors, head[0], shape, inputs, {rows.get(), numbers.get()},
+                           workspace.get()));
     Check(cudaDeviceSynchronize());
     return std::pair(numbers.Download(), rows.Download());
   });

@@ -18,6 +18,7 @@
 #include "check.h"
 #include "detections.h"
 #include "emulation.h"
+#include "head_levels.h"
 #include "launch.h"
 #include "preprocess.h"
 
@@ -204,10 +205,11 @@ void OneGraphTakesFramesOfAnySize() {
     model.resize = resize;
     const Device<PreprocessFrame> frames(std::vector<PreprocessFrame>(2));
     const Device<float> input(Device<float>::kDevice, 2 * values);
+    const Device<uint8_t> workspace(Device<uint8_t>::kDevice, PreprocessWorkspace(model, 2));
     cudaGraph_t graph;
     cudaGraphExec_t executable;
     Check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
-    Check(LaunchPreprocess(stream.get(), model, frames.get(), 2, input.get()));
+    Check(LaunchPreprocess(stream.get(), model, frames.get(), 2, input.get(), workspace.get()));
     Check(cudaStreamEndCapture(stream.get(), &graph));
     Check(cudaGraphInstantiate(&executable, graph, 0));
     Check(cudaGraphDestroy(graph));
@@ -240,22 +242,31 @@ void OneGraphTakesFramesOfAnySize() {
 
 /* --- Detections ------------------------------------------------------------------------------------------------- */
 
+/** Two levels of cells with two anchors each; an anchor more than are asked for where those are odd. */
+DetectionsShape Shape(int32_t anchors, int32_t classes, int32_t candidates, int32_t detections,
+                      HeadType type = kHeadFloat32) {
+  const int32_t cells = (anchors + 1) / 2;
+  return {2, {cells - cells / 4, cells / 4}, 2, classes, type, candidates, detections};
+}
+
 struct Question {
   DetectionsShape shape;
   int32_t batch;
+  /** Few, so that blocks have more than one share. */
+  int32_t multiprocessors;
   std::vector<float> regression, logits, anchors, thresholds, postprocess;
 };
 
 /** @param steps different logits from one whole number to the next: few, so that many are equal */
-Question Ask(uint32_t seed, int32_t batch, DetectionsShape shape, float threshold, float steps = 16) {
+Question Ask(uint32_t seed, int32_t batch, const DetectionsShape &shape, float threshold, float steps = 16) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  Question question{shape, batch, {}, {}, {}, {}, {}};
-  const auto anchors = static_cast<size_t>(shape.anchors);
+  Question question{shape, batch, 1, {}, {}, {}, {}, {}};
+  const auto anchors = static_cast<size_t>(shape.anchors());
   const auto classes = static_cast<size_t>(shape.classes);
   const auto frames = static_cast<size_t>(batch);
   question.regression.resize(frames * anchors * 4);
-  for (float &value : question.regression) value = normal(random) / 2;
+  for (float &value : question.regression) value = HeadNumberOf(shape.type, normal(random) / 2);
   question.logits.resize(frames * anchors * classes);
   for (float &value : question.logits) value = std::round(normal(random) * steps) / steps;
   for (size_t i = 0; i < anchors; ++i) {
@@ -283,19 +294,25 @@ struct Answer {
 
 Answer Run(const Question &question, const std::function<void(cudaStream_t, const std::function<void()> &)> &around) {
   const Stream stream;
-  const Device<float> regression(question.regression);
-  const Device<float> logits(question.logits);
+  const auto frames = static_cast<size_t>(question.batch);
+  const auto boxes = HeadBytes(question.shape, frames, 4, question.regression);
+  const auto scores = HeadBytes(question.shape, frames, question.shape.classes, question.logits);
+  const Device<uint8_t> box_levels[] = {Device<uint8_t>(boxes[0]), Device<uint8_t>(boxes[1])};
+  const Device<uint8_t> score_levels[] = {Device<uint8_t>(scores[0]), Device<uint8_t>(scores[1])};
   const Device<float> anchors(question.anchors);
   const Device<float> thresholds(question.thresholds);
   const Device<float> postprocess(question.postprocess);
-  const auto frames = static_cast<size_t>(question.batch);
   const Device<float> rows(Device<float>::kDevice,
                            frames * static_cast<size_t>(question.shape.detections) * kDetectionFields);
   const Device<int32_t> counts(Device<int32_t>::kDevice, frames * kCountFields);
   const Device<uint8_t> workspace(Device<uint8_t>::kDevice, DetectionsWorkspace(question.batch, question.shape));
   around(stream.get(), [&] {
-    Check(LaunchDetections(stream.get(), question.batch, question.shape,
-                           {regression.get(), logits.get(), anchors.get(), thresholds.get(), postprocess.get()},
+    Check(LaunchDetections(stream.get(), question.multiprocessors, question.batch, question.shape,
+                           {{box_levels[0].get(), box_levels[1].get()},
+                            {score_levels[0].get(), score_levels[1].get()},
+                            anchors.get(),
+                            thresholds.get(),
+                            postprocess.get()},
                            {rows.get(), counts.get()}, workspace.get()));
   });
   stream.Synchronise();
@@ -308,7 +325,10 @@ Answer Run(const Question &question) {
 
 /** The plain way: sort everything, then compare each with those that were kept. */
 Answer Plainly(const Question &question) {
-  const auto [anchors, classes, candidates, capacity] = question.shape;
+  const int32_t anchors = question.shape.anchors();
+  const int32_t classes = question.shape.classes;
+  const int32_t candidates = question.shape.candidates;
+  const int32_t capacity = question.shape.detections;
   Answer answer;
   answer.detections.resize(static_cast<size_t>(question.batch) * static_cast<size_t>(capacity) * kDetectionFields);
   for (int32_t frame = 0; frame < question.batch; ++frame) {
@@ -374,14 +394,18 @@ Answer Plainly(const Question &question) {
 
 void DetectionsAreThoseOfThePlainWayInAnyOrder() {
   for (const Question &question : {
-           Ask(3, 2, {200, 5, 100, 20}, 0.7f),
-           Ask(3, 2, {200, 5, 100, 20}, 0.3f),
-           Ask(3, 2, {333, 90, 1000, 100}, 0.3f),
-           Ask(3, 2, {333, 90, 1000, 100}, 0),
+           Ask(3, 2, Shape(200, 5, 100, 20), 0.7f),
+           Ask(3, 2, Shape(200, 5, 100, 20), 0.3f),
+           Ask(3, 2, Shape(333, 90, 1000, 100), 0.3f),
+           Ask(3, 2, Shape(333, 90, 1000, 100), 0),
            // Seven logits, with zeros of both signs, which more digits than the first must tell apart.
-           Ask(4, 2, {333, 30, 100, 100}, 0.3f, 1),
+           Ask(4, 2, Shape(333, 30, 100, 100), 0.3f, 1),
            // More kept than the block that goes through them has threads.
-           Ask(5, 1, {1600, 2, 2000, 1500}, 0.3f),
+           Ask(5, 1, Shape(1600, 2, 2000, 1500), 0.3f),
+           Ask(6, 3, Shape(333, 30, 1000, 100, kHeadFloat16), 0.3f),
+           Ask(7, 3, Shape(333, 30, 1000, 100, kHeadBfloat16), 0.3f),
+           // More than are compared each with each at a time.
+           Ask(8, 2, Shape(3000, 6, 20000, 2000, kHeadFloat16), 0.2f),
        }) {
     const Answer expected = Plainly(question);
     CHECK(expected.counts[kCount] > 0);
@@ -394,7 +418,7 @@ void DetectionsAreThoseOfThePlainWayInAnyOrder() {
 }
 
 void DetectionsRunInAGraph() {
-  const Question question = Ask(5, 2, {200, 5, 100, 20}, 0.3f);
+  const Question question = Ask(5, 2, Shape(200, 5, 100, 20), 0.3f);
   const Answer once = Run(question);
   const Answer thrice = Run(question, [](cudaStream_t stream, const std::function<void()> &launch) {
     cudaGraph_t graph;
@@ -416,7 +440,7 @@ void DetectionsOfSeveralThreadsDoNotMix() {
   std::vector<std::thread> threads;
   for (uint32_t seed = 0; seed < 4; ++seed) {
     threads.emplace_back([seed] {
-      const Question question = Ask(seed, 1, {150, 4, 64, 16}, 0.5f);
+      const Question question = Ask(seed, 1, Shape(150, 4, 64, 16), 0.5f);
       const Answer expected = Plainly(question);
       for (int i = 0; i < 3; ++i) CHECK(Run(question) == expected);
     });
@@ -425,7 +449,8 @@ void DetectionsOfSeveralThreadsDoNotMix() {
 }
 
 void WorkspaceForD7xIsBelow200Megabytes() {
-  const DetectionsShape d7x{442'260, 90, 5000, 300};
+  const DetectionsShape d7x{6, {36'864, 9216, 2304, 576, 144, 36}, 9, 90, kHeadFloat16, 5000, 300};
+  CHECK(d7x.anchors() == 442'260);
   std::printf("Workspace of D7x at batch 1: %.2f MB\n", static_cast<double>(DetectionsWorkspace(1, d7x)) / 1e6);
   CHECK(DetectionsWorkspace(1, d7x) < 200'000'000);
 }

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include <cuda_fp16.h>
+
 #include "detections.h"
 #include "launch.h"
 #include "preprocess.h"
@@ -100,12 +102,12 @@ __global__ void FillBytes(uint8_t *to, size_t count) {
 }
 
 /** low…high, and of each `each` numbers one that is `rare`. */
-__global__ void FillFloats(float *to, size_t count, float low, float high, uint32_t each, float rare) {
+__global__ void FillHalves(__half *to, size_t count, float low, float high, uint32_t each, float rare) {
   const size_t step = static_cast<size_t>(gridDim.x) * blockDim.x;
   for (size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
     const uint32_t hash = Hash(static_cast<uint32_t>(i));
     const float fraction = static_cast<float>(hash >> 8) / 16777216.0f;
-    to[i] = Hash(hash) % each == 0 ? rare + fraction : low + (high - low) * fraction;
+    to[i] = __float2half_rn(Hash(hash) % each == 0 ? rare + fraction : low + (high - low) * fraction);
   }
 }
 
@@ -244,22 +246,55 @@ void TimePreprocess(const Plan &plan, const Model &model, int32_t batch, ed_resi
     frames.push_back(MakePreprocessFrame(frame, FitLetterbox(frame.width, frame.height, side, side)));
   }
   const Device<PreprocessFrame> descriptions(frames);
+  const Device<uint8_t> workspace(PreprocessWorkspace(how, batch));
   const float milliseconds = timer.Time(launches, [&](cudaStream_t stream, int i) {
     const size_t at = static_cast<size_t>(i) * count;
-    return LaunchPreprocess(stream, how, descriptions.get() + at, batch, inputs.get() + at * input_bytes);
+    return LaunchPreprocess(stream, how, descriptions.get() + at, batch, inputs.get() + at * input_bytes,
+                            workspace.get());
   });
   const char *kinds[2][2] = {{"antialiased float32", "antialiased float16"}, {"bilinear float32", "bilinear float16"}};
   Tell("preprocess", kinds[resize == ED_BILINEAR][half], model, batch, milliseconds,
-       count * (frame_bytes + input_bytes), 0, bandwidth);
+       count * (frame_bytes + input_bytes), workspace.bytes(), bandwidth);
+}
+
+/** A network's heads in float16. */
+DetectionsShape ShapeOf(const Model &model) {
+  DetectionsShape shape{};
+  for (int32_t level = 3; level <= model.max_level; level++) {
+    const int32_t stride = 1 << level;
+    const int32_t side = (model.side + stride - 1) / stride;
+    shape.cells[shape.levels++] = side * side;
+  }
+  shape.anchors_per_cell = 9;
+  shape.classes = model.classes;
+  shape.type = kHeadFloat16;
+  shape.candidates = 5000;
+  shape.detections = 100;
+  return shape;
+}
+
+/** Where the levels of a launch's batch lie in a head, one after another. */
+void Place(const DetectionsShape &shape, const __half *head, int32_t channels, int32_t batch, int launch,
+           const void **levels) {
+  int64_t cells = 0;
+  for (int32_t level = 0; level < shape.levels; level++) cells += shape.cells[level];
+  const __half *at = head + cells * channels * batch * launch;
+  for (int32_t level = 0; level < shape.levels; level++) {
+    levels[level] = at;
+    at += int64_t{shape.cells[level]} * channels * batch;
+  }
 }
 
 void TimeDetections(const Model &model, int32_t batch, size_t candidates, Timer &timer, double bandwidth) {
   const Device<float> anchors(AnchorsOf(model));
+  const DetectionsShape shape = ShapeOf(model);
+  int multiprocessors = 0;
+  Check(CountMultiprocessors(&multiprocessors));
   const auto count = static_cast<size_t>(batch);
-  const size_t boxes = anchors.count();
-  const size_t scores = boxes / 4 * static_cast<size_t>(model.classes);
-  const DetectionsShape shape{static_cast<int32_t>(boxes / 4), model.classes, 5000, 100};
-  const size_t bytes = count * (boxes + scores) * sizeof(float);
+  const size_t cells = anchors.count() / 36;
+  const size_t boxes = cells * static_cast<size_t>(shape.box_channels());
+  const size_t scores = cells * static_cast<size_t>(shape.logit_channels());
+  const size_t bytes = count * (boxes + scores) * sizeof(__half);
   const int launches = timer.LaunchesFor(bytes);
   size_t free = 0;
   size_t total = 0;
@@ -270,12 +305,12 @@ void TimeDetections(const Model &model, int32_t batch, size_t candidates, Timer 
                 batch, needed >> 20, free >> 20);
     return;
   }
-  const Device<float> regression(static_cast<size_t>(launches) * count * boxes);
-  const Device<float> logits(static_cast<size_t>(launches) * count * scores);
-  Check(Launch(FillFloats, dim3(1024), dim3(256), nullptr, regression.get(), regression.count(), -0.5f, 0.5f, 1u << 30,
+  const Device<__half> regression(static_cast<size_t>(launches) * count * boxes);
+  const Device<__half> logits(static_cast<size_t>(launches) * count * scores);
+  Check(Launch(FillHalves, dim3(1024), dim3(256), nullptr, regression.get(), regression.count(), -0.5f, 0.5f, 1u << 30,
                0.0f));
   const auto each = static_cast<uint32_t>(std::max<size_t>(1, scores / candidates));
-  Check(Launch(FillFloats, dim3(1024), dim3(256), nullptr, logits.get(), logits.count(), -9.0f, -5.0f, each, 0.0f));
+  Check(Launch(FillHalves, dim3(1024), dim3(256), nullptr, logits.get(), logits.count(), -9.0f, -5.0f, each, 0.0f));
   std::vector<float> parameters;
   for (int32_t i = 0; i < batch; i++) {
     for (const float value :
@@ -289,12 +324,16 @@ void TimeDetections(const Model &model, int32_t batch, size_t candidates, Timer 
   const Device<int32_t> numbers(count * kCountFields);
   const Device<uint8_t> workspace(DetectionsWorkspace(batch, shape));
   const float milliseconds = timer.Time(launches, [&](cudaStream_t stream, int i) {
-    const size_t at = static_cast<size_t>(i) * count;
-    const DetectionsInputs inputs{regression.get() + at * boxes, logits.get() + at * scores, anchors.get(),
-                                  thresholds.get(), postprocess.get()};
-    return LaunchDetections(stream, batch, shape, inputs, {rows.get(), numbers.get()}, workspace.get());
+    DetectionsInputs inputs{};
+    Place(shape, regression.get(), shape.box_channels(), batch, i, inputs.box_regression);
+    Place(shape, logits.get(), shape.logit_channels(), batch, i, inputs.class_logits);
+    inputs.anchors = anchors.get();
+    inputs.class_thresholds = thresholds.get();
+    inputs.postprocess = postprocess.get();
+    return LaunchDetections(stream, multiprocessors, batch, shape, inputs, {rows.get(), numbers.get()},
+                            workspace.get());
   });
-  Tell("decode + NMS", (std::to_string(candidates) + " candidates").c_str(), model, batch, milliseconds, bytes,
+  Tell("decode + NMS", (std::to_string(candidates) + " candidates, float16").c_str(), model, batch, milliseconds, bytes,
        workspace.bytes(), bandwidth);
 }
 

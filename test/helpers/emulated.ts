@@ -139,9 +139,17 @@ export async function engineThatKnows(
     referenceDetections: null,
   } as const
   const { classes } = spec.architecture
-  const line = ['stand-in', side, side, anchors, classes, 0, 0, ...profileBatchSizesUpTo(maxBatchSize)].join(
-    ' ',
-  )
+  const line = [
+    'stand-in',
+    side,
+    side,
+    anchors,
+    classes,
+    0,
+    0,
+    0,
+    ...profileBatchSizesUpTo(maxBatchSize),
+  ].join(' ')
   const plan = Buffer.concat([
     Buffer.from(`${line}\n`),
     ...answers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),

@@ -111,6 +111,10 @@ export function coloursCall(matrix: YuvMatrix, range: YuvRange): KernelCall<Uint
   }
 }
 
+/** In which type a network's heads are, in the order of the kernels' numbers. */
+export const HEAD_TYPES = ['float32', 'float16', 'bfloat16'] as const
+export type HeadType = (typeof HEAD_TYPES)[number]
+
 /** A network's output for one picture with what is wanted of it. */
 export interface DetectionsQuestion {
   readonly output: NetworkOutput
@@ -126,14 +130,18 @@ export interface KernelDetections extends PackedDetections {
  * One launch over pictures whose networks have the same anchors and classes.
  *
  * @param limits what the launch has room for
+ * @param type of the heads, whose numbers it must hold: no rounding is meant here
  */
 export function detectionsCall(
   questions: readonly DetectionsQuestion[],
   limits: { readonly candidates: number; readonly detections: number },
+  type: HeadType = 'float32',
 ): KernelCall<KernelDetections[]> {
   const [{ output: first }] = questions
   const anchors = first.anchors.length / 4
   const batch = questions.length
+  const anchorsPerCell = anchors % 9 === 0 ? 9 : 1
+  const levels = levelsOf(anchors / anchorsPerCell)
   const rows = questions.map(({ parameters, geometry }) => {
     const scale = Math.fround(geometry.scale)
     return Float32Array.of(
@@ -150,7 +158,8 @@ export function detectionsCall(
   return {
     request: [
       command('d'),
-      integers(batch, anchors, first.classes, limits.candidates, limits.detections),
+      integers(batch, HEAD_TYPES.indexOf(type), levels.length, ...levels),
+      integers(anchorsPerCell, first.classes, limits.candidates, limits.detections),
       ...questions.map(({ output }) => bytesOf(output.boxRegression)),
       ...questions.map(({ output }) => bytesOf(output.classLogits)),
       bytesOf(first.anchors),
@@ -179,6 +188,15 @@ export function detectionsCall(
       })
     },
   }
+}
+
+/** Cells of pyramids like the networks', each level a quarter of the one before; where it ends changes no answer. */
+function levelsOf(cells: number): number[] {
+  const levels: number[] = []
+  for (let rest = cells; rest > 0; rest -= levels.at(-1)!) {
+    levels.push(levels.length === 5 ? rest : Math.ceil((rest * 3) / 4))
+  }
+  return levels
 }
 
 /** Where a frame lies in an input. */

@@ -1,4 +1,6 @@
 import { expect } from 'vitest'
+import { bfloat16ToFloat32, float32ToBfloat16 } from '#lib/base/bfloat16.js'
+import { float16ToFloat32, float32ToFloat16 } from '#lib/base/float16.js'
 import { anchorBoxes, DEFAULT_RATIOS, DEFAULT_SCALES } from '#lib/models/anchors.js'
 import type { Size } from '#lib/models/levels.js'
 import {
@@ -6,7 +8,14 @@ import {
   type PostprocessParameters,
   selectDetections,
 } from '#lib/postprocess/detections.js'
-import { type DetectionsQuestion, detectionsCall, type KernelDetections, runKernels } from './kernels.js'
+import {
+  type DetectionsQuestion,
+  detectionsCall,
+  HEAD_TYPES,
+  type HeadType,
+  type KernelDetections,
+  runKernels,
+} from './kernels.js'
 import type { Random } from './random.js'
 
 /** One threshold for all classes. */
@@ -63,14 +72,37 @@ export function expectReference(
   })
 }
 
+/** What a network answers whose heads are of a type. */
+function rounded(question: DetectionsQuestion, type: HeadType): DetectionsQuestion {
+  const round = {
+    float32: (values: Float32Array) => values,
+    float16: (values: Float32Array) => float16ToFloat32(float32ToFloat16(values)),
+    bfloat16: (values: Float32Array) => bfloat16ToFloat32(float32ToBfloat16(values)),
+  }[type]
+  const { boxRegression, classLogits, ...output } = question.output
+  return {
+    ...question,
+    output: { ...output, boxRegression: round(boxRegression), classLogits: round(classLogits) },
+  }
+}
+
 export async function run(
   questions: readonly DetectionsQuestion[],
   limits = LIMITS,
+  type: HeadType = 'float32',
 ): Promise<KernelDetections[]> {
-  const [results] = await runKernels([detectionsCall(questions, limits)])
+  const [results] = await runKernels([detectionsCall(questions, limits, type)])
   return results
 }
 
-export async function expectSame(questions: readonly DetectionsQuestion[], limits = LIMITS): Promise<void> {
-  expectReference(questions, await run(questions, limits))
+/** Compares with the reference, for heads of each type. */
+export async function expectSame(
+  questions: readonly DetectionsQuestion[],
+  limits = LIMITS,
+  types: readonly HeadType[] = HEAD_TYPES,
+): Promise<void> {
+  for (const type of types) {
+    const asked = questions.map((question) => rounded(question, type))
+    expectReference(asked, await run(asked, limits, type))
+  }
 }

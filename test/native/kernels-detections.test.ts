@@ -7,12 +7,13 @@ import { readSource } from '#lib/image/source.js'
 import { anchorBoxes } from '#lib/models/anchors.js'
 import { type PostprocessParameters, selectDetections } from '#lib/postprocess/detections.js'
 import { graphOfModelFile } from '#lib/tasks/export.js'
-import { type DetectionsQuestion, geometryOf, hasKernels } from '../helpers/kernels.js'
+import { type DetectionsQuestion, geometryOf, HEAD_TYPES, hasKernels } from '../helpers/kernels.js'
 import {
   above,
   bell,
   expectReference,
   expectSame,
+  LIMITS,
   outputOf,
   PARAMETERS,
   run,
@@ -150,6 +151,68 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
     await expectSame([{ output, parameters, geometry }], { candidates: 8000, detections: 6000 })
   })
 
+  it('for more candidates than are compared each with each at a time', async () => {
+    const rng = random(15)
+    const output = outputOf(
+      { width: 256, height: 256 },
+      2,
+      () => bell(rng),
+      (i) => (i % 4 < 2 ? 0 : -1.5 + bell(rng)),
+    )
+    const wishes = [
+      { preNmsTopK: 20_000, maxDetections: 9000 },
+      // The limit is reached in the second of three chunks.
+      { preNmsTopK: 20_000, maxDetections: 1500, nms: 'agnostic' as const },
+      { preNmsTopK: 9000, maxDetections: 20 },
+    ]
+    await expectSame(
+      wishes.map((wish) => ({
+        output,
+        parameters: { ...PARAMETERS, ...above(0.01, 2), ...wish },
+        geometry: { width: 256, height: 256, scale: 1 },
+      })),
+      { candidates: 20_000, detections: 9000 },
+      ['float32'],
+    )
+  })
+
+  it('for boxes that overlap by just the threshold, or by a last bit more or less', async () => {
+    const rng = random(16)
+    const input = { width: 256, height: 256 }
+    const anchors = outputOf(
+      input,
+      1,
+      () => 0,
+      () => 0,
+    ).anchors
+    // Pairs of equal anchors' boxes, one shifted: IoU is (1 − s) / (1 + s), a half for a shift of a third.
+    const output = outputOf(
+      input,
+      1,
+      () => bell(rng),
+      (i) => {
+        if (i % 4 >= 2) return 0
+        const shifts = [0, 1 / 3, Math.fround(1 / 3), 1 / 3 - 2 ** -26, 1 / 3 + 2 ** -24, 1 / 3 + 2 ** -20]
+        return shifts[rng.int(shifts.length)] * (rng.int(2) === 0 ? 1 : -1)
+      },
+    )
+    // All lie over the same place, at four sizes that differ in a last bit.
+    const stacked = anchors.map((_, i) => {
+      if (i % 4 < 2) return 96
+      return [64, 64 * (1 + 2 ** -23), 64 * (1 - 2 ** -24), 128][Math.floor(i / 4) % 4]
+    })
+    const parameters = { ...PARAMETERS, ...above(0.01, 1), maxDetections: 300 }
+    for (const iouThreshold of [0.5, 1 / 3, Math.fround(1 / 3), 1]) {
+      await expectSame([
+        {
+          output: { ...output, anchors: stacked },
+          parameters: { ...parameters, iouThreshold },
+          geometry: GEOMETRY,
+        },
+      ])
+    }
+  })
+
   it('for regressions that overflow', async () => {
     const rng = random(6)
     const output = outputOf(
@@ -169,9 +232,9 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
     return copy
   }
 
-  it.each([Number.NaN, Infinity, -Infinity])(
-    'are noticed by one %f anywhere, and by the frame',
-    async (value) => {
+  it.each(HEAD_TYPES.flatMap((type) => [Number.NaN, Infinity, -Infinity].map((value) => ({ type, value }))))(
+    'are noticed by one $value anywhere, and by the frame, in $type',
+    async ({ type, value }) => {
       const rng = random(9)
       const whole = outputOf(
         INPUT,
@@ -190,7 +253,8 @@ describe.skipIf(!hasKernels)('damaged networks', () => {
       ]
       // Also in classes that nobody asked for, and whatever the threshold.
       const parameters = { ...PARAMETERS, scoreThresholds: Float32Array.of(2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3) }
-      const results = await run(outputs.map((output) => ({ output, parameters, geometry: GEOMETRY })))
+      const questions = outputs.map((output) => ({ output, parameters, geometry: GEOMETRY }))
+      const results = await run(questions, LIMITS, type)
       expect(results.map(({ notFinite }) => notFinite)).toEqual([false, true, true, true, true, false])
       expect(results.map(({ classIds }) => classIds.length > 0)).toEqual([
         true,

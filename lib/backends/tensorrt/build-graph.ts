@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { EnginePrecision } from '../../engines/settings.js'
 import type { HashedGraph } from '../../tasks/graph.js'
 import { runTask } from '../../tasks/run.js'
 import type { OpenRequest } from '../backend.js'
@@ -13,6 +14,23 @@ export type GraphRequest = Pick<
   'path' | 'weights' | 'inputSize' | 'maxBatchSize' | 'engine' | 'signal'
 >
 
+/** What graphs of engines have in common, whatever their model. */
+export function engineGraphSettings({
+  precision,
+  maxBatchSize,
+}: {
+  readonly precision: EnginePrecision
+  readonly maxBatchSize: number
+}) {
+  return {
+    batch: maxBatchSize > 1 ? 'dynamic' : 1,
+    // TF32 is a way to multiply float32.
+    precision: precision === 'tf32' ? 'fp32' : precision,
+    input: 'fp32',
+    heads: 'levels',
+  } as const
+}
+
 /** Reads weights and writes the graph that engines are built from, whatever GPU they are for. */
 export async function engineGraph({
   path,
@@ -22,13 +40,7 @@ export async function engineGraph({
   engine: { precision },
   signal,
 }: GraphRequest): Promise<EngineGraph> {
-  const settings = {
-    inputSize,
-    batch: maxBatchSize > 1 ? 'dynamic' : 1,
-    // TF32 is a way to multiply float32.
-    precision: precision === 'tf32' ? 'fp32' : precision,
-    input: 'fp32',
-  } as const
+  const settings = { inputSize, ...engineGraphSettings({ precision, maxBatchSize }) }
   const file = await stateOf(path)
   return { ...(await runTask('graph', [path, weights, settings], signal)), file }
 }

@@ -27,6 +27,9 @@ inline __half __float2half_rn(float value) {
   return {static_cast<uint16_t>(sign + (static_cast<uint32_t>(step + 24) << 10) + steps)};
 }
 
+inline __half __ushort_as_half(unsigned short bits) { return {bits}; }
+inline unsigned short __half_as_ushort(__half half) { return half.bits; }
+
 inline float __half2float(__half half) {
   const int exponent = half.bits >> 10 & 31;
   const int fraction = half.bits & 1023;

@@ -14,7 +14,7 @@ const ed_backend *backend;
 int *compiled_kernels;
 
 constexpr uint32_t kBatchSizes = 4;
-const std::string kPlan = "stand-in 8 256 32 90 0 0 1 2 4 8";
+const std::string kPlan = "stand-in 8 256 32 90 0 0 0 1 2 4 8";
 
 struct Load {
   Answer answer;

@@ -66,9 +66,12 @@ ed_model Model() {
   return model;
 }
 
-std::string Plan(int half, int capacity, const std::string &batches = "1 2 4 8") {
-  return "stand-in 8 256 32 90 " + std::to_string(half) + " " + std::to_string(capacity) + " " + batches;
+/** @param types of images and heads */
+std::string Plan(const std::string &types, int capacity, const std::string &batches = "1 2 4 8") {
+  return "stand-in 8 256 32 90 " + types + " " + std::to_string(capacity) + " " + batches;
 }
+/** All in float32. */
+std::string Plan(int capacity, const std::string &batches = "1 2 4 8") { return Plan("0 0", capacity, batches); }
 
 Answer Load(const std::string &plan, ed_engine **engine, uint32_t contexts = 1, const ed_model &model = Model(),
             uint32_t device = 0) {
@@ -229,7 +232,7 @@ void MachinesThatCannotRunIt() {
     ed_probe probe{};
     CHECK_ANSWER(Call(backend->probe, 0u, &probe), status, words);
     ed_engine *engine = nullptr;
-    CHECK_ANSWER(Load(Plan(0, 0), &engine), status, words);
+    CHECK_ANSWER(Load(Plan(0), &engine), status, words);
     CHECK(engine == nullptr && probe.device_count == 0);
     return probe;
   };
@@ -247,7 +250,7 @@ void MachinesThatCannotRunIt() {
   probe = probed(ED_UNAVAILABLE, "There is an NVIDIA driver, for CUDA 13.1, but no GPU that it can use");
   CHECK(std::string(probe.driver_version) == "13.1");
   emulation::SetDeviceCount(1);
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   backend->destroy(engine);
   emulation::SetDriverVersion(CUDART_VERSION);
 }
@@ -293,7 +296,7 @@ void OnlyADeviceThatIsUsedGetsAContext() {
   }).join();
   std::thread([&] {
     emulation::ForgetContexts();
-    ed_engine *engine = Loaded(Plan(0, 0), 2, 1);
+    ed_engine *engine = Loaded(Plan(0), 2, 1);
     Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
     // Where the caller keeps what the engine's threads run.
     std::thread([&] {
@@ -315,7 +318,7 @@ void OnlyADeviceThatIsUsedGetsAContext() {
 void ADeviceWithoutKernelsIsToldAtTheLoad() {
   emulation::SetComputeCapability(70);
   ed_engine *engine = nullptr;
-  CHECK_ANSWER(Load(Plan(0, 0), &engine), ED_UNAVAILABLE,
+  CHECK_ANSWER(Load(Plan(0), &engine), ED_UNAVAILABLE,
                "no kernels for device 0, CUDA emulation of compute capability 7.0. Build it where the device is");
   CHECK(engine == nullptr && cudaPeekAtLastError() == cudaSuccess);
   emulation::SetComputeCapability(89);
@@ -355,8 +358,8 @@ void ADeviceThatCannotBeUsedIsToldBesideTheOthers() {
 /** It stays lost to the process, for loads too; what is on other devices goes on. */
 void ALostDeviceHarmsNoOther() {
   emulation::SetDeviceCount(2);
-  ed_engine *hurt = Loaded(Plan(0, 0, "1"), 1, 0);
-  ed_engine *sound = Loaded(Plan(0, 0, "1"), 1, 1);
+  ed_engine *hurt = Loaded(Plan(0, "1"), 1, 0);
+  ed_engine *sound = Loaded(Plan(0, "1"), 1, 1);
   Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
   const auto goes_on = [&] {
     CHECK_ANSWER(batch.Run(sound), ED_OK, "");
@@ -372,7 +375,7 @@ void ALostDeviceHarmsNoOther() {
   ed_engine *another = nullptr;
   // The second has TensorRT work on the device before we do.
   for (const int capacity : {0, 10}) {
-    CHECK_ANSWER(Load(Plan(0, capacity, "1"), &another), ED_DEVICE_LOST,
+    CHECK_ANSWER(Load(Plan(capacity, "1"), &another), ED_DEVICE_LOST,
                  "Restart the process; engines on other devices go on.");
   }
   CHECK(another == nullptr);
@@ -380,14 +383,14 @@ void ALostDeviceHarmsNoOther() {
   CHECK_ANSWER(Call(backend->probe, kBoth, &probe), ED_OK, "");
   CHECK(probe.device_count == 2 && probe.devices[0].free_bytes == 0 && probe.devices[1].free_bytes > 0);
   goes_on();
-  backend->destroy(Loaded(Plan(0, 0, "1"), 1, 1));
+  backend->destroy(Loaded(Plan(0, "1"), 1, 1));
   goes_on();
   backend->destroy(sound);
 
   emulation::Revive();
   CHECK_ANSWER(batch.Run(hurt), ED_DEVICE_LOST, "Restart the process");
   backend->destroy(hurt);
-  another = Loaded(Plan(0, 0, "1"));
+  another = Loaded(Plan(0, "1"));
   CHECK_ANSWER(batch.Run(another), ED_OK, "");
   backend->destroy(another);
   emulation::SetDeviceCount(1);
@@ -395,8 +398,9 @@ void ALostDeviceHarmsNoOther() {
 
 void EveryFormatAndBatch() {
   std::mt19937 random(1);
-  for (const bool has_plugin : {false, true}) {
-    ed_engine *engine = Loaded(Plan(has_plugin, has_plugin ? 100 : 0));
+  for (const auto &[types, capacity] : {std::pair("0 0", 0), std::pair("1 1", 0), std::pair("0 1", 100),
+                                        std::pair("1 2", 0), std::pair("0 2", 100), std::pair("1 0", 100)}) {
+    ed_engine *engine = Loaded(Plan(types, capacity));
     ed_engine_info info{};
     CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
     CHECK(info.max_batch_size == 8 && info.contexts == 1 && info.device_bytes > 0);
@@ -414,7 +418,7 @@ void EveryFormatAndBatch() {
 }
 
 void AFixedBatchIsFilledUp() {
-  ed_engine *engine = Loaded(Plan(0, 0, "-4"));
+  ed_engine *engine = Loaded(Plan(0, "-4"));
   for (const size_t count : {size_t{1}, size_t{4}, size_t{3}}) {
     Batch batch(std::vector<Image>(count, Image(ED_RGB, 64, 2, 5, 6, 7)));
     CHECK_ANSWER(batch.Run(engine), ED_OK, "");
@@ -426,7 +430,7 @@ void AFixedBatchIsFilledUp() {
 }
 
 void EachFrameHasItsOwnPostprocessParameters() {
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   for (int round = 0; round < 3; round++) {
     Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7), Image(ED_RGB, 64, 2, 8, 6, 7), Image(ED_RGB, 64, 2, 9, 3, 7)}, 1);
     for (ed_postprocess &postprocess : batch.postprocess) postprocess.pre_nms_top_k = 500;
@@ -460,7 +464,7 @@ void EachFrameHasItsOwnPostprocessParameters() {
 
 void NumbersThatAreNoneAreTold() {
   for (const int capacity : {0, 10}) {
-    ed_engine *engine = Loaded(Plan(0, capacity));
+    ed_engine *engine = Loaded(Plan(capacity));
     Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7), Image(ED_RGB, 64, 2, 8, 6, 255)});
     CHECK_ANSWER(batch.Run(engine), ED_OK, "");
     CHECK(batch.results[0].count == 1 && batch.results[0].not_finite == 0);
@@ -470,7 +474,7 @@ void NumbersThatAreNoneAreTold() {
 }
 
 void FramesOnTheDevice() {
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   const Image image(ED_NV12, 65, 3, 89, 89, 89, 3);
   void *memory = nullptr;
   CHECK(cudaMalloc(&memory, image.bytes.size()) == cudaSuccess);
@@ -494,7 +498,7 @@ void FramesOnTheDevice() {
 
 /** The device waits for a frame that somebody else's stream still writes. */
 void FramesThatAreNotThereYetAreAwaited() {
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   const Image image(ED_RGB, 64, 2, 5, 6, 7);
   uint8_t *memory = nullptr;
   cudaStream_t stream = nullptr;
@@ -558,7 +562,7 @@ void PinnedFramesAreReadInPlaceWhereADeviceSharesTheHostsMemory() {
   for (const Image &image : images) all += image.bytes.size();
   for (const bool integrated : {false, true}) {
     emulation::SetIntegrated(integrated);
-    ed_engine *engine = Loaded(Plan(0, 0));
+    ed_engine *engine = Loaded(Plan(0));
     for (const bool pinned : {false, true}) {
       for (int run = 0; run < 3; run++) {
         Batch batch(images);
@@ -586,7 +590,7 @@ void PinnedFramesAreReadInPlaceWhereADeviceSharesTheHostsMemory() {
 #ifdef PROFILER
 void AProfilerSeesBatchesAndTheirStages() {
   setenv("NVTX_INJECTION64_PATH", PROFILER, 1);
-  ed_engine *engine = Loaded(Plan(0, 0, "1 4"), 2);
+  ed_engine *engine = Loaded(Plan(0, "1 4"), 2);
   const auto take = reinterpret_cast<const char *(*)()>(dlsym(dlopen(PROFILER, RTLD_NOW), "TakeRanges"));
   CHECK(take != nullptr);
   const std::string loading = take();
@@ -612,7 +616,7 @@ void AProfilerSeesBatchesAndTheirStages() {
 #endif
 
 void NobodyWaitsBusily() {
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   const size_t before = emulation::BusyWaits();
   for (int run = 0; run < 4; run++) {
     Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
@@ -625,7 +629,7 @@ void NobodyWaitsBusily() {
 
 void FramesOnAnotherDeviceAreRefused() {
   emulation::SetDeviceCount(2);
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)});
   const std::vector<uint8_t> &bytes = batch.images[0].bytes;
   void *memory = nullptr;
@@ -637,7 +641,7 @@ void FramesOnAnotherDeviceAreRefused() {
   CHECK_ANSWER(batch.Run(engine), ED_INVALID, "A frame is in the memory of device 1, and the engine runs on device 0.");
   backend->destroy(engine);
 
-  engine = Loaded(Plan(0, 0), 1, 1);
+  engine = Loaded(Plan(0), 1, 1);
   CHECK_ANSWER(batch.Run(engine), ED_OK, "");
   batch.CheckResults();
   cudaFree(memory);
@@ -647,7 +651,7 @@ void FramesOnAnotherDeviceAreRefused() {
 }
 
 void BadFramesAreRefused() {
-  ed_engine *engine = Loaded(Plan(0, 0));
+  ed_engine *engine = Loaded(Plan(0));
   const auto refused = [&](void (*spoil)(ed_frame &), const char *words) {
     Batch batch({Image(ED_NV12, 64, 2, 16, 16, 16)});
     spoil(batch.frames[0]);
@@ -671,19 +675,19 @@ void ForeignPlansAreRefused() {
   CHECK_ANSWER(Load("nothing", &engine), ED_INVALID, "Serialization assertion failed");
   ed_model model = Model();
   model.classes = 80;
-  CHECK_ANSWER(Load(Plan(0, 0), &engine, 1, model), ED_INVALID,
-               "class_logits is N×32×90 of float32, and the model's is "
-               "N×32×80");
-  CHECK_ANSWER(Load(Plan(0, 100), &engine, 1, model), ED_INVALID, "class_thresholds is N×90");
+  CHECK_ANSWER(Load(Plan(0), &engine, 1, model), ED_INVALID,
+               "class_logits/p3 is N×92×1×24 of float32, and the model's is "
+               "N×80×N×N");
+  CHECK_ANSWER(Load(Plan(100), &engine, 1, model), ED_INVALID, "class_thresholds is N×90");
   model = Model();
   model.input_width = 128;
-  CHECK_ANSWER(Load(Plan(1, 0), &engine, 1, model), ED_INVALID, "images is N×3×8×256 of float16");
-  CHECK_ANSWER(Load(Plan(0, 0), &engine, 0), ED_INVALID, "0 contexts");
+  CHECK_ANSWER(Load(Plan("1 1", 0), &engine, 1, model), ED_INVALID, "images is N×3×8×256 of float16");
+  CHECK_ANSWER(Load(Plan(0), &engine, 0), ED_INVALID, "0 contexts");
   CHECK(engine == nullptr);
 }
 
 void CodeForTheHostIsRefusedUnlessItIsAllowed() {
-  const std::string plan = "stand-in-with-host-code" + Plan(0, 0).substr(std::string("stand-in").size());
+  const std::string plan = "stand-in-with-host-code" + Plan(0).substr(std::string("stand-in").size());
   const auto *bytes = reinterpret_cast<const uint8_t *>(plan.data());
   const ed_model model = Model();
   ed_engine *engine = nullptr;
@@ -700,7 +704,7 @@ void CodeForTheHostIsRefusedUnlessItIsAllowed() {
 
 void ContextsRunSideBySide() {
   constexpr uint32_t kContexts = 4;
-  ed_engine *engine = Loaded(Plan(0, 0), kContexts);
+  ed_engine *engine = Loaded(Plan(0), kContexts);
   std::vector<std::thread> threads;
   for (uint32_t context = 0; context < kContexts; context++) {
     threads.emplace_back([=] {
@@ -728,7 +732,7 @@ std::vector<uint32_t> GraphsOf(const ed_engine *engine) {
 using Graphs = std::vector<uint32_t>;
 
 void EveryBatchSizeHasRunWhenAnEngineIsLoaded() {
-  ed_engine *engine = Loaded(Plan(0, 0), 2);
+  ed_engine *engine = Loaded(Plan(0), 2);
   ed_engine_info info{};
   CHECK_ANSWER(Call(backend->info, engine, &info), ED_OK, "");
   CHECK(info.profile_count == 4 && info.profile_batch_sizes[3] == 8);
@@ -738,7 +742,7 @@ void EveryBatchSizeHasRunWhenAnEngineIsLoaded() {
 
 void ALoadCanBeCancelled() {
   const int32_t cancel = 1;
-  const std::string plan = Plan(0, 0);
+  const std::string plan = Plan(0);
   const ed_model model = Model();
   ed_load_options options{};
   options.contexts = 1;
@@ -775,7 +779,7 @@ void ALoadWaitsForACapture() {
   const ed_backend *another = OpenBackend(copy.c_str());
   CHECK(another != backend);
   CHECK_ANSWER(Call(another->attach, folder.c_str()), ED_OK, "");
-  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  ed_engine *engine = Loaded(Plan(0, "1"));
   uint32_t detections = 100;
   for (const ed_backend *loader : {backend, another}) {
     Grow(engine, ++detections);
@@ -783,7 +787,7 @@ void ALoadWaitsForACapture() {
     std::atomic<bool> has_loaded{false};
     emulation::OnCapture([&] {
       load = std::thread([&] {
-        const std::string plan = Plan(0, 0, "1");
+        const std::string plan = Plan(0, "1");
         const ed_model model = Model();
         ed_load_options options{};
         options.contexts = 1;
@@ -807,7 +811,7 @@ void ALoadWaitsForACapture() {
 
 /** Builds take minutes, in which batches run without a graph. */
 void WhileABuildRunsCapturesWait() {
-  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  ed_engine *engine = Loaded(Plan(0, "1"));
   {
     const efficientdet::DeviceWork build(0);
     Grow(engine, 101);
@@ -828,7 +832,7 @@ void WhileABuildRunsCapturesWait() {
 
 /** What other libraries in the process do is beyond our lock. */
 void ACaptureThatIsSpoiltIsTriedAgain() {
-  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  ed_engine *engine = Loaded(Plan(0, "1"));
   Grow(engine, 101);
   for (int spoilt = 0; spoilt < 3; spoilt++) {
     emulation::OnCapture(
@@ -851,7 +855,7 @@ void LoadsAndCapturesSideBySide() {
   for (uint32_t thread = 0; thread < 3; thread++) {
     threads.emplace_back([thread] {
       for (uint32_t round = 0; round < kRounds; round++) {
-        ed_engine *engine = Loaded(Plan(0, thread == 0 ? 100 : 0, "1 2"), 2);
+        ed_engine *engine = Loaded(Plan(thread == 0 ? 100 : 0, "1 2"), 2);
         Batch batch({Image(ED_RGB, 64, 2, 5, 6, 7)}, 100 + 50 * (round % 2));
         for (uint32_t i = 0; i < 4; i++) {
           CHECK_ANSWER(batch.Run(engine, i % 2), ED_OK, "");
@@ -866,7 +870,7 @@ void LoadsAndCapturesSideBySide() {
 
 /** What one context lacks, another that makes its graph meanwhile does not notice. */
 void AFailureSpoilsNoCaptureOfAnotherContext() {
-  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  ed_engine *engine = Loaded(Plan(0, "1"));
   const Image image(ED_RGB, 64, 2, 5, 6, 7);
   Batch few({image}, 10);
   CHECK_ANSWER(few.Run(engine), ED_OK, "");
@@ -928,7 +932,7 @@ ed_status UseOnce(const std::string &plan) {
 
 void EveryCallOfCudaMayFail() {
   for (const int capacity : {0, 10}) {
-    const std::string plan = Plan(0, capacity, "1");
+    const std::string plan = Plan(capacity, "1");
     const size_t before = emulation::Calls();
     CHECK(UseOnce(plan) == ED_OK);
     CHECK(IsNothingLeft());
@@ -957,7 +961,7 @@ void EveryCallOfCudaMayFail() {
 
 /** A batch that wants more than there is memory for harms no other. */
 void GrowingMayFail() {
-  ed_engine *engine = Loaded(Plan(0, 0, "1"));
+  ed_engine *engine = Loaded(Plan(0, "1"));
   const Image image(ED_RGB, 64, 2, 5, 6, 7);
   size_t failures = 0;
   for (uint32_t call = 1; call <= 12; call++) {

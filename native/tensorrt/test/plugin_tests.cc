@@ -88,15 +88,19 @@ void WrongFieldsMakeNone() {
   CHECK(Make({{"capacity", &half, PluginFieldType::kFLOAT32, 1}}) == nullptr);
   CHECK(Make({{"capacity", &kHundred, PluginFieldType::kINT32, 2}}) == nullptr);
   CHECK(Make({kCapacity, {"candidates", &huge, PluginFieldType::kINT32, 1}}) == nullptr);
-  CHECK(Make({kCapacity, {"plugin_version", "1", PluginFieldType::kCHAR, 1}}) != nullptr);
+  CHECK(Make({kCapacity, {"plugin_version", "2", PluginFieldType::kCHAR, 1}}) != nullptr);
 }
 
+/** Inputs and outputs: five levels of two heads, and what follows. */
+constexpr int32_t kInputs = 13;
+constexpr int32_t kOutputs = 2;
+
 /** Batches of up to 8 of D0's outputs with 90 classes. */
-std::vector<DynamicPluginTensorDesc> Tensors() {
-  const auto tensor = [](std::vector<int64_t> sizes, DataType type) {
+std::vector<DynamicPluginTensorDesc> Tensors(DataType heads) {
+  const auto tensor = [](std::vector<int64_t> sizes, DataType type, TensorFormat format = TensorFormat::kLINEAR) {
     DynamicPluginTensorDesc made{};
     made.desc.type = type;
-    made.desc.format = TensorFormat::kLINEAR;
+    made.desc.format = format;
     made.desc.dims.nbDims = static_cast<int32_t>(sizes.size());
     for (size_t i = 0; i < sizes.size(); i++) made.desc.dims.d[i] = sizes[i];
     made.min = made.opt = made.max = made.desc.dims;
@@ -106,61 +110,81 @@ std::vector<DynamicPluginTensorDesc> Tensors() {
     }
     return made;
   };
-  return {tensor({-1, 49104, 4}, DataType::kFLOAT), tensor({-1, 49104, 90}, DataType::kFLOAT),
-          tensor({49104, 4}, DataType::kFLOAT),     tensor({-1, 90}, DataType::kFLOAT),
-          tensor({-1, 8}, DataType::kFLOAT),        tensor({-1, 100, 6}, DataType::kFLOAT),
-          tensor({-1, 4}, DataType::kINT32)};
+  const bool wide = heads == DataType::kFLOAT;
+  std::vector<DynamicPluginTensorDesc> tensors;
+  for (const int64_t channels : {wide ? 36 : 40, wide ? 812 : 816}) {
+    for (const int64_t side : {64, 32, 16, 8, 4}) {
+      const TensorFormat format = wide ? TensorFormat::kHWC : TensorFormat::kHWC8;
+      tensors.push_back(tensor({-1, channels, side, side}, heads, format));
+    }
+  }
+  for (const auto &made :
+       {tensor({49104, 4}, DataType::kFLOAT), tensor({-1, 90}, DataType::kFLOAT), tensor({-1, 8}, DataType::kFLOAT),
+        tensor({-1, 100, 6}, DataType::kFLOAT), tensor({-1, 4}, DataType::kINT32)}) {
+    tensors.push_back(made);
+  }
+  return tensors;
 }
 
 void TensorsAreChecked() {
   const auto plugin = Make({kCapacity});
   auto &build = *As<IPluginV3OneBuild>(*plugin, PluginCapabilityType::kBUILD);
-  std::vector<DynamicPluginTensorDesc> tensors = Tensors();
-  CHECK(build.getNbOutputs() == 2);
-  DataType types[2];
-  CHECK(build.getOutputDataTypes(types, 2, nullptr, 5) == 0);
+  CHECK(build.getNbOutputs() == kOutputs);
+  DataType types[kOutputs];
+  CHECK(build.getOutputDataTypes(types, kOutputs, nullptr, kInputs) == 0);
   CHECK(types[0] == DataType::kFLOAT && types[1] == DataType::kINT32);
-  CHECK(build.getOutputDataTypes(types, 2, nullptr, 4) != 0);
+  // Levels come in pairs.
+  CHECK(build.getOutputDataTypes(types, kOutputs, nullptr, kInputs - 1) != 0);
+  CHECK(build.getOutputDataTypes(types, kOutputs, nullptr, 3) != 0);
 
-  for (int32_t i = 0; i < 7; i++) {
-    CHECK(build.supportsFormatCombination(i, tensors.data(), 5, 2));
-    const auto right = tensors[i];
-    tensors[i].desc.type = DataType::kHALF;
-    CHECK(!build.supportsFormatCombination(i, tensors.data(), 5, 2));
-    tensors[i] = right;
-    tensors[i].desc.format = TensorFormat::kCHW32;
-    CHECK(!build.supportsFormatCombination(i, tensors.data(), 5, 2));
-    tensors[i] = right;
+  for (const DataType heads : {DataType::kFLOAT, DataType::kHALF, DataType::kBF16}) {
+    std::vector<DynamicPluginTensorDesc> tensors = Tensors(heads);
+    for (int32_t i = 0; i < kInputs + kOutputs; i++) {
+      CHECK(build.supportsFormatCombination(i, tensors.data(), kInputs, kOutputs));
+      const auto right = tensors[i];
+      tensors[i].desc.type = DataType::kINT8;
+      CHECK(!build.supportsFormatCombination(i, tensors.data(), kInputs, kOutputs));
+      tensors[i] = right;
+      tensors[i].desc.format = TensorFormat::kCHW32;
+      CHECK(!build.supportsFormatCombination(i, tensors.data(), kInputs, kOutputs));
+      tensors[i] = right;
+    }
+    // All levels have one type.
+    tensors[7].desc = Tensors(heads == DataType::kHALF ? DataType::kBF16 : DataType::kHALF)[7].desc;
+    CHECK(!build.supportsFormatCombination(7, tensors.data(), kInputs, kOutputs));
+    tensors = Tensors(heads);
+    CHECK(build.configurePlugin(tensors.data(), kInputs, tensors.data() + kInputs, kOutputs) == 0);
+    CHECK(build.getWorkspaceSize(tensors.data(), kInputs, tensors.data() + kInputs, kOutputs) > 0);
   }
-  CHECK(build.configurePlugin(tensors.data(), 5, tensors.data() + 5, 2) == 0);
-  CHECK(build.getWorkspaceSize(tensors.data(), 5, tensors.data() + 5, 2) > 0);
 
   auto &runtime = *As<IPluginV3OneRuntime>(*plugin, PluginCapabilityType::kRUNTIME);
   const auto changed = [&](int32_t input, int32_t dimension, int64_t size) {
     std::vector<nvinfer1::PluginTensorDesc> shapes;
-    for (const auto &tensor : tensors) {
+    for (const auto &tensor : Tensors(DataType::kHALF)) {
       shapes.push_back(tensor.desc);
       if (shapes.back().dims.d[0] == -1) shapes.back().dims.d[0] = 8;
     }
     shapes[static_cast<size_t>(input)].dims.d[dimension] = size;
-    return runtime.onShapeChange(shapes.data(), 5, shapes.data() + 5, 2);
+    return runtime.onShapeChange(shapes.data(), kInputs, shapes.data() + kInputs, kOutputs);
   };
   CHECK(changed(0, 0, 8) == 0);
   CHECK(changed(0, 0, 7) != 0);
-  CHECK(changed(0, 2, 5) != 0);
-  CHECK(changed(1, 1, 49105) != 0);
-  CHECK(changed(2, 0, 9) != 0);
-  CHECK(changed(3, 1, 80) != 0);
-  CHECK(changed(4, 1, 7) != 0);
+  CHECK(changed(0, 1, 36) != 0);
+  CHECK(changed(1, 2, 31) != 0);
+  CHECK(changed(5, 1, 810) != 0);
+  CHECK(changed(9, 0, 7) != 0);
+  CHECK(changed(10, 0, 9) != 0);
+  CHECK(changed(11, 1, 80) != 0);
+  CHECK(changed(12, 1, 7) != 0);
 }
 
 /** As a library of plugins, which programs that know nothing of this package load. */
 void LoadedByOtherPrograms(nvinfer1::IPluginRegistry &registry, const char *backend) {
   CHECK(registry.deregisterCreator(*creator));
-  CHECK(registry.getCreator("EfficientDetDetections", "1", "efficientdet") == nullptr);
+  CHECK(registry.getCreator("EfficientDetDetections", "2", "efficientdet") == nullptr);
   const auto library = registry.loadLibrary(backend);
   CHECK(library != nullptr);
-  CHECK(registry.getCreator("EfficientDetDetections", "1", "efficientdet") != nullptr);
+  CHECK(registry.getCreator("EfficientDetDetections", "2", "efficientdet") != nullptr);
   registry.deregisterLibrary(library);
 }
 
@@ -173,9 +197,9 @@ int main(int argc, char **argv) {
   void *library = dlopen((std::string(argv[2]) + "/" + argv[3]).c_str(), RTLD_NOW | RTLD_NOLOAD);
   CHECK(library != nullptr);
   const auto registry = reinterpret_cast<nvinfer1::IPluginRegistry *(*)()>(dlsym(library, "getPluginRegistry"));
-  creator = static_cast<IPluginCreatorV3One *>(registry()->getCreator("EfficientDetDetections", "1", "efficientdet"));
+  creator = static_cast<IPluginCreatorV3One *>(registry()->getCreator("EfficientDetDetections", "2", "efficientdet"));
   CHECK(creator != nullptr);
-  CHECK(registry()->getCreator("EfficientDetDetections", "2", "efficientdet") == nullptr);
+  CHECK(registry()->getCreator("EfficientDetDetections", "1", "efficientdet") == nullptr);
 #define RUN(test) \
   test();         \
   std::printf("ok %s\n", #test)

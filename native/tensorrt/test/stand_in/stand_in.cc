@@ -3,14 +3,16 @@
  *
  * Tests without a GPU have it over the stand-in for CUDA; gpu/ has it on GPUs without TensorRT.
  *
- * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES HALF CAPACITY BATCH...`.
+ * A plan is text: `stand-in HEIGHT WIDTH ANCHORS CLASSES IMAGES HEADS CAPACITY BATCH...`.
  *
- * - HALF: 1 for float16 images
+ * - IMAGES, HEADS: their types, 0 for float32, 1 for float16 and 2 for bfloat16, which images cannot be
  * - CAPACITY: the plugin's most detections, or 0 for raw outputs
  * - BATCH: each profile's largest; a single negative one is a fixed batch
  *
  * Its network finds one object by an image's first pixel (r, g, b): anchor r, unchanged, of class g, with logit
  * 2. With b 255, regressions are NaN.
+ *
+ * Its pyramid's levels, each three quarters of what the ones before have left, tell nothing of the network.
  *
  * After its line, a plan may hold a network's answers in float32 (test/helpers/emulated.ts): for each image kSamples
  * numbers of its input, evenly spaced, box_regression and class_logits.
@@ -35,6 +37,7 @@
 #include <vector>
 
 #include "cuda_fp16.h"
+#include "detections.h"
 #include "unimplemented.h"
 #if defined(TRT_MAJOR_RTX)
 #include "kernel_cache.h"
@@ -48,8 +51,21 @@ using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginTensorDesc;
 
 struct Description {
-  int64_t height, width, anchors, classes, half, capacity;
+  int64_t height, width, anchors, classes, images, heads, capacity;
   std::vector<int64_t> batches;
+
+  /** What its heads give; limits are 0. */
+  DetectionsShape Heads() const {
+    DetectionsShape shape{};
+    shape.type = static_cast<HeadType>(heads);
+    shape.classes = static_cast<int32_t>(classes);
+    shape.anchors_per_cell = anchors % 9 == 0 ? 9 : 1;
+    int32_t rest = static_cast<int32_t>(anchors) / shape.anchors_per_cell;
+    for (; rest > 0; rest -= shape.cells[shape.levels++]) {
+      shape.cells[shape.levels] = shape.levels == 5 ? rest : (3 * rest + 3) / 4;
+    }
+    return shape;
+  }
 };
 
 constexpr int64_t kSamples = 1021;
@@ -59,7 +75,7 @@ constexpr unsigned kThreads = 128;
 constexpr float kTolerance = 0.004f;
 
 struct Tensor {
-  const char *name;
+  std::string name;
   DataType type;
   std::vector<int64_t> sizes;
   bool is_input;
@@ -123,28 +139,70 @@ Registry &TheRegistry() {
   return *registry;
 }
 
-__device__ float ValueAt(const void *images, bool half, int64_t index) {
-  return half ? __half2float(static_cast<const __half *>(images)[index]) : static_cast<const float *>(images)[index];
+/** The levels of a batch. */
+struct Heads {
+  DetectionsShape shape;
+  /** Values from a cell to the next. */
+  int32_t box_channels, logit_channels;
+  void *boxes[kMaxLevels];
+  void *logits[kMaxLevels];
+};
+
+/** Puts a value where the network's last convolution would. */
+__device__ void Put(HeadType type, void *level, int64_t index, float value) {
+  if (type == kHeadFloat32) {
+    static_cast<float *>(level)[index] = value;
+  } else if (type == kHeadFloat16) {
+    static_cast<__half *>(level)[index] = __float2half_rn(value);
+  } else {
+    // What bfloat16 does not hold is cut off.
+    static_cast<uint16_t *>(level)[index] = static_cast<uint16_t>(__float_as_uint(value) >> 16);
+  }
 }
 
-/** A block's threads share the writing. */
-__device__ void Fill(float *to, int64_t count, float value) {
-  for (int64_t i = threadIdx.x; i < count; i += kThreads) to[i] = value;
+/**
+ * Writes a frame's head: what `value` answers for each of its numbers, of so many for each anchor, and infinity where
+ * nobody must look. A block's threads share the writing.
+ */
+template <class Value>
+__device__ void Fill(const DetectionsShape &shape, void *const *levels, int64_t channels, int64_t values, int64_t frame,
+                     Value value) {
+  const int64_t row = values * shape.anchors_per_cell;
+  int64_t before = 0;
+  for (int32_t level = 0; level < shape.levels; level++) {
+    const int64_t cells = shape.cells[level];
+    for (int64_t i = threadIdx.x; i < cells * channels; i += kThreads) {
+      const int64_t cell = i / channels;
+      const int64_t channel = i % channels;
+      const float answer = channel < row ? value((before + cell) * row + channel) : INFINITY;
+      Put(shape.type, levels[level], frame * cells * channels + i, answer);
+    }
+    before += cells;
+  }
 }
+
+/** A batch's images. */
+struct Images {
+  const void *values;
+  bool half;
+
+  __device__ float At(int64_t index) const {
+    return half ? __half2float(static_cast<const __half *>(values)[index]) : static_cast<const float *>(values)[index];
+  }
+};
 
 /** The whole network, one block for each frame. */
-__global__ void Answer(const void *images, bool half, int64_t pixels, int64_t anchors, int64_t classes,
-                       float *regression, float *logits) {
+__global__ void Answer(Images images, int64_t pixels, int64_t anchors, Heads heads) {
   const auto frame = static_cast<int64_t>(blockIdx.x);
-  const auto sample = [&](int64_t channel) { return ValueAt(images, half, (frame * 3 + channel) * pixels); };
-  Fill(regression + frame * anchors * 4, anchors * 4, sample(2) == 255 ? NAN : 0.0f);
-  float *to = logits + frame * anchors * classes;
-  Fill(to, anchors * classes, -10.0f);
-  __syncthreads();
-  if (threadIdx.x > 0) return;
+  const auto sample = [&](int64_t channel) { return images.At((frame * 3 + channel) * pixels); };
+  const float regression = sample(2) == 255 ? NAN : 0.0f;
+  const int64_t classes = heads.shape.classes;
   const auto anchor = static_cast<int64_t>(lroundf(sample(0))) % anchors;
   const auto category = static_cast<int64_t>(lroundf(sample(1))) % classes;
-  to[anchor * classes + category] = 2;
+  const int64_t found = anchor * classes + category;
+  Fill(heads.shape, heads.boxes, heads.box_channels, 4, frame, [=](int64_t) { return regression; });
+  Fill(heads.shape, heads.logits, heads.logit_channels, classes, frame,
+       [=](int64_t index) { return index == found ? 2.0f : -10.0f; });
 }
 
 /** Real networks' answers in device memory, one after another, each after the samples of its input. */
@@ -156,7 +214,7 @@ struct Known {
 };
 
 /** A network that knows the answers, one block for each frame. */
-__global__ void Recall(const void *images, bool half, Known known, float *regression, float *logits) {
+__global__ void Recall(Images images, Known known, Heads heads) {
   __shared__ float distances[kThreads];
   const auto frame = static_cast<int64_t>(blockIdx.x);
   const float *found = nullptr;
@@ -166,7 +224,7 @@ __global__ void Recall(const void *images, bool half, Known known, float *regres
     float distance = 0;
     for (int64_t i = threadIdx.x; i < kSamples; i += kThreads) {
       const int64_t index = frame * known.inputs + i * known.inputs / kSamples;
-      distance = fmaxf(distance, fabsf(ValueAt(images, half, index) - each[i]));
+      distance = fmaxf(distance, fabsf(images.At(index) - each[i]));
     }
     distances[threadIdx.x] = distance;
     __syncthreads();
@@ -176,15 +234,11 @@ __global__ void Recall(const void *images, bool half, Known known, float *regres
     nearest = distance;
     found = each + kSamples;
   }
-  float *boxes = regression + frame * known.boxes;
-  float *scores = logits + frame * known.scores;
-  if (found == nullptr) {
-    Fill(boxes, known.boxes, NAN);
-    Fill(scores, known.scores, -10.0f);
-    return;
-  }
-  for (int64_t i = threadIdx.x; i < known.boxes; i += kThreads) boxes[i] = found[i];
-  for (int64_t i = threadIdx.x; i < known.scores; i += kThreads) scores[i] = found[known.boxes + i];
+  const float *scores = found == nullptr ? nullptr : found + known.boxes;
+  Fill(heads.shape, heads.boxes, heads.box_channels, 4, frame,
+       [=](int64_t i) { return found == nullptr ? NAN : found[i]; });
+  Fill(heads.shape, heads.logits, heads.logit_channels, heads.shape.classes, frame,
+       [=](int64_t i) { return scores == nullptr ? -10.0f : scores[i]; });
 }
 
 class Engine;
@@ -209,7 +263,7 @@ class Context final : public nvinfer1::UnimplementedVExecutionContext {
 
  private:
   bool MayChange() const;
-  bool EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest);
+  bool EnqueuePlugin(cudaStream_t stream, int64_t batch, const Heads &heads, uint8_t *rest);
 
   const Engine &engine_;
   void *memory_ = nullptr;
@@ -241,7 +295,7 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
   Engine(const Description &description, const std::vector<float> &answers, const nvinfer1::ICudaEngine &self)
       : description_(description), self_(self) {
     const int64_t batch = description.batches[0] < 0 ? -description.batches[0] : -1;
-    const DataType images = description.half != 0 ? DataType::kHALF : DataType::kFLOAT;
+    const DataType images = description.images == kHeadFloat16 ? DataType::kHALF : DataType::kFLOAT;
     tensors_.push_back({"images", images, {batch, 3, description.height, description.width}, true});
     if (description.capacity > 0) {
       tensors_.push_back({"class_thresholds", DataType::kFLOAT, {batch, description.classes}, true});
@@ -249,8 +303,17 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
       tensors_.push_back({"detections", DataType::kFLOAT, {batch, description.capacity, 6}, false});
       tensors_.push_back({"counts", DataType::kINT32, {batch, 4}, false});
     } else {
-      tensors_.push_back({"box_regression", DataType::kFLOAT, {batch, description.anchors, 4}, false});
-      tensors_.push_back({"class_logits", DataType::kFLOAT, {batch, description.anchors, description.classes}, false});
+      const DetectionsShape heads = description.Heads();
+      for (const char *head : {"box_regression", "class_logits"}) {
+        const bool is_boxes = std::string(head) == "box_regression";
+        const int64_t channels = is_boxes ? heads.box_channels() : heads.logit_channels();
+        for (int32_t level = 0; level < heads.levels; level++) {
+          tensors_.push_back({std::string(head) + "/p" + std::to_string(level + 3),
+                              type_of_heads(),
+                              {batch, channels, 1, heads.cells[level]},
+                              false});
+        }
+      }
     }
     if (description.capacity > 0) {
       // The plugin's third input, a constant: squares of 8 pixels, one beside the other.
@@ -273,10 +336,15 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
 
   int32_t getNbIOTensors() const noexcept override { return static_cast<int32_t>(tensors_.size()); }
   const char *getIOTensorName(int32_t index) const noexcept override {
-    return tensors_[static_cast<size_t>(index)].name;
+    return tensors_[static_cast<size_t>(index)].name.c_str();
   }
   DataType getTensorDataType(const char *name) const noexcept override { return Find(name)->type; }
   Dims getTensorShape(const char *name) const noexcept override { return DimsOf(Find(name)->sizes); }
+  nvinfer1::TensorFormat getTensorFormat(const char *name) const noexcept override {
+    const Tensor *tensor = Find(name);
+    if (tensor->is_input || tensor->sizes.size() != 4) return nvinfer1::TensorFormat::kLINEAR;
+    return format_of_heads();
+  }
   int32_t getNbOptimizationProfiles() const noexcept override {
     return static_cast<int32_t>(description_.batches.size());
   }
@@ -288,7 +356,10 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
   int64_t getDeviceMemorySizeV2() const noexcept override {
     // Raw outputs, and what the plugin works in.
     const int64_t batch = std::abs(description_.batches.back());
-    return batch * description_.anchors * (4 + description_.classes) * 4 + (int64_t{8} << 20);
+    const DetectionsShape heads = description_.Heads();
+    int64_t cells = 0;
+    for (int32_t level = 0; level < heads.levels; level++) cells += heads.cells[level];
+    return batch * cells * (heads.box_channels() + heads.logit_channels()) * BytesOf(heads.type) + (int64_t{32} << 20);
   }
   nvinfer1::IExecutionContext *createExecutionContext(
       nvinfer1::ExecutionContextAllocationStrategy strategy) noexcept override {
@@ -312,6 +383,15 @@ class Engine final : public nvinfer1::UnimplementedVCudaEngine {
       if (name == tensor.name) return &tensor;
     }
     return nullptr;
+  }
+
+  DataType type_of_heads() const {
+    return description_.heads == kHeadFloat16    ? DataType::kHALF
+           : description_.heads == kHeadBfloat16 ? DataType::kBF16
+                                                 : DataType::kFLOAT;
+  }
+  nvinfer1::TensorFormat format_of_heads() const {
+    return description_.heads == kHeadFloat32 ? nvinfer1::TensorFormat::kHWC : nvinfer1::TensorFormat::kHWC8;
   }
 
   const Description description_;
@@ -389,32 +469,41 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   const Description &description = engine_.description_;
   const int64_t batch = shapes_["images"].d[0];
   const bool has_plugin = description.capacity > 0;
-  auto *regression = static_cast<float *>(has_plugin ? memory_ : addresses_["box_regression"]);
-  float *logits =
-      has_plugin ? regression + batch * description.anchors * 4 : static_cast<float *>(addresses_["class_logits"]);
+  const DetectionsShape shape = description.Heads();
+  Heads heads{shape, shape.box_channels(), shape.logit_channels(), {}, {}};
+  // The plugin's inputs lie in what layers work in.
+  auto *rest = static_cast<uint8_t *>(memory_);
+  const auto place = [&](const char *head, int32_t level, int32_t channels) -> void * {
+    if (!has_plugin) return addresses_[std::string(head) + "/p" + std::to_string(level + 3)];
+    void *begin = rest;
+    rest += batch * heads.shape.cells[level] * channels * BytesOf(heads.shape.type);
+    rest += (256 - reinterpret_cast<uintptr_t>(rest) % 256) % 256;
+    return begin;
+  };
+  for (int32_t level = 0; level < heads.shape.levels; level++) {
+    heads.boxes[level] = place("box_regression", level, heads.box_channels);
+    heads.logits[level] = place("class_logits", level, heads.logit_channels);
+  }
 
   cudaLaunchConfig_t config{};
   config.gridDim = static_cast<unsigned>(batch);
   config.blockDim = kThreads;
   config.stream = stream;
-  const auto *images = static_cast<const void *>(addresses_["images"]);
-  const bool half = description.half != 0;
+  const Images images{addresses_["images"], description.images == kHeadFloat16};
   const cudaError_t error =
       engine_.known_.count == 0
-          ? cudaLaunchKernelEx(&config, Answer, images, half, description.height * description.width,
-                               description.anchors, description.classes, regression, logits)
-          : cudaLaunchKernelEx(&config, Recall, images, half, engine_.known_, regression, logits);
+          ? cudaLaunchKernelEx(&config, Answer, images, description.height * description.width, description.anchors,
+                               heads)
+          : cudaLaunchKernelEx(&config, Recall, images, engine_.known_, heads);
   if (error != cudaSuccess) return false;
-  if (!has_plugin) return true;
-  auto *rest = reinterpret_cast<uint8_t *>(logits + batch * description.anchors * description.classes);
-  return EnqueuePlugin(stream, batch, regression, logits, rest);
+  return !has_plugin || EnqueuePlugin(stream, batch, heads, rest);
 }
 
-bool Context::EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regression, float *logits, uint8_t *rest) {
+bool Context::EnqueuePlugin(cudaStream_t stream, int64_t batch, const Heads &heads, uint8_t *rest) {
   const Description &description = engine_.description_;
   if (plugin_ == nullptr) {
     auto *creator = static_cast<nvinfer1::IPluginCreatorV3One *>(
-        TheRegistry().getCreator("EfficientDetDetections", "1", "efficientdet"));
+        TheRegistry().getCreator("EfficientDetDetections", "2", "efficientdet"));
     const auto capacity = static_cast<int32_t>(description.capacity);
     const nvinfer1::PluginField field{"capacity", &capacity, nvinfer1::PluginFieldType::kINT32, 1};
     const PluginFieldCollection fields{1, &field};
@@ -425,31 +514,44 @@ bool Context::EnqueuePlugin(cudaStream_t stream, int64_t batch, float *regressio
       plugin_->getCapabilityInterface(nvinfer1::PluginCapabilityType::kRUNTIME));
   auto &build = *static_cast<nvinfer1::IPluginV3OneBuild *>(
       plugin_->getCapabilityInterface(nvinfer1::PluginCapabilityType::kBUILD));
-  const std::vector<std::vector<int64_t>> sizes = {{batch, description.anchors, 4},
-                                                   {batch, description.anchors, description.classes},
-                                                   {description.anchors, 4},
-                                                   {batch, description.classes},
-                                                   {batch, 8},
-                                                   {batch, description.capacity, 6},
-                                                   {batch, 4}};
+  const DetectionsShape &shape = heads.shape;
+  std::vector<std::vector<int64_t>> sizes;
+  std::vector<const void *> inputs;
+  for (const bool is_boxes : {true, false}) {
+    for (int32_t level = 0; level < shape.levels; level++) {
+      const int64_t channels = is_boxes ? shape.box_channels() : shape.logit_channels();
+      sizes.push_back({batch, channels, 1, shape.cells[level]});
+      inputs.push_back((is_boxes ? heads.boxes : heads.logits)[level]);
+    }
+  }
+  const auto level_count = inputs.size();
+  sizes.insert(sizes.end(), {{description.anchors, 4},
+                             {batch, description.classes},
+                             {batch, 8},
+                             {batch, description.capacity, 6},
+                             {batch, 4}});
+  inputs.insert(inputs.end(), {engine_.anchors_, addresses_["class_thresholds"], addresses_["postprocess"]});
   std::vector<PluginTensorDesc> tensors;
   std::vector<nvinfer1::DynamicPluginTensorDesc> dynamic;
   for (const auto &each : sizes) {
     PluginTensorDesc tensor{};
     tensor.dims = DimsOf(each);
+    if (tensors.size() < level_count) {
+      tensor.type = engine_.type_of_heads();
+      tensor.format = engine_.format_of_heads();
+    }
     tensors.push_back(tensor);
     dynamic.push_back({tensor, tensor.dims, tensor.dims, tensor.dims});
   }
-  if (runtime.onShapeChange(tensors.data(), 5, tensors.data() + 5, 2) != 0) return false;
+  const auto count = static_cast<int32_t>(inputs.size());
+  if (runtime.onShapeChange(tensors.data(), count, tensors.data() + count, 2) != 0) return false;
   const auto begin = reinterpret_cast<uintptr_t>(memory_);
-  const uintptr_t workspace = (reinterpret_cast<uintptr_t>(rest) + 255) / 256 * 256;
-  const size_t needed = build.getWorkspaceSize(dynamic.data(), 5, dynamic.data() + 5, 2);
+  const auto workspace = reinterpret_cast<uintptr_t>(rest);
+  const size_t needed = build.getWorkspaceSize(dynamic.data(), count, dynamic.data() + count, 2);
   if (workspace + needed > begin + static_cast<uintptr_t>(memory_size_)) return false;
-  const void *inputs[] = {regression, logits, engine_.anchors_, addresses_["class_thresholds"],
-                          addresses_["postprocess"]};
   void *outputs[] = {addresses_["detections"], addresses_["counts"]};
-  return runtime.enqueue(tensors.data(), tensors.data() + 5, inputs, outputs, reinterpret_cast<void *>(workspace),
-                         stream) == 0;
+  return runtime.enqueue(tensors.data(), tensors.data() + count, inputs.data(), outputs,
+                         reinterpret_cast<void *>(workspace), stream) == 0;
 }
 
 class Runtime final : public nvinfer1::UnimplementedVRuntime {
@@ -464,7 +566,7 @@ class Runtime final : public nvinfer1::UnimplementedVRuntime {
     std::istringstream text(std::string(begin, line_end));
     std::string magic;
     Description d{};
-    text >> magic >> d.height >> d.width >> d.anchors >> d.classes >> d.half >> d.capacity;
+    text >> magic >> d.height >> d.width >> d.anchors >> d.classes >> d.images >> d.heads >> d.capacity;
     for (int64_t batch; text >> batch;) d.batches.push_back(batch);
     const bool has_host_code = magic == "stand-in-with-host-code";
     if (has_host_code && !is_host_code_allowed_) {
