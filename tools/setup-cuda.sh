@@ -3,6 +3,7 @@
 #
 #   tools/setup-cuda.sh             nvcc and CUDA's static runtime, where no CUDA is installed; NVTX's headers
 #   tools/setup-cuda.sh arm64       CUDA's runtime for 64-bit ARM, for cross builds
+#   tools/setup-cuda.sh nvdisasm    CUDA's disassembler, for tools/ptxas-report.mjs
 #   tools/setup-cuda.sh rtx         TensorRT-RTX's libraries, with which tests build engines on a CPU
 #   tools/setup-cuda.sh tensorrt10  TensorRT 10's libraries (0.7 GB), which tests load
 #
@@ -46,6 +47,11 @@ make_arm64() {
   install_wheels "$1" --platform manylinux2014_aarch64 --only-binary=:all: "nvidia-cuda-runtime==$cuda.*"
 }
 
+# Its versions have no 13.0; it reads what earlier compilers make.
+make_nvdisasm() {
+  install_wheels "$1" "nvidia-cuda-nvdisasm==13.5.*"
+}
+
 make_rtx() {
   install_wheels "$1/wheel" "tensorrt-rtx-cu13-libs==$rtx.*"
   find "$1/wheel" -name '*.so.*' -exec mv -t "$1" {} +
@@ -74,10 +80,11 @@ for wanted in "$@"; do
       once $cache/nvtx make_nvtx
       ;;
     arm64) once $cache/cuda-arm64 make_arm64 ;;
+    nvdisasm) once $cache/nvdisasm make_nvdisasm ;;
     rtx) once $cache/tensorrt/rtx make_rtx ;;
     tensorrt10) once $cache/tensorrt/10 make_tensorrt10 ;;
     *)
-      echo "setup-cuda: unknown argument $wanted; expected cuda, arm64, rtx or tensorrt10." >&2
+      echo "setup-cuda: unknown argument $wanted; expected cuda, arm64, nvdisasm, rtx or tensorrt10." >&2
       exit 2
       ;;
   esac

@@ -10,6 +10,8 @@
  * Each time is that of a graph of launches, replayed. Each launch has inputs of its own: so many that no cache holds
  * them all.
  */
+#include <cuda_fp16.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,8 +20,6 @@
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <cuda_fp16.h>
 
 #include "detections.h"
 #include "launch.h"

@@ -162,7 +162,9 @@ __device__ void Put(HeadType type, void *level, int64_t index, float value) {
 
 /**
  * Writes a frame's head: what `value` answers for each of its numbers, of so many for each anchor, and infinity where
- * nobody must look. A block's threads share the writing.
+ * nobody must look.
+ *
+ * A block's threads share the writing.
  */
 template <class Value>
 __device__ void Fill(const DetectionsShape &shape, void *const *levels, int64_t channels, int64_t values, int64_t frame,
@@ -490,11 +492,10 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   config.blockDim = kThreads;
   config.stream = stream;
   const Images images{addresses_["images"], description.images == kHeadFloat16};
-  const cudaError_t error =
-      engine_.known_.count == 0
-          ? cudaLaunchKernelEx(&config, Answer, images, description.height * description.width, description.anchors,
-                               heads)
-          : cudaLaunchKernelEx(&config, Recall, images, engine_.known_, heads);
+  const cudaError_t error = engine_.known_.count == 0
+                                ? cudaLaunchKernelEx(&config, Answer, images, description.height * description.width,
+                                                     description.anchors, heads)
+                                : cudaLaunchKernelEx(&config, Recall, images, engine_.known_, heads);
   if (error != cudaSuccess) return false;
   return !has_plugin || EnqueuePlugin(stream, batch, heads, rest);
 }
