@@ -170,6 +170,8 @@ export function checkMemory({ need, free, device, sparing }: MemoryRequest): str
 /**
  * Memory of an engine's layers in a context, by TensorRT-RTX 1.7.1's builder: a base, and of each image of the largest
  * batch more than its largest layer.
+ *
+ * They give 1.10 to 1.57 times what the builder tells (bench/results/load-memory-2026-11-27.txt).
  */
 const LAYERS_BASE = 30e6
 const LAYERS = 1.8
