@@ -1,4 +1,5 @@
-// Times the trackers and the counting on seeded walkers: `npm run bench:tracking`.
+// Times the trackers and the counting on seeded walkers: `npm run bench:tracking`, or `node bench/tracking.mjs 50` for
+// that number of objects alone.
 import { cpus } from 'node:os'
 import { Analytics } from 'efficientdet-trt/analytics'
 import { Tracker } from 'efficientdet-trt/tracking'
@@ -78,4 +79,6 @@ function measure(count, algorithm) {
 console.log(
   `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model.trim()}, ${cpus().length} cores, Node ${process.versions.node}; medians of ${FRAMES - WARM_UP} frames`,
 )
-for (const count of [10, 50, 200]) for (const algorithm of ['bytetrack', 'ocsort']) measure(count, algorithm)
+const counts = process.argv.slice(2).map(Number)
+for (const count of counts.length > 0 ? counts : [10, 50, 200])
+  for (const algorithm of ['bytetrack', 'ocsort']) measure(count, algorithm)
