@@ -192,7 +192,8 @@ function update(track: OcSortTrack, box: Corners, step: number): void {
   const from = boxBefore(track)
   if (from !== null) track.direction = directionOf(from, box)
   if (track.frozen !== null) {
-    track.motion = replayed(track.frozen, track.last, box, Math.min(track.missed, MAX_REPLAYED), step)
+    track.motion = track.frozen
+    replay(track.motion, track.last, box, Math.min(track.missed, MAX_REPLAYED), step)
     track.frozen = null
   }
   correct(track.motion, ...shapeOf(box))
@@ -212,9 +213,8 @@ function boxBefore({ history, age }: OcSortTrack): Corners | null {
   return history.at(-1)?.box ?? null
 }
 
-/** A motion along a straight line from the last box to the new one, as if it had been seen in each update between. */
-function replayed(frozen: Motion, last: Corners, box: Corners, updates: number, step: number): Motion {
-  const motion = copyOf(frozen)
+/** Moves along a straight line from the last box to the new one, as if it had been seen in each update between. */
+function replay(motion: Motion, last: Corners, box: Corners, updates: number, step: number): void {
   const noise = motionNoise(step, isNominal(step, null))
   const [x1, y1, area1, ratio1] = shapeOf(last)
   const [x2, y2, area2, ratio2] = shapeOf(box)
@@ -230,12 +230,11 @@ function replayed(frozen: Motion, last: Corners, box: Corners, updates: number, 
     correct(motion, x1 + i * dx, y1 + i * dy, width * height, height > 0 ? width / height : 0)
     if (i < updates) predict(motion, step, noise)
   }
-  return motion
 }
 
-/** Much faster than `structuredClone`. */
-function copyOf(motion: Motion): Motion {
-  return { ...motion, centre: { ...motion.centre }, size: { ...motion.size } }
+/** Copies field by field, much faster than `structuredClone` and spreading. */
+function copyOf({ x, y, area, ratio, vx, vy, varea, centre, size, ratioVariance }: Motion): Motion {
+  return { x, y, area, ratio, vx, vy, varea, centre: { ...centre }, size: { ...size }, ratioVariance }
 }
 
 interface MotionNoise {
