@@ -26,7 +26,8 @@ export function engineGraphSettings({
     batch: maxBatchSize > 1 ? 'dynamic' : 1,
     // TF32 is a way to multiply float32.
     precision: precision === 'tf32' ? 'fp32' : precision,
-    input: 'fp32',
+    // Preprocessing writes what the first layer takes; it has no bfloat16.
+    input: precision === 'fp16' ? 'fp16' : 'fp32',
     heads: 'levels',
   } as const
 }
