@@ -1,28 +1,19 @@
-import { Analytics } from '../analytics/analytics.js'
 import type { Counts } from '../analytics/events.js'
-import { Trails } from '../annotate/trails.js'
 import type { EfficientDet } from '../api/detector.js'
-import type { Detection } from '../api/result.js'
 import type { AnalyticsOptions } from '../options/analytics.js'
 import type { DetectOptions } from '../options/detect.js'
 import type { TrackerOptions } from '../options/tracker.js'
 import type { VideoOptions, VideoStatus } from '../options/video.js'
-import { Tracker } from '../tracking/tracker.js'
 import { openVideo } from '../video/open-video.js'
 import type { VideoSource } from '../video/source.js'
-import type { FrameContext, Video } from '../video/video.js'
-import { outlinesOf } from './outlines.js'
-import type { FrameReport, Picture, Sink } from './sinks/sink.js'
+import type { Video } from '../video/video.js'
+import { Handling, type Held } from './handling.js'
+import type { Picture, Sink } from './sinks/sink.js'
 import { Pace, type StreamStats } from './stream-stats.js'
 
-/** Seconds of a track's trail in a picture. */
-const TRAIL = 2
 /** Frames of a file in detection at the same time, and of a live stream, of which the next shall be the newest. */
 const AHEAD = 4
 const LIVE_AHEAD = 1
-/** Frames of a file that sinks may still need while later ones are looked at. */
-const MAX_HELD = 2
-
 /** One stream and what is done with it. */
 export interface StreamOptions extends VideoOptions {
   readonly source: VideoSource
@@ -53,7 +44,7 @@ export class Stream {
   #reason: string | null = null
   #failed = 0
   #queue = 0
-  #analytics: Analytics | null = null
+  #handling: Handling | null = null
 
   constructor(name: string, options: StreamOptions, work: StreamWork) {
     this.name = name
@@ -75,7 +66,7 @@ export class Stream {
 
   /** Counts of lines and zones so far; null without tracking. */
   get counts(): Counts | null {
-    return this.#analytics?.counts ?? null
+    return this.#handling?.analytics?.counts ?? null
   }
 
   /** Frames a second that are asked for, of those that there are; null where nobody knows. */
@@ -133,7 +124,7 @@ export class Stream {
       onError: 'yield',
     })
     const handling = new Handling(this.name, video, this.#work, zones ?? this.#work.zones, this.#rate)
-    this.#analytics = handling.analytics
+    this.#handling = handling
     try {
       for await (const result of results) {
         this.#queue--
@@ -165,88 +156,5 @@ export class Stream {
       const { source, context } = next.value
       yield { source, context: { ...context, frame: source } }
     }
-  }
-}
-
-/** A frame's context, and the frame. */
-type Held = FrameContext & { readonly frame: Picture['frame'] }
-
-/** Tracks, counts and hands on, frame by frame. */
-class Handling {
-  readonly analytics: Analytics | null
-  readonly #stream: string
-  readonly #video: Video
-  readonly #sinks: readonly Sink[]
-  readonly #zones: AnalyticsOptions
-  readonly #tracker: Tracker | null
-  readonly #trails = new Trails(TRAIL)
-  readonly #draws: boolean
-  readonly #held: Promise<unknown>[] = []
-  #epoch: number | null = null
-  #last: FrameReport | null = null
-
-  /** @param rate frames a second that are to be expected; null where nobody knows */
-  constructor(
-    stream: string,
-    video: Video,
-    { tracker, sinks }: StreamWork,
-    zones: AnalyticsOptions,
-    rate: number | null,
-  ) {
-    this.#stream = stream
-    this.#video = video
-    this.#sinks = sinks
-    this.#zones = zones
-    this.#tracker =
-      tracker === null ? null : new Tracker({ ...(rate !== null && { frameRate: rate }), ...tracker })
-    this.analytics =
-      tracker === null ? null : new Analytics(zones, { width: video.width, height: video.height })
-    this.#draws = sinks.some(({ draws }) => draws)
-  }
-
-  async take(found: readonly Detection[], context: Held): Promise<void> {
-    const { index, time, pts, timeBase, frame, received } = context
-    this.#epoch ??= this.#video.live ? (performance.timeOrigin + received) / 1000 - time : 0
-    const tracked = this.#tracker?.update(found, time) ?? null
-    const events = tracked === null ? [] : this.analytics!.update(tracked)
-    const detections = tracked?.detections ?? found
-    const report: FrameReport = {
-      ...{ stream: this.#stream, live: this.#video.live, epoch: this.#epoch },
-      ...{ index, time, pts, timeBase, width: frame.width, height: frame.height },
-      ...{ detections, events, counts: this.analytics?.counts ?? null },
-    }
-    this.#last = report
-    const { frameRate } = this.#video
-    const scene = this.#draws ? this.#sceneOf(report) : { detections }
-    const taken = this.#sinks.map((sink) => sink.write(report, { frame, frameRate, scene }))
-    const needed = taken.filter((promise) => promise !== null)
-    if (needed.length === 0) {
-      context.release()
-      return
-    }
-    const freed = Promise.all(needed).then(() => context.release())
-    if (report.live) return
-    this.#held.push(freed)
-    if (this.#held.length >= MAX_HELD) await this.#held.shift()
-  }
-
-  #sceneOf({ detections, counts, time, width, height }: FrameReport): Picture['scene'] {
-    // What only continues tracks, and has none, is noise to the eye.
-    const shown = this.#tracker === null ? detections : detections.filter(({ trackId }) => trackId !== null)
-    return {
-      detections: shown,
-      trails: this.#trails.update(detections, time),
-      outlines: outlinesOf(this.#zones, counts, { width, height }),
-    }
-  }
-
-  /** Tells of the ends of all objects. */
-  async end(): Promise<void> {
-    await Promise.all(this.#held)
-    if (this.#tracker === null || this.#last === null) return
-    const events = this.analytics!.update(this.#tracker.end())
-    if (events.length === 0) return
-    const report = { ...this.#last, detections: [], events, counts: this.analytics!.counts }
-    for (const sink of this.#sinks) await sink.write(report, null)
   }
 }
