@@ -22,7 +22,8 @@ const FORMATS: Readonly<Record<string, string>> = {
 
 /** What encodes H.264, the best first, and how it is told to be quick and good enough. */
 const CODECS: readonly (readonly [name: string, ...args: string[]])[] = [
-  ['libx264', '-preset', 'veryfast', '-crf', '23'],
+  // A quarter of the time of `veryfast`, which detection has then, for twice the bytes.
+  ['libx264', '-preset', 'ultrafast', '-crf', '23'],
   ['h264_nvenc', '-preset', 'p4', '-cq', '25'],
   ['libopenh264', '-b:v', '4M'],
   ['h264_v4l2m2m', '-b:v', '4M'],
