@@ -21,4 +21,29 @@ describe.skipIf(!hasKernels)('the detections kernels are the reference', () => {
       await expectSame([{ output, parameters, geometry }])
     }
   })
+
+  it('for more candidates than are compared each with each at a time', async () => {
+    const rng = random(15)
+    const output = outputOf(
+      { width: 256, height: 256 },
+      2,
+      () => bell(rng),
+      (i) => (i % 4 < 2 ? 0 : -1.5 + bell(rng)),
+    )
+    const wishes = [
+      { preNmsTopK: 20_000, maxDetections: 9000 },
+      // The limit is reached in the second of three chunks.
+      { preNmsTopK: 20_000, maxDetections: 1500, nms: 'agnostic' as const },
+      { preNmsTopK: 9000, maxDetections: 20 },
+    ]
+    await expectSame(
+      wishes.map((wish) => ({
+        output,
+        parameters: { ...PARAMETERS, ...above(0.01, 2), ...wish },
+        geometry: { width: 256, height: 256, scale: 1 },
+      })),
+      { candidates: 20_000, detections: 9000 },
+      ['float32'],
+    )
+  })
 })
