@@ -37,7 +37,7 @@ def enlarge(folder: str, side: int) -> None:
 
 def evaluate(truth: COCO, folder: str, model: str, decode: str) -> None:
     command = ["node", str(REPOSITORY / "dist/cli/main.js"), "detect", folder, "--model", model, "--decode", decode]
-    done = subprocess.run([*command, "--json", "--score", "0.001"], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([*command, "--json", "--score-threshold", "0.001"], stdout=subprocess.PIPE, text=True, check=True)
     images = {os.path.basename(image["file_name"]): image for image in truth.dataset["images"]}
     category = truth.dataset["categories"][0]["id"]
     results = []
