@@ -47,8 +47,9 @@ const sources = commands
   .map(({ file }) => file)
   .filter((file) => files.includes(file) && file.endsWith('.cc'))
 const waiting = [...new Set(sources)]
-if (commands.some(({ command }) => command.includes('tensorrt_stand_in'))) {
-  run('cmake', ['--build', build, '--target', 'tensorrt_unimplemented'])
+for (const family of ['tensorrt', 'rtx']) {
+  if (!commands.some(({ command }) => command.includes(`${family}_stand_in`))) continue
+  run('cmake', ['--build', build, '--target', `${family}_unimplemented`])
 }
 
 /** @returns whether it is clean */

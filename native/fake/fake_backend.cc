@@ -342,8 +342,8 @@ ed_status Infer(ed_engine *engine, uint32_t context, const ed_frame *frames, con
   for (uint32_t i = 0; i < count; i++) {
     const long yuv = 2 * frames[i].matrix + frames[i].range;
     if (engine->Number("yuv", yuv) != yuv) return Say(message, ED_INVALID, "A frame has another matrix or range.");
-    const auto awaited =
-        static_cast<long>(256 * frames[i].readiness + (reinterpret_cast<uintptr_t>(frames[i].awaited) & 255));
+    const auto awaited = static_cast<long>(uintptr_t{256} * frames[i].readiness +
+                                           (reinterpret_cast<uintptr_t>(frames[i].awaited) & 255));
     if (engine->Number("awaited", awaited) != awaited) return Say(message, ED_INVALID, "A frame waits otherwise.");
     if (engine->Number("refuse", -1) == MarkOf(frames[i])) return Say(message, ED_INVALID, "A frame is refused.");
   }

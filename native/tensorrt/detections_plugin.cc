@@ -92,6 +92,7 @@ class Inputs {
 template <class Description, class DimsOf>
 std::vector<nvinfer1::Dims> AllDims(const Description *inputs, int32_t count, DimsOf dims_of) {
   std::vector<nvinfer1::Dims> dims;
+  dims.reserve(static_cast<size_t>(count));
   for (int32_t i = 0; i < count; i++) dims.push_back(dims_of(inputs[i]));
   return dims;
 }

@@ -15,6 +15,7 @@ class Range {
   explicit Range(const char *name);
   /** The batch that a context runs. */
   Range(uint32_t context, uint32_t frames);
+  // NOLINTNEXTLINE(performance-trivially-destructible): it is not, where there are profilers.
   ~Range();
 
   Range(const Range &) = delete;

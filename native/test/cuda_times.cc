@@ -124,9 +124,11 @@ std::vector<float> AnchorsOf(const Model &model) {
     const int32_t cells = (model.side + stride - 1) / stride;
     for (int32_t cell = 0; cell < cells * cells; cell++) {
       for (int shape = 0; shape < 9; shape++) {
-        const float size = 4.0f * static_cast<float>(stride) * std::exp2(static_cast<float>(shape / 3) / 3);
+        const int32_t octave = shape / 3;
+        const float size = 4.0f * static_cast<float>(stride) * std::exp2(static_cast<float>(octave) / 3);
         const float ratio = std::exp2(0.5f * static_cast<float>(shape % 3 - 1));
-        anchors.push_back((static_cast<float>(cell / cells) + 0.5f) * static_cast<float>(stride));
+        const int32_t row = cell / cells;
+        anchors.push_back((static_cast<float>(row) + 0.5f) * static_cast<float>(stride));
         anchors.push_back((static_cast<float>(cell % cells) + 0.5f) * static_cast<float>(stride));
         anchors.push_back(size * ratio);
         anchors.push_back(size / ratio);
@@ -223,7 +225,7 @@ void TimePreprocess(const Plan &plan, const Model &model, int32_t batch, ed_resi
                     double bandwidth) {
   PreprocessModel how{};
   how.width = how.height = model.side;
-  for (int i = 0; i < 3; i++) how.std[i] = 255;
+  for (float &deviation : how.std) deviation = 255;
   how.resize = resize;
   how.half = half;
   const size_t frame_bytes = size_t{3} * plan.frame_width * plan.frame_height;

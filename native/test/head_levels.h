@@ -38,7 +38,7 @@ inline float HeadNumberOf(HeadType type, float value) {
  */
 inline std::vector<std::vector<uint8_t>> HeadBytes(const DetectionsShape &shape, size_t batch, int32_t values,
                                                    const std::vector<float> &joined) {
-  const auto row = static_cast<size_t>(shape.anchors_per_cell * values);
+  const size_t row = static_cast<size_t>(shape.anchors_per_cell) * static_cast<size_t>(values);
   const auto padded = static_cast<size_t>(PaddedChannels(shape.anchors_per_cell * values, shape.type));
   const auto bytes = static_cast<size_t>(BytesOf(shape.type));
   const size_t frame_values = static_cast<size_t>(shape.anchors()) * static_cast<size_t>(values);

@@ -25,7 +25,7 @@ struct Load {
 };
 
 Load LoadWith(const std::string &known, uint32_t contexts = 2) {
-  const std::vector<float> anchors(32 * 4, 8.0f);
+  const std::vector<float> anchors(size_t{32} * 4, 8.0f);
   ed_model model{};
   model.input_height = 8;
   model.input_width = 256;

@@ -61,8 +61,10 @@ struct Description {
     shape.classes = static_cast<int32_t>(classes);
     shape.anchors_per_cell = anchors % 9 == 0 ? 9 : 1;
     int32_t rest = static_cast<int32_t>(anchors) / shape.anchors_per_cell;
-    for (; rest > 0; rest -= shape.cells[shape.levels++]) {
-      shape.cells[shape.levels] = shape.levels == 5 ? rest : (3 * rest + 3) / 4;
+    while (rest > 0) {
+      const int32_t cells = shape.levels == 5 ? rest : (3 * rest + 3) / 4;
+      shape.cells[shape.levels++] = cells;
+      rest -= cells;
     }
     return shape;
   }
@@ -447,15 +449,15 @@ bool Context::setInputShape(const char *name, const Dims &dims) noexcept {
   const auto &batches = engine_.description_.batches;
   const int64_t most = std::abs(batches[static_cast<size_t>(profile_)]);
   const int64_t least = profile_ == 0 ? 1 : batches[static_cast<size_t>(profile_) - 1] + 1;
-  if (tensor == nullptr || !MayChange() || !tensor->is_input || dims.d[0] < least || dims.d[0] > most) return false;
-  shapes_[name] = dims;
-  return true;
+  const bool may = tensor != nullptr && MayChange() && tensor->is_input && dims.d[0] >= least && dims.d[0] <= most;
+  if (may) shapes_[name] = dims;
+  return may;
 }
 
 bool Context::setTensorAddress(const char *name, void *data) noexcept {
-  if (engine_.Find(name) == nullptr || data == nullptr || !MayChange()) return false;
-  addresses_[name] = data;
-  return true;
+  const bool may = engine_.Find(name) != nullptr && data != nullptr && MayChange();
+  if (may) addresses_[name] = data;
+  return may;
 }
 
 bool Context::enqueueV3(cudaStream_t stream) noexcept {
