@@ -1,6 +1,6 @@
 import type { MqttClient } from 'mqtt'
-import { EfficientDetError } from '../../base/errors.js'
 import { redacted, safeJson } from '../../base/listing.js'
+import { importPeer } from '../../base/peer.js'
 import { invalidOption } from '../../options/checks.js'
 import { Bell } from '../../threads/bell.js'
 import { Deliveries } from './deliveries.js'
@@ -39,7 +39,7 @@ export async function mqtt(
       'an address of mqtt:, mqtts:, ws: or wss:',
     )
   }
-  const { connect } = await loadMqtt()
+  const { connect } = await importPeer('mqtt', () => import('mqtt'))
   const available = `${prefix}/available`
   const client: MqttClient = connect(url, {
     reconnectPeriod: RECONNECT_PERIOD,
@@ -140,16 +140,4 @@ export async function mqtt(
 /** A name as one level of a topic. */
 function level(name: string): string {
   return name.replace(/[/+#\0]/g, '_')
-}
-
-async function loadMqtt(): Promise<typeof import('mqtt')> {
-  try {
-    return await import('mqtt')
-  } catch (cause) {
-    throw new EfficientDetError(
-      'ERR_PACKAGE_FILE',
-      'MQTT needs the package mqtt. Install it: npm install mqtt.',
-      { cause },
-    )
-  }
 }
