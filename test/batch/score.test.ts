@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { parquetReadObjects } from 'hyparquet'
+import sharp from 'sharp'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ScoreOptions, type ScoreProgress, score, scoreStatus } from '#lib/batch/index.js'
@@ -193,26 +196,43 @@ describe('score', () => {
 })
 
 describe('pictures that cannot be scored', () => {
-  const BAD: [string, (path: string) => Promise<unknown>, string][] = [
-    ['empty.jpg', (path) => writeFile(path, ''), 'ERR_IMAGE'],
-    ['text.jpg', (path) => writeFile(path, 'This is no picture.'), 'ERR_IMAGE'],
-    ['missing.jpg', (path) => symlink('/nowhere/at/all.jpg', path), 'ERR_IMAGE'],
-    ['folder.png', (path) => mkdir(path), ''],
+  /** A small picture that claims to be one of 1.6 gigapixels. */
+  const huge = async () => {
+    const bytes = await sharp({ create: { width: 8, height: 8, channels: 3, background: '#000' } })
+      .png()
+      .toBuffer()
+    bytes.writeUInt32BE(40_000, 16)
+    bytes.writeUInt32BE(40_000, 20)
+    bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29)
+    return bytes
+  }
+  const BAD: [string, (path: string) => unknown][] = [
+    ['bomb.svg.jpg', (path) => writeFile(path, '<svg xmlns="http://www.w3.org/2000/svg"/>')],
+    ['device.jpg', (path) => symlink('/dev/zero', path)],
+    ['empty.jpg', (path) => writeFile(path, '')],
+    ['header.jpg', (path) => writeFile(path, Buffer.from('ffd8ffe000104a464946', 'hex'))],
+    ['huge.png', async (path) => writeFile(path, await huge())],
+    ['missing.jpg', (path) => symlink('/nowhere/at/all.jpg', path)],
+    ['page.jpg', (path) => writeFile(path, '<html><body>Not found')],
+    ['pipe.jpg', (path) => execFileSync('mkfifo', [path])],
+    ['text.jpg', (path) => writeFile(path, 'This is no picture.')],
+    ['zeros.jpg', (path) => writeFile(path, new Uint8Array(5000))],
   ]
 
   it('are in errors.jsonl, and the others in the results', async () => {
     const files = await photographs(6)
     await truncate(join(files, '0001.jpg'), 2000)
     for (const [name, make] of BAD) await make(join(files, name))
+    await mkdir(join(files, 'folder.png'))
     const { out, summary } = await run({ sources: [files] })
-    expect(summary).toMatchObject({ pictures: 9, errors: 4 })
+    expect(summary).toMatchObject({ pictures: 16, errors: 11 })
     const errors = await linesOf<{ uri: string; code: string; message: string }>(join(out, 'errors.jsonl'))
-    expect(errors.map(({ uri, code }) => [uri.slice(files.length + 1), code])).toEqual([
-      ['0001.jpg', 'ERR_IMAGE'],
-      ['empty.jpg', 'ERR_IMAGE'],
-      ['missing.jpg', 'ERR_IMAGE'],
-      ['text.jpg', 'ERR_IMAGE'],
-    ])
+    expect(errors.map(({ uri, code }) => [uri.slice(files.length + 1), code])).toEqual(
+      ['0001.jpg', ...BAD.map(([name]) => name)].map((name) => [
+        name,
+        name === 'huge.png' ? 'ERR_IMAGE_TOO_LARGE' : 'ERR_IMAGE',
+      ]),
+    )
     expect((await scored(out)).map(({ uri }) => uri.slice(files.length + 1))).toEqual(
       ['0000', '0002', '0003', '0004', '0005'].map((name) => `${name}.jpg`),
     )

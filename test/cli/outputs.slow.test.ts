@@ -56,6 +56,23 @@ describe.skipIf(!canMount)('a disk that is full', () => {
     expect(stdout).toBe('filler\nperson.detected.jpg\n')
   })
 
+  it('stops a run, which goes on once there is room, to the same bytes', async () => {
+    const { code, stdout, stderr } = await onDisk(
+      `mkdir "$DISK/photographs"; for i in 1 2 3 4 5 6; do cp "$PERSON" "$DISK/photographs/$i.jpg"; done
+      score() { efficientdet score "$DISK/photographs" --out "$1" --shard-size 1 --input-size 64 --score-threshold 0; }
+      score "$DISK/whole" >/dev/null
+      head --bytes=4M /dev/zero > "$DISK/filler" 2>/dev/null
+      score "$DISK/run"; code=$?
+      ls --almost-all "$DISK/run" | grep partial
+      rm "$DISK/filler"
+      score "$DISK/run" >/dev/null && diff --recursive "$DISK/whole" "$DISK/run" && echo same
+      exit $code`,
+      '2500k',
+    )
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'same\n' })
+    expect(stderr).toMatch(/cannot be written \(.*ENOSPC.*\)\. \[ERR_OUTPUT\]/)
+  })
+
   it.each(['export person "$DISK/x.onnx"', 'convert person "$DISK/x.safetensors"'])(
     'keeps nothing of %s',
     async (command) => {
