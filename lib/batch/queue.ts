@@ -8,7 +8,7 @@ import { untilAborted } from '../threads/abort.js'
 /** The name under which shards wait in Redis. */
 export const QUEUE = 'efficientdet-score'
 
-/** A shard that waits. One job is one shard: a billion pictures are a million jobs, some 250 MB of Redis. */
+/** A shard that waits. One job is one shard: a billion pictures are a million jobs, some 800 MB of Redis. */
 export interface ShardJob {
   /** Folder or prefix of the run. */
   readonly out: string
