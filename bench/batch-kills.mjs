@@ -1,7 +1,8 @@
 // Kills workers, the process that queues and Redis at random moments, and compares what comes of it with an undisturbed
-// run: `node bench/batch-kills.mjs [kills] [seed]`.
+// run: `node bench/batch-kills.mjs [kills] [seed] [folder]`.
 //
-// Needs redis-server and the fake backend (`npm run build:native`).
+// The fake backend (`npm run build:native`) looks at pictures made here, or two workers with `person` at those of a
+// folder. Needs redis-server.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -13,12 +14,18 @@ import sharp from 'sharp'
 import { score } from '#lib/batch/index.js'
 
 const KILLS = Number(process.argv[2] ?? 200)
-const WORKERS = 8
+const given = process.argv[4]
+const WORKERS = given === undefined ? 8 : 2
 const PICTURES = 600
-const SHARD_SIZE = 10
+/** Milliseconds between kills, about. */
+const PAUSE = given === undefined ? 250 : 2500
+const SHARD_SIZE = given === undefined ? 10 : 50
 const main = new URL('../dist/cli/main.js', import.meta.url).pathname
 const backendLibrary = new URL('../build/Release/libefficientdet_fake.so', import.meta.url).pathname
-const detector = ['--backend', 'tensorrt', '--backend-library', backendLibrary, '--no-self-test']
+const detector =
+  given === undefined
+    ? ['--backend', 'tensorrt', '--backend-library', backendLibrary, '--no-self-test']
+    : ['--backend', 'cpu', '--threads', '1']
 
 /** Mulberry32, so that a run can be repeated as far as its moments go. */
 let state = Number(process.argv[3] ?? 1)
@@ -40,19 +47,16 @@ try {
 }
 
 async function run() {
-  const photographs = join(folder, 'photographs')
-  await mkdir(photographs)
-  for (let i = 0; i < PICTURES; i++) {
-    const noise = { channels: 3, background: '#888', noise: { type: 'gaussian', mean: i % 256, sigma: 40 } }
-    const picture = sharp({ create: { width: 64, height: 64, ...noise } })
-    // Some are none.
-    const bytes = i % 97 === 13 ? Buffer.from('no picture') : await picture.png().toBuffer()
-    await writeFile(join(photographs, `${String(i).padStart(4, '0')}.png`), bytes)
-  }
+  const photographs = given ?? join(folder, 'photographs')
+  if (given === undefined) await makePictures(photographs)
   const expected = join(folder, 'undisturbed')
-  const load = { backend: 'tensorrt', backendLibrary, inputSize: 64, engine: { selfTest: false } }
-  await score({ sources: [photographs], out: expected, shardSize: SHARD_SIZE, load })
-  const wanted = await contentsOf(expected)
+  const load =
+    given === undefined
+      ? { backend: 'tensorrt', backendLibrary, inputSize: 64, engine: { selfTest: false } }
+      : { backend: 'cpu' }
+  const { pictures } = await score({ sources: [photographs], out: expected, shardSize: SHARD_SIZE, load })
+  const files = await contentsOf(expected)
+  const wanted = { files, code: files.some(([name]) => name === '/errors.jsonl') ? 3 : 0 }
 
   const port = await freePort()
   const url = `redis://127.0.0.1:${port}`
@@ -64,7 +68,8 @@ async function run() {
   const begun = performance.now()
   while (kills() < KILLS) {
     const out = join(folder, `run-${runs++}`)
-    const args = ['score', photographs, '--out', out, '--shard-size', SHARD_SIZE, '--input-size', 64]
+    const small = given === undefined ? ['--input-size', 64] : []
+    const args = ['score', photographs, '--out', out, '--shard-size', SHARD_SIZE, ...small]
     let code = null
     let told = ''
     while (code === null) {
@@ -73,7 +78,7 @@ async function run() {
       let isOver = false
       exited.then(() => (isOver = true))
       while (!isOver) {
-        await Promise.race([exited, sleep(50 + 300 * random())])
+        await Promise.race([exited, sleep(PAUSE * (0.2 + 1.2 * random()))])
         if (isOver || kills() >= KILLS) continue
         const victim = random()
         if (victim < 0.1) {
@@ -97,9 +102,9 @@ async function run() {
       told = queueing.told
     }
     const found = await contentsOf(out)
-    if (code !== 3 || JSON.stringify(found) !== JSON.stringify(wanted)) {
+    if (code !== wanted.code || JSON.stringify(found) !== JSON.stringify(wanted.files)) {
       console.error(
-        `Run ${runs} ended with ${code} (${told}) and differs: ${differing(found, wanted).join(', ')}`,
+        `Run ${runs} ended with ${code} (${told}) and differs: ${differing(found, wanted.files).join(', ')}`,
       )
       process.exitCode = 1
       return
@@ -109,8 +114,19 @@ async function run() {
     `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ${cpus().length} cores, Node ${process.versions.node}`,
   )
   console.log(
-    `${kills()} kills (${counts.worker} of ${WORKERS} workers, ${counts.queueing} of the process that queues, ${counts.redis} of Redis) in ${runs} runs of ${PICTURES} pictures and ${((performance.now() - begun) / 1000).toFixed(0)} s: each as an undisturbed run, byte for byte`,
+    `${kills()} kills (${counts.worker} of ${WORKERS} workers, ${counts.queueing} of the process that queues, ${counts.redis} of Redis) in ${runs} runs of ${pictures} pictures and ${((performance.now() - begun) / 1000).toFixed(0)} s: each as an undisturbed run, byte for byte`,
   )
+}
+
+/** Small pictures, of which some are none. */
+async function makePictures(photographs) {
+  await mkdir(photographs)
+  for (let i = 0; i < PICTURES; i++) {
+    const noise = { channels: 3, background: '#888', noise: { type: 'gaussian', mean: i % 256, sigma: 40 } }
+    const picture = sharp({ create: { width: 64, height: 64, ...noise } })
+    const bytes = i % 97 === 13 ? Buffer.from('no picture') : await picture.png().toBuffer()
+    await writeFile(join(photographs, `${String(i).padStart(4, '0')}.png`), bytes)
+  }
 }
 
 /** All files of a run by name, but for what running processes have there. */
