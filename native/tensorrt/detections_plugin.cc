@@ -193,7 +193,6 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
                         int32_t output_count) noexcept override {
     levels_ = LevelsOf(input_count);
     if (levels_ == 0 || output_count != kOutputs) return -1;
-    if (multiprocessors_ == 0 && CountMultiprocessors(&multiprocessors_) != cudaSuccess) return -1;
     const auto dims = AllDims(inputs, input_count, [](const auto &input) { return input.dims; });
     return Inputs(dims.data(), inputs[0].type, levels_).Fit() ? 0 : -1;
   }
@@ -201,6 +200,8 @@ class DetectionsPlugin final : public nvinfer1::IPluginV3,
   int32_t enqueue(const PluginTensorDesc *descriptions, const PluginTensorDesc *, const void *const *inputs,
                   void *const *outputs, void *workspace, cudaStream_t stream) noexcept override {
     if (levels_ == 0) return -1;
+    // Asked here, where there surely is a device.
+    if (multiprocessors_ == 0 && CountMultiprocessors(&multiprocessors_) != cudaSuccess) return -1;
     const auto dims = AllDims(descriptions, 2 * levels_ + kInputs, [](const auto &input) { return input.dims; });
     const Inputs sizes(dims.data(), descriptions[0].type, levels_);
     const auto input = [&](Input index) { return static_cast<const float *>(inputs[2 * levels_ + index]); };
