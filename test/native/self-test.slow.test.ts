@@ -387,6 +387,7 @@ describe.skipIf(!hasNative)('what a detector tells of its GPUs', () => {
         profileBatchSizes: [1, 2, 4, 5],
         contexts: 2,
         deviceBytes: 1 << 20,
+        graphs: [],
         selfTest: null,
       },
     ])
