@@ -23,6 +23,16 @@ PreprocessModel PreprocessOf(const ed_model &model, const Network &network) {
   return result;
 }
 
+/**
+ * Throws that the device is lost, where TensorRT has told of it in words of its own.
+ *
+ * The stream is asked, and not the whole device: that would spoil what other threads capture.
+ */
+void TellLoss(const Failure &failure, Pipeline &pipeline) {
+  if (failure.status == ED_DEVICE_LOST || !IsSticky(pipeline.Wait())) return;
+  throw Failure{ED_DEVICE_LOST, kDeviceLost + ("\n" + failure.message)};
+}
+
 }  // namespace
 
 Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed_load_options &options)
@@ -38,16 +48,18 @@ Engine::Engine(const uint8_t *plan, size_t size, const ed_model &model, const ed
   anchors_.Reserve(anchor_bytes, "Allocating device memory for anchors");
   Check(cudaMemcpy(anchors_.get(), model.anchors, anchor_bytes, cudaMemcpyHostToDevice), "Copying anchors");
   for (uint32_t context = 0; context < options.contexts; context++) {
+    std::unique_ptr<Pipeline> pipeline;
     try {
-      auto pipeline = std::make_unique<Pipeline>(device_, *deserialised_.engine, contexts_, network_,
-                                                 PreprocessOf(model, network_), anchors_.get<float>());
+      pipeline = std::make_unique<Pipeline>(device_, *deserialised_.engine, contexts_, network_,
+                                            PreprocessOf(model, network_), anchors_.get<float>());
       pipeline->Prepare(options.cancel);
-      pipelines_.push_back(std::move(pipeline));
     } catch (const Failure &failure) {
+      if (pipeline != nullptr) TellLoss(failure, *pipeline);
       // The device may have room for fewer contexts than are asked for, which is told by `Info`.
       if (failure.status != ED_OUT_OF_MEMORY || context == 0) throw;
       break;
     }
+    pipelines_.push_back(std::move(pipeline));
   }
 }
 
@@ -85,15 +97,9 @@ void Engine::Infer(uint32_t context, const ed_frame *frames, const ed_postproces
     Check(cudaSetDevice(static_cast<int>(device_)), "Choosing the device");
     pipelines_[context]->Run(frames, postprocess, results, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)));
   } catch (const Failure &failure) {
-    if (failure.status == ED_DEVICE_LOST) {
-      lost_ = true;
-      throw;
-    }
-    // TensorRT tells of it in words of its own. Our stream is asked, and not the whole device: that would spoil what
-    // other threads capture.
-    if (!IsSticky(pipelines_[context]->Wait())) throw;
-    lost_ = true;
-    throw Failure{ED_DEVICE_LOST, kDeviceLost + ("\n" + failure.message)};
+    lost_ = failure.status == ED_DEVICE_LOST || IsSticky(pipelines_[context]->Wait());
+    TellLoss(failure, *pipelines_[context]);
+    throw;
   }
 }
 

@@ -100,7 +100,7 @@ describe.runIf(hasMosquitto)('MQTT', () => {
     void sink
   })
 
-  it('delivers one end for each new, or counts what is lost, though the broker is killed on the way', async () => {
+  it('delivers one end for each new, or counts what is lost, though the broker ends on the way', async () => {
     const broker = await Broker.start()
     const receiver = await Receiver.connect(broker.url)
     const sink = await mqtt(broker.url, { prefix: 'cams' })
@@ -111,7 +111,7 @@ describe.runIf(hasMosquitto)('MQTT', () => {
         sink.write(reportOf(last, [['end', last]]), null)
       }
       const before = receiver.heard.length
-      await broker.kill()
+      await broker.kill('SIGTERM')
       await broker.start()
       await receiver.until(() => receiver.heard.length > before)
     }

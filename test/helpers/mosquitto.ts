@@ -56,9 +56,10 @@ export class Broker {
     while (!(await this.#listens())) await sleep(20)
   }
 
-  async kill(): Promise<void> {
+  /** After SIGTERM it knows all that it has acknowledged; SIGKILL may come before that is on the disk. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (this.#process!.exitCode !== null || this.#process!.signalCode !== null) return
-    this.#process!.kill('SIGKILL')
+    this.#process!.kill(signal)
     await once(this.#process!, 'exit')
   }
 

@@ -223,8 +223,8 @@ describe.skipIf(!hasEmulated)('a device that fails', () => {
         expect(device.countLive(), `after call ${call}`).toEqual(before)
         expectSame(await other.detect(frame, OPTIONS), reference)
       }
-      // Codes of the probe, then of loading and of batches.
-      const later = isLost ? ['ERR_DEVICE_LOST'] : ['ERR_INFERENCE', 'ERR_OUT_OF_MEMORY']
+      // Codes of the probe, then of loading, in which all runs for the first time.
+      const later = isLost ? ['ERR_DEVICE_LOST'] : ['ERR_ENGINE', 'ERR_OUT_OF_MEMORY']
       expect([...codes].sort()).toEqual(['ERR_BACKEND_UNAVAILABLE', ...later])
     },
   )
