@@ -18,6 +18,17 @@ export async function freeMemory(): Promise<FreeMemory> {
   return freeMemoryOf({ meminfo, limits, status, groups: groupLimits() })
 }
 
+/** Bytes of address space that are left: Infinity but where the process is limited. */
+export async function freeAddressSpace(): Promise<number> {
+  return addressableOf(await textOf('/proc/self/limits'), await textOf('/proc/self/status'))
+}
+
+function addressableOf(limits: string, status: string): number {
+  const limit = /^Max address space +(\d+)/m.exec(limits)
+  if (limit === null) return Number.POSITIVE_INFINITY
+  return Math.max(0, Number(limit[1]) - (kilobytes(status, 'VmSize') ?? 0))
+}
+
 export interface MemoryFacts {
   /** The texts of /proc/meminfo, /proc/self/limits and /proc/self/status, empty where they are not there. */
   readonly meminfo: string
@@ -29,9 +40,7 @@ export interface MemoryFacts {
 
 export function freeMemoryOf({ meminfo, limits, status, groups }: MemoryFacts): FreeMemory {
   const available = kilobytes(meminfo, 'MemAvailable') ?? freemem()
-  const limit = /^Max address space +(\d+)/m.exec(limits)
-  const mapped = kilobytes(status, 'VmSize') ?? 0
-  const addressable = limit === null ? Number.POSITIVE_INFINITY : Math.max(0, Number(limit[1]) - mapped)
+  const addressable = addressableOf(limits, status)
   return {
     memory: Math.min(available, groups.memory, addressable),
     // Swapped pages count as address space too.

@@ -2,10 +2,15 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { EfficientDetError } from '../../base/errors.js'
+import { freeAddressSpace } from '../../engines/free-memory.js'
 import { unavailableError } from '../unavailable.js'
 import type { Sharing } from './cores.js'
 import { NetworkThread } from './network-thread.js'
 import type { FurtherNetwork, Ready } from './protocol.js'
+
+/** Address space that a thread may reserve, without which V8 ends the process: heap, code, arenas, stacks. */
+const THREAD_ADDRESSES = 2 ** 30
 
 /**
  * Opens the networks that share the cores.
@@ -21,6 +26,13 @@ export async function openFurtherNetworks(
   onnx: Uint8Array,
   { networks, threads }: Sharing,
 ): Promise<NetworkThread[]> {
+  const free = await freeAddressSpace()
+  if (free < networks * THREAD_ADDRESSES) {
+    throw new EfficientDetError(
+      'ERR_OUT_OF_MEMORY',
+      `${networks} more threads need ${networks} GiB of address space, and ${(free / THREAD_ADDRESSES).toFixed(1)} GiB are left (ulimit -v).`,
+    )
+  }
   const folder = await temporaryFolder()
   const removeAtExit = () => folder && rmSync(folder, { recursive: true, force: true })
   process.once('exit', removeAtExit)
