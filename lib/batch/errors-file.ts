@@ -14,9 +14,7 @@ const MAX_BYTES = 2 ** 28
  * @returns whether they are
  */
 export async function mergeErrors(storage: Storage, shards: number, writer: ShardWriter): Promise<boolean> {
-  let done = 0
-  for await (const name of storage.list(writer.folder)) if (writer.isOutput(name)) done++
-  if (done < shards) return false
+  if ((await writer.countDone()) < shards) return false
   const parts: Uint8Array[] = []
   let size = 0
   for await (const name of storage.list(ERRORS)) {

@@ -38,15 +38,15 @@ export class ShardWriter {
     return this.#storage.has(this.#format.doneName(shard))
   }
 
-  isOutput(name: string): boolean {
-    const shard = Number(/part-(\d{5,})\./.exec(name)?.[1])
-    return this.#format.doneName(shard) === name
-  }
-
-  /** The folder in which outputs lie. */
-  get folder(): string {
-    const name = this.#format.doneName(0)
-    return name.slice(0, name.lastIndexOf('/') + 1)
+  /** Counts the shards that have their output. */
+  async countDone(): Promise<number> {
+    const first = this.#format.doneName(0)
+    let done = 0
+    for await (const name of this.#storage.list(first.slice(0, first.lastIndexOf('/') + 1))) {
+      const shard = Number(/part-(\d{5,})\./.exec(name)?.[1])
+      if (this.#format.doneName(shard) === name) done++
+    }
+    return done
   }
 
   async countErrors(shard: number): Promise<number> {

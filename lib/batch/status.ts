@@ -31,8 +31,7 @@ export async function scoreStatus(out: string): Promise<ScoreStatus> {
   if (record === null) throw new EfficientDetError('ERR_RUN', `${storage.title} holds no run.`)
   const totals = await readTotals(storage)
   const writer = new ShardWriter(storage, record.format, false)
-  let done = 0
-  for await (const name of storage.list(writer.folder)) if (writer.isOutput(name)) done++
+  const done = await writer.countDone()
   let errors = 0
   for await (const name of storage.list(ERRORS)) {
     const bytes = await storage.read(name, MAX_SHARD_FILE)
